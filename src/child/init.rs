@@ -1,0 +1,165 @@
+//! Init: binds its life to the supervisor's, forks the payload, reaps, hands on signals.
+
+use super::{Child, Tag, message};
+use crate::plan::order::Actor;
+use crate::sys::process::Arguments;
+use crate::sys::{self, descriptor, identity, process, signal};
+use nix::errno::Errno;
+use std::os::fd::RawFd;
+
+/// `SECBIT_NO_SETUID_FIXUP`: a change of ids leaves the capabilities alone.
+const NO_SETUID_FIXUP: u32 = 1 << 2;
+
+impl Child<'_> {
+    /// Dies with the supervisor; an init that is not alone in its pid namespace also opens the
+    /// list of its children, while the host's /proc is there.
+    pub(super) fn tether(&mut self) -> sys::Result<()> {
+        if self.plan.watch.init && !self.plan.watch.new_pid_namespace {
+            self.children = process::open_children()?;
+        }
+        // Modes of what is made from here on are exactly those of the plan.
+        process::set_umask(0);
+        die_with(self.supervisor)
+    }
+}
+
+/// Asks for SIGKILL when the parent dies, and looks whether it has died already: the signal is
+/// sent only for a death that comes later.
+fn die_with(supervisor: libc::pid_t) -> sys::Result<()> {
+    process::die_with_parent()?;
+    // In another pid namespace the parent shows as 0, before and after its death; there the
+    // socket tells (await_release).
+    let parent = process::parent();
+    if parent != 0 && parent != supervisor {
+        return Err(Errno::ESRCH);
+    }
+    Ok(())
+}
+
+/// Writes this process into the groups (cgroup v1). `0` means the writer: a process of one thread
+/// that moves itself does not have to wait for a grace period of the kernel.
+pub(super) fn join_groups(groups: &[RawFd]) -> sys::Result<()> {
+    groups
+        .iter()
+        .try_for_each(|tasks| descriptor::write_all(*tasks, b"0"))
+}
+
+/// Waits for one byte. End of file means that the supervisor is gone: that is the end, not "go".
+pub(super) fn await_release(socket: RawFd) -> sys::Result<()> {
+    let mut byte = [0];
+    match descriptor::read(socket, &mut byte)? {
+        0 => Err(Errno::EPIPE),
+        _ => Ok(()),
+    }
+}
+
+/// Takes ids that the map holds, without losing the capabilities over the new namespaces.
+pub(super) fn take_ids(uid: u32, gid: u32, socket: RawFd) -> sys::Result<()> {
+    identity::set_securebits(NO_SETUID_FIXUP)?;
+    identity::set_gid(gid)?;
+    identity::set_uid(uid)?;
+    // The change of ids has cleared the death signal; the supervisor may have died meanwhile.
+    process::die_with_parent()?;
+    if descriptor::is_hung_up(socket) {
+        Err(Errno::EPIPE)
+    } else {
+        Ok(())
+    }
+}
+
+/// Nobody inside may read or trace this process, whatever its uid.
+pub(super) fn hide(arguments: &Arguments) -> sys::Result<()> {
+    process::forget_arguments(arguments, c"sandbox-init");
+    process::hide()
+}
+
+impl Child<'_> {
+    /// Forks the payload. In the payload this returns; init stays here until the payload ends.
+    pub(super) fn fork_payload(&mut self, alone: bool) -> sys::Result<()> {
+        // Signals are blocked since before the clone, so none is lost between fork and wait.
+        if !alone {
+            process::adopt_orphans()?;
+            // Killed with the supervisor, init could not take its descendants along.
+            process::hear_of_parents_death()?;
+            if descriptor::is_hung_up(self.socket) {
+                return Err(Errno::EPIPE);
+            }
+        }
+        match process::fork()? {
+            None => {
+                self.walk(Actor::Payload);
+                process::exit(0)
+            }
+            Some(payload) => {
+                self.close_all_but_what_is_needed();
+                let status = self.serve(payload);
+                if !alone {
+                    end_descendants(self.children);
+                }
+                let bytes = message(Tag::Ended, 0, status);
+                let told = descriptor::write_all(self.socket, &bytes);
+                // As pid 1, this ends every process that is left in the namespace.
+                process::exit(if told.is_ok() { 0 } else { 125 })
+            }
+        }
+    }
+
+    /// Reaps and hands on signals until the payload or the supervisor ends; returns the payload's
+    /// wait status.
+    fn serve(&self, payload: libc::pid_t) -> libc::c_int {
+        loop {
+            // Children may have ended while no signal was waited for: look first, then wait.
+            while let Ok(Some((pid, status))) = process::reap() {
+                if pid == payload {
+                    return status;
+                }
+            }
+            let Ok(arrived) = signal::wait() else {
+                continue;
+            };
+            if arrived.signal == libc::SIGTERM && descriptor::is_hung_up(self.socket) {
+                return libc::SIGKILL;
+            }
+            if arrived.signal != libc::SIGCHLD {
+                let to = if arrived.to_group {
+                    payload.wrapping_neg()
+                } else {
+                    payload
+                };
+                // The payload may be gone: its end is found at the next turn.
+                let _ = signal::kill(to, arrived.signal);
+            }
+        }
+    }
+
+    /// Init keeps nothing open that somebody could get at through it: neither the caller's files,
+    /// nor directories of the host, nor the standard streams, whose readers wait for their end.
+    fn close_all_but_what_is_needed(&self) {
+        let (low, high) = if self.children < self.socket {
+            (self.children, self.socket)
+        } else {
+            (self.socket, self.children)
+        };
+        let mut first = 0;
+        for kept in [low, high] {
+            if kept > first {
+                let _ = descriptor::close_range(first, kept.saturating_sub(1));
+            }
+            first = kept.saturating_add(1);
+        }
+        let _ = descriptor::close_range(first, RawFd::MAX);
+    }
+}
+
+/// Without a pid namespace of its own, init ends its descendants one by one: it has adopted the
+/// orphans among them, so that each becomes its child sooner or later.
+fn end_descendants(children: RawFd) {
+    loop {
+        process::kill_children(children);
+        match process::reap() {
+            Err(Errno::ECHILD) => return,
+            Ok(Some(_)) => {}
+            _ => process::pause_briefly(),
+        }
+    }
+}

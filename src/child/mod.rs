@@ -1,0 +1,189 @@
+//! Inside: everything between the clone and the exec.
+//!
+//! # The law of the child
+//!
+//! The code in this folder runs in a copy of the supervisor's memory. It walks a list that was
+//! prepared before the clone, and
+//!
+//! 1. allocates nothing (debug builds abort if it does, [`crate::sys::alloc`]),
+//! 2. does not panic: nothing is unwrapped, indexed or asserted,
+//! 3. prints nothing: a failed step is sent to the supervisor as `(step, errno)`, eight bytes,
+//!    and the supervisor, which still holds the plan, writes the sentence,
+//! 4. leaves by `_exit`, so that no handler of the supervisor's runs twice,
+//! 5. takes end of file on its socket for "the supervisor is gone", never for "go".
+//!
+//! The lints below hold the rules; `tests/promises` holds the result.
+#![deny(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    clippy::unreachable,
+    clippy::todo
+)]
+
+mod init;
+mod joiner;
+mod mounts;
+mod payload;
+
+pub(crate) use mounts::open_host_path;
+
+use crate::plan::order::Actor;
+use crate::plan::{Op, Plan};
+use crate::sys::process::Arguments;
+use crate::sys::{self, descriptor, process};
+use nix::errno::Errno;
+use std::os::fd::RawFd;
+
+/// What the child is given: all of it prepared before the clone.
+#[derive(Debug)]
+pub struct Child<'p> {
+    /// The plan.
+    pub plan: &'p Plan,
+    /// The descriptors of the plan's slots; those of the supervisor's steps are open already.
+    pub slots: &'p mut [RawFd],
+    /// The `tasks` files of the groups to join (cgroup v1).
+    pub groups: &'p [RawFd],
+    /// The socket to the supervisor.
+    pub socket: RawFd,
+    /// The supervisor's pid, to see that it has not died before the child asked to die with it;
+    /// 0 where it lies in another pid namespace.
+    pub supervisor: libc::pid_t,
+    /// Where this process's arguments and environment lie.
+    pub arguments: Arguments,
+    /// The list of init's children, where it has to end them itself; else -1.
+    pub children: RawFd,
+    /// The namespaces to join: one of each kind.
+    pub joined: [RawFd; 8],
+    /// The attached new root.
+    pub root: RawFd,
+    /// The tmpfs for staged files.
+    pub staging: RawFd,
+}
+
+/// What a child is given before it has opened anything.
+pub const UNOPENED: RawFd = -1;
+
+/// What the child sends: a kind, a number, a number.
+pub type Message = [u8; 12];
+
+/// The kinds of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Tag {
+    /// A step failed: its number and errno.
+    Failed = 1,
+    /// The command ended: its wait status, and whether the payload had reached it.
+    Ended = 2,
+    /// The joiner cloned init: its pid.
+    Cloned = 3,
+}
+
+/// Puts a message together.
+#[must_use]
+pub fn message(tag: Tag, first: u32, second: i32) -> Message {
+    let mut bytes = [0; 12];
+    let parts = [
+        (tag as u32).to_ne_bytes(),
+        first.to_ne_bytes(),
+        second.to_ne_bytes(),
+    ];
+    for (to, from) in bytes.iter_mut().zip(parts.iter().flatten()) {
+        *to = *from;
+    }
+    bytes
+}
+
+/// Takes a message apart; `None` for what no child of ours sends.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Option<(Tag, u32, i32)> {
+    let (tag, rest) = bytes.split_first_chunk::<4>()?;
+    let (first, rest) = rest.split_first_chunk::<4>()?;
+    let (second, _) = rest.split_first_chunk::<4>()?;
+    let tag = match u32::from_ne_bytes(*tag) {
+        1 => Tag::Failed,
+        2 => Tag::Ended,
+        3 => Tag::Cloned,
+        _ => return None,
+    };
+    Some((tag, u32::from_ne_bytes(*first), i32::from_ne_bytes(*second)))
+}
+
+impl Child<'_> {
+    /// The life of init: the set-up, then the payload's parent, or the payload itself.
+    pub fn run(mut self) -> ! {
+        sys::alloc::forbid();
+        self.walk(Actor::Init);
+        // Only without an init does the walk come to its end here: the first process inside then
+        // becomes the command.
+        self.walk(Actor::Payload);
+        process::exit(0)
+    }
+
+    /// Performs the steps of one side, in order; ends the process at the first that fails.
+    fn walk(&mut self, actor: Actor) {
+        for (number, step) in self.plan.steps_of(actor) {
+            if let Err(errno) = self.perform(&step.op) {
+                self.fail(number, errno);
+            }
+        }
+    }
+
+    fn fail(&self, step: usize, errno: Errno) -> ! {
+        let bytes = message(Tag::Failed, step as u32, errno as i32);
+        // If the supervisor is gone, there is nobody to tell.
+        let _ = descriptor::write_all(self.socket, &bytes);
+        process::exit(125)
+    }
+
+    fn perform(&mut self, op: &Op) -> sys::Result<()> {
+        match op {
+            Op::DieWithSupervisor => self.tether(),
+            Op::JoinGroups => init::join_groups(self.groups),
+            Op::UnshareCgroupNamespace => sys::identity::unshare(libc::CLONE_NEWCGROUP),
+            Op::MakePrivate => sys::mount::make_all_private(),
+            Op::AwaitRelease => init::await_release(self.socket),
+            Op::TakeIds { uid, gid } => init::take_ids(*uid, *gid, self.socket),
+            Op::SetHostname(name) => process::set_hostname(name),
+            Op::SetDomainname(name) => process::set_domainname(name),
+            Op::LoopbackUp => sys::network::loopback_up(),
+            Op::Hide => init::hide(&self.arguments),
+            Op::NewSession => process::new_session(),
+            Op::ForkPayload { alone } => self.fork_payload(*alone),
+            Op::JoinNamespace { .. }
+            | Op::MakeMountPoint { .. }
+            | Op::CreateGroup { .. }
+            | Op::SetLimit(_)
+            | Op::MakeIdmap { .. }
+            | Op::OpenMapped { .. }
+            | Op::CloneInit { .. }
+            | Op::SetOomScore(_)
+            | Op::DenySetgroups
+            | Op::WriteIdMap { .. }
+            | Op::Release => Err(Errno::ENOTSUP),
+            Op::NewProcessGroup
+            | Op::SetUmask(_)
+            | Op::SetNice(_)
+            | Op::SetRlimit { .. }
+            | Op::ChangeDirectory(_)
+            | Op::DropBounding(_)
+            | Op::SetGroups(_)
+            | Op::LeaveGroups
+            | Op::SetGid(_)
+            | Op::SetUid(_)
+            | Op::SetCapabilities { .. }
+            | Op::DieWithInit
+            | Op::NoNewPrivileges
+            | Op::CloseDescriptors(_)
+            | Op::ResetSignals
+            | Op::SetFilter(_)
+            | Op::Exec { .. } => payload::perform(op),
+            _ => self.mount(op),
+        }
+    }
+}

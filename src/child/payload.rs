@@ -1,0 +1,92 @@
+//! The payload: from the fork to the command's first instruction.
+
+use crate::plan::Op;
+use crate::sys::{self, descriptor, identity, process, signal};
+use nix::errno::Errno;
+
+pub(super) fn perform(op: &Op) -> sys::Result<()> {
+    match op {
+        Op::NewProcessGroup => process::new_process_group(),
+        Op::SetUmask(mask) => {
+            process::set_umask(*mask);
+            Ok(())
+        }
+        Op::SetNice(nice) => process::set_nice(*nice),
+        Op::SetRlimit {
+            resource,
+            soft,
+            hard,
+            ..
+        } => process::set_rlimit(*resource, *soft, *hard),
+        Op::ChangeDirectory(path) => {
+            descriptor::change_directory(path)?;
+            if descriptor::working_directory_is_inside_root()? {
+                Ok(())
+            } else {
+                Err(Errno::EXDEV)
+            }
+        }
+        Op::DropBounding(mask) => each(*mask, |capability| {
+            match identity::drop_from_bounding_set(capability) {
+                // A capability that this kernel does not know is in no set. Asked, not assumed: a
+                // filter around us may refuse the call with any errno.
+                Err(Errno::EINVAL) if !identity::is_in_bounding_set(capability) => Ok(()),
+                result => result,
+            }
+        }),
+        Op::SetGroups(groups) => identity::set_groups(groups),
+        // With all capabilities over the namespace, this is what its `setgroups` file says: "deny",
+        // as for every namespace that a plain user has made. Nothing can change that any more.
+        Op::LeaveGroups => match identity::set_groups(&[]) {
+            Err(Errno::EPERM) => Ok(()),
+            result => result,
+        },
+        Op::SetGid(gid) => identity::set_gid(*gid),
+        Op::SetUid(uid) => identity::set_uid(*uid),
+        Op::SetCapabilities {
+            sets,
+            ambient,
+            securebits,
+        } => {
+            identity::clear_ambient()?;
+            identity::set_securebits(*securebits)?;
+            identity::set_capabilities(*sets)?;
+            each(*ambient, identity::raise_ambient)
+        }
+        // Init cannot be gone: with it, the pid namespace and this process would be. Where init
+        // has no namespace of its own, the socket's other end tells the supervisor.
+        Op::DieWithInit => process::die_with_parent(),
+        Op::NoNewPrivileges => identity::no_new_privileges(),
+        Op::CloseDescriptors(first) => descriptor::close_on_exec_from(*first),
+        Op::ResetSignals => {
+            signal::reset_dispositions();
+            signal::unblock_all()
+        }
+        Op::SetFilter(program) => identity::set_filter(program),
+        Op::Exec {
+            candidates,
+            arguments,
+            environment,
+        } => {
+            // As execvp(3): what is missing is passed over, and a file that may not be executed
+            // is remembered, since a later one may do.
+            let mut worst = Errno::ENOENT;
+            for candidate in candidates {
+                match process::exec(candidate, arguments, environment) {
+                    Errno::ENOENT | Errno::ENOTDIR => {}
+                    Errno::EACCES => worst = Errno::EACCES,
+                    other => return Err(other),
+                }
+            }
+            Err(worst)
+        }
+        _ => Err(Errno::ENOTSUP),
+    }
+}
+
+/// Does something for every capability of a mask.
+fn each(mask: u64, mut act: impl FnMut(u8) -> sys::Result<()>) -> sys::Result<()> {
+    (0u8..64)
+        .filter(|bit| mask >> bit & 1 == 1)
+        .try_for_each(&mut act)
+}

@@ -1,0 +1,303 @@
+//! Where this process may make a control group with limits, found by looking and never by guessing.
+//!
+//! Nothing here changes anything. The rules of the two versions are in cgroups(7),
+//! Documentation/admin-guide/cgroup-v1 and Documentation/admin-guide/cgroup-v2.rst.
+
+mod look;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use parse::Cgroups;
+
+/// Where the processes of a populated v2 group wait while a run has its limits beside them.
+pub const LEAF: &str = "sandbox.leaf";
+
+/// A controller that a limit needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Controller {
+    /// Number of tasks.
+    Pids,
+    /// Memory and swap.
+    Memory,
+    /// Processor time.
+    Cpu,
+    /// Which processors.
+    Cpuset,
+}
+
+impl Controller {
+    /// All of them.
+    pub const ALL: [Controller; 4] = [Self::Pids, Self::Memory, Self::Cpu, Self::Cpuset];
+
+    /// The kernel's name, as in `/proc/self/cgroup` and `cgroup.controllers`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pids => "pids",
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Cpuset => "cpuset",
+        }
+    }
+}
+
+impl fmt::Display for Controller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where the group of a run goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// One directory in each v1 hierarchy that carries a wanted controller.
+    V1 {
+        /// Each hierarchy once.
+        hierarchies: Vec<V1Hierarchy>,
+    },
+    /// One directory in the unified hierarchy.
+    V2 {
+        /// The directory below which the group is made.
+        base: PathBuf,
+        /// What that directory is to us.
+        kind: Kind,
+        /// The controllers that `base` has to hand on to its children (`cgroup.subtree_control`).
+        enable: Vec<Controller>,
+    },
+}
+
+/// A v1 hierarchy to join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct V1Hierarchy {
+    /// All controllers of [`Controller`] that it carries, wanted or not: a new group has to be made
+    /// usable for each of them (an empty cpuset admits nobody).
+    pub controllers: Vec<Controller>,
+    /// The directory of our own group in it; the new group goes below, so that it stays inside our limits.
+    pub dir: PathBuf,
+}
+
+/// How the base directory of a v2 group relates to our own group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It is the parent of our own group.
+    Beside,
+    /// It is our own group, and may have children with controllers as it is (the true root may).
+    Below,
+    /// It is our own group, which holds processes: they have to move into a leaf ([`LEAF`]) first,
+    /// because of the no-internal-process rule (Documentation/admin-guide/cgroup-v2.rst).
+    Leaf,
+}
+
+/// Why no group with the wanted controllers can be made here.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPlace {
+    /// No cgroup file system that would carry the controllers is mounted in our mount namespace.
+    #[error("no cgroup file system{} is mounted here", carrying(.controller))]
+    NotMounted {
+        /// The first controller that was looked for.
+        controller: Option<Controller>,
+    },
+    /// This kernel has no such controller, or it is switched off.
+    #[error("this kernel offers no {controller} controller")]
+    Missing {
+        /// The controller.
+        controller: Controller,
+    },
+    /// v2: the controller exists, but the groups above do not hand it on to where we are.
+    #[error("the {controller} controller is not available in {}", dir.display())]
+    NotHandedOn {
+        /// The controller.
+        controller: Controller,
+        /// The group that lacks it.
+        dir: PathBuf,
+    },
+    /// Some of the controllers are bound to v1, others to v2.
+    #[error("the {v1} controller is in a v1 hierarchy and {v2} is not: one run cannot use both")]
+    Split {
+        /// A controller found in a v1 hierarchy.
+        v1: Controller,
+        /// A controller that is not in one.
+        v2: Controller,
+    },
+    /// The mounts here do not show our own group.
+    #[error("our own control group, {}, cannot be seen through any mount here", path.display())]
+    OutOfSight {
+        /// Its path as `/proc/self/cgroup` has it.
+        path: PathBuf,
+    },
+    /// The file system is mounted read-only.
+    #[error("{} is read-only", path.display())]
+    ReadOnly {
+        /// What would have to be written.
+        path: PathBuf,
+    },
+    /// We may not write there: the group is not delegated to us.
+    #[error("{} may not be written by this user", path.display())]
+    NotDelegated {
+        /// What would have to be written.
+        path: PathBuf,
+    },
+    /// v2: our group is threaded, and a threaded group cannot hold memory limits or be left by itself.
+    #[error("the control group {} is of type `{kind}`", dir.display())]
+    NotDomain {
+        /// Our own group.
+        dir: PathBuf,
+        /// What its `cgroup.type` says.
+        kind: String,
+    },
+    /// Something that should be readable is not.
+    #[error("cannot read {}: {cause}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+fn carrying(controller: &Option<Controller>) -> String {
+    controller.map_or(String::new(), |c| format!(" with the {c} controller"))
+}
+
+impl NoPlace {
+    /// What the person at the keyboard can do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NotMounted { .. } => {
+                "mount cgroup2 on /sys/fs/cgroup, or give this container its cgroup file system"
+            }
+            Self::Missing { .. } => {
+                "boot with a kernel that has the controller switched on (for memory, some need cgroup_enable=memory on the kernel command line)"
+            }
+            Self::NotHandedOn { .. } => {
+                "ask for delegation: `systemd-run --user --scope -p Delegate=yes …`, and for cpu and cpuset a drop-in for user@.service with Delegate=cpu cpuset io memory pids"
+            }
+            Self::Split { .. } => {
+                "boot with systemd.unified_cgroup_hierarchy=1, or leave out the limits of one of the two"
+            }
+            Self::OutOfSight { .. } => {
+                "mount the cgroup file system from inside this cgroup namespace, or start the container with a private one"
+            }
+            Self::ReadOnly { .. } => {
+                "remount the cgroup file system read-write, or start the container so that its own group is writable"
+            }
+            Self::NotDelegated { .. } => {
+                "run in a delegated group: `systemd-run --user --scope -p Delegate=yes …` on v2, or a group below that root has handed over with chown"
+            }
+            Self::NotDomain { .. } => {
+                "start from a group whose cgroup.type is `domain`; a threaded group cannot be changed back"
+            }
+            Self::Unreadable { .. } => "mount /proc and the cgroup file system completely",
+        }
+    }
+}
+
+impl Cgroups {
+    /// Reads `/proc/self/cgroup` and `/proc/self/mountinfo`, each once.
+    ///
+    /// # Errors
+    /// [`NoPlace::Unreadable`] when there is no usable `/proc`.
+    pub fn read() -> Result<Cgroups, NoPlace> {
+        let text = |path: &str| match std::fs::read(path) {
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(cause) => Err(NoPlace::Unreadable {
+                path: path.into(),
+                cause,
+            }),
+        };
+        Ok(Self::parse(
+            &text("/proc/self/cgroup")?,
+            &text("/proc/self/mountinfo")?,
+        ))
+    }
+
+    /// Finds where a group with the wanted controllers can be made. Only looks.
+    ///
+    /// # Errors
+    /// [`NoPlace`] says what is in the way.
+    pub fn place(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
+        let (v1, rest): (Vec<_>, Vec<_>) = wanted
+            .iter()
+            .copied()
+            .partition(|c| self.member(c.name()).is_some());
+        match (v1.first(), rest.first()) {
+            (None, _) if self.v2.is_some() => self.place_v2(wanted),
+            (_, None) => self.place_v1(&v1),
+            (None, Some(&controller)) if self.v1.is_empty() => Err(NoPlace::NotMounted {
+                controller: Some(controller),
+            }),
+            (None, Some(&controller)) => Err(NoPlace::Missing { controller }),
+            (Some(&v1), Some(&v2)) => Err(match self.v2_root_has(v2) {
+                true => NoPlace::Split { v1, v2 },
+                false => NoPlace::Missing { controller: v2 },
+            }),
+        }
+    }
+
+    fn place_v1(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
+        let mut hierarchies: Vec<V1Hierarchy> = Vec::new();
+        for &controller in wanted {
+            if hierarchies
+                .iter()
+                .any(|h| h.controllers.contains(&controller))
+            {
+                continue;
+            }
+            let Some(member) = self.member(controller.name()) else {
+                return Err(NoPlace::Missing { controller });
+            };
+            let spot = self.find(Some(controller), &member.path)?;
+            look::writable(&spot.dir)?;
+            hierarchies.push(V1Hierarchy {
+                controllers: Controller::ALL
+                    .into_iter()
+                    .filter(|c| member.names.iter().any(|n| n == c.name()))
+                    .collect(),
+                dir: spot.dir,
+            });
+        }
+        Ok(Place::V1 { hierarchies })
+    }
+
+    /// The first spot at which the group's directory really is: a mount may be covered by another.
+    fn find(&self, v1: Option<Controller>, path: &Path) -> Result<parse::Spot, NoPlace> {
+        let name = v1.map(Controller::name);
+        if !self.mounted(name) {
+            return Err(NoPlace::NotMounted { controller: v1 });
+        }
+        self.spots(name, path)
+            .into_iter()
+            .find(|spot| spot.dir.join("cgroup.procs").exists())
+            .ok_or_else(|| NoPlace::OutOfSight {
+                path: path.to_path_buf(),
+            })
+    }
+}
+
+/// The process id and start time in the name of a run's group, `sandbox-<pid>-<start>`.
+pub fn run_name(name: &str) -> Option<(u32, u64)> {
+    let (pid, start) = name.strip_prefix("sandbox-")?.split_once('-')?;
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    (digits(pid) && digits(start)).then_some(())?;
+    Some((pid.parse().ok()?, start.parse().ok()?))
+}
+
+/// The name for the group of this process's run, `sandbox-<pid>-<start>`; the start time is field 22 of
+/// `/proc/self/stat`, in clock ticks since boot (proc_pid_stat(5)).
+pub fn group_name() -> String {
+    let start = start_time("self").unwrap_or(0);
+    format!("sandbox-{}-{start}", std::process::id())
+}
+
+/// When a process started, in clock ticks since boot (proc_pid_stat(5), field 22); `pid` may be `self`.
+pub fn start_time(pid: &str) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field, the command's name, may contain anything; what follows begins with the third.
+    let rest = stat.get(stat.rfind(')')? + 1..)?;
+    rest.split_whitespace().nth(19)?.parse().ok()
+}

@@ -1,0 +1,149 @@
+//! A plan in the making: sections add steps in any order, and the phases sort them.
+
+use super::op::{IdRange, Op, Slot};
+use super::order::Phase;
+use super::{Note, Plan, Step, Watch};
+use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
+use crate::host::Host;
+use crate::plan::layout::Entry;
+use std::ffi::CString;
+
+/// The command, as the command line gives it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// The program.
+    pub program: CString,
+    /// Its arguments, without the program's own name.
+    pub arguments: Vec<CString>,
+}
+
+/// A plan in the making.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// The facts.
+    pub host: &'a Host,
+    /// The command.
+    pub command: &'a Command,
+    /// What is mounted inside, collected from all sections.
+    pub entries: Vec<Entry>,
+    /// What the supervisor watches.
+    pub watch: Watch,
+    /// Whether init is cloned straight into the group.
+    pub into_group: bool,
+    steps: Vec<Step>,
+    slots: Slot,
+    idmaps: Vec<(Slot, Vec<IdRange>, Vec<IdRange>)>,
+    notes: Vec<Note>,
+    problems: Diagnostics,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty one.
+    #[must_use]
+    pub fn new(host: &'a Host, command: &'a Command) -> Self {
+        Self {
+            host,
+            command,
+            entries: Vec::new(),
+            watch: Watch::default(),
+            into_group: false,
+            steps: Vec::new(),
+            slots: 0,
+            idmaps: Vec::new(),
+            notes: Vec::new(),
+            problems: Diagnostics::default(),
+        }
+    }
+
+    /// Adds a step.
+    pub fn step(&mut self, phase: Phase, op: Op, origin: &Origin) {
+        self.steps.push(Step {
+            phase,
+            op,
+            origin: origin.clone(),
+        });
+    }
+
+    /// A slot for a descriptor.
+    pub fn slot(&mut self) -> Slot {
+        self.slots += 1;
+        self.slots - 1
+    }
+
+    /// The slot of a user namespace with these maps, made once for all mounts that need it.
+    pub fn idmap(&mut self, users: &[IdRange], groups: &[IdRange], origin: &Origin) -> Slot {
+        if let Some((slot, ..)) = self
+            .idmaps
+            .iter()
+            .find(|(_, u, g)| u == users && g == groups)
+        {
+            return *slot;
+        }
+        let slot = self.slot();
+        let op = Op::MakeIdmap {
+            slot,
+            users: users.to_vec(),
+            groups: groups.to_vec(),
+        };
+        self.step(Phase::MappedSources, op, origin);
+        self.idmaps.push((slot, users.to_vec(), groups.to_vec()));
+        slot
+    }
+
+    /// Refuses the plan: this machine cannot do what a line asks for.
+    pub fn refuse(&mut self, origin: &Origin, message: impl Into<String>, help: impl Into<String>) {
+        self.problem(Diagnostic::new(Code::NotHere, origin, message).help(help));
+    }
+
+    /// Refuses the plan.
+    pub fn problem(&mut self, problem: Diagnostic) {
+        self.problems.push(problem);
+    }
+
+    /// Adds something that a person should know.
+    pub fn note(&mut self, origin: &Origin, text: impl Into<String>) {
+        self.notes.push(Note {
+            text: text.into(),
+            origin: origin.clone(),
+            weaker: false,
+        });
+    }
+
+    /// Adds that less is enforced than the profile asked for, as `[enforce]` permits.
+    pub fn weaker(&mut self, origin: &Origin, text: impl Into<String>) {
+        self.notes.push(Note {
+            text: text.into(),
+            origin: origin.clone(),
+            weaker: true,
+        });
+    }
+
+    /// The plan, in order; or why there is none.
+    pub fn finish(mut self) -> Result<Plan, Diagnostics> {
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        // Stable: within a phase, steps stay in the order in which they were added.
+        self.steps.sort_by_key(|step| step.phase);
+        Ok(Plan {
+            steps: self.steps,
+            slots: self.slots,
+            notes: self.notes,
+            watch: self.watch,
+        })
+    }
+}
+
+/// A string for the kernel. Values with NUL were refused when they were read, so nothing is lost.
+#[must_use]
+pub fn c_string(text: impl AsRef<std::ffi::OsStr>) -> CString {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bytes: Vec<u8> = text
+        .as_ref()
+        .as_bytes()
+        .iter()
+        .copied()
+        .filter(|b| *b != 0)
+        .collect();
+    CString::new(bytes).unwrap_or_default()
+}

@@ -1,0 +1,362 @@
+//! The words for operations: what `explain` prints, and what a failed step is called.
+
+use super::op::{HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op};
+use super::order::{Actor, RULES};
+use super::{Plan, Step};
+use crate::diag::Sources;
+use crate::profile::value::Size;
+use crate::sys::mount::Attributes;
+use std::ffi::CStr;
+use std::fmt::{self, Write as _};
+
+/// The plan as text: grouped by who performs each step, with the line each comes from; with the
+/// reasons of the order, if asked for.
+#[must_use]
+pub fn text(plan: &Plan, sources: &Sources, why: bool) -> String {
+    let mut out = String::new();
+    for actor in [
+        Actor::Supervisor,
+        Actor::Joiner,
+        Actor::Init,
+        Actor::Payload,
+    ] {
+        let steps: Vec<_> = plan.steps_of(actor).collect();
+        if steps.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "{actor}:");
+        let mut phase = None;
+        for (number, step) in steps {
+            if why && phase != Some(step.phase) {
+                phase = Some(step.phase);
+                reasons(&mut out, plan, step);
+            }
+            let what = step.op.to_string();
+            let from = step.origin.display(sources).to_string();
+            let _ = writeln!(out, "{:>4}  {what:<60}  {from}", number + 1);
+        }
+        out.push('\n');
+    }
+    for note in &plan.notes {
+        let kind = if note.weaker { "NOT ENFORCED" } else { "note" };
+        let _ = writeln!(
+            out,
+            "{kind}: {} ({})",
+            note.text,
+            note.origin.display(sources)
+        );
+    }
+    out
+}
+
+/// Why a phase comes where it comes: the rules that bind it to other phases of this plan.
+fn reasons(out: &mut String, plan: &Plan, step: &Step) {
+    for rule in RULES.iter().filter(|rule| rule.after == step.phase) {
+        if plan.steps.iter().any(|other| other.phase == rule.before) {
+            let _ = writeln!(
+                out,
+                "      # {} comes after {}: {}",
+                rule.after.name(),
+                rule.before.name(),
+                rule.because
+            );
+        }
+    }
+}
+
+fn s(text: &CStr) -> std::borrow::Cow<'_, str> {
+    match text.to_string_lossy() {
+        std::borrow::Cow::Borrowed(text) => crate::diag::printable(text),
+        std::borrow::Cow::Owned(text) => crate::diag::printable(&text).into_owned().into(),
+    }
+}
+
+impl fmt::Display for HostPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.beneath {
+            None => f.write_str(&s(&self.trusted)),
+            Some(rest) => write!(f, "{}/{} (no links below {0})", s(&self.trusted), s(rest)),
+        }
+    }
+}
+
+impl fmt::Display for NewName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parent = s(&self.parent);
+        let slash = if parent.is_empty() { "" } else { "/" };
+        write!(f, "/{parent}{slash}{}", s(&self.name))
+    }
+}
+
+impl fmt::Display for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [
+            (Self::READ_ONLY, "read-only"),
+            (Self::NOSUID, "nosuid"),
+            (Self::NODEV, "nodev"),
+            (Self::NOEXEC, "noexec"),
+        ];
+        let words: Vec<_> = words
+            .into_iter()
+            .filter(|(a, _)| self.contains(*a))
+            .map(|(_, word)| word)
+            .collect();
+        f.write_str(&words.join(", "))
+    }
+}
+
+fn ranges(ranges: &[IdRange]) -> String {
+    let one = |r: &IdRange| format!("{} -> {} ({})", r.inside, r.outside, r.count);
+    ranges.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn bound(value: u64) -> String {
+    if value == INFINITY {
+        "infinity".into()
+    } else {
+        value.to_string()
+    }
+}
+
+/// Every capability that this program knows.
+fn every() -> u64 {
+    caps::all()
+        .iter()
+        .fold(0, |all, capability| all | capability.bitmask())
+}
+
+/// The names of a mask, for people.
+fn capabilities(mask: u64) -> String {
+    if mask & every() == every() {
+        return "all".into();
+    }
+    let mut names: Vec<_> = caps::all()
+        .into_iter()
+        .filter(|capability| mask & capability.bitmask() != 0)
+        .map(|capability| {
+            capability
+                .to_string()
+                .trim_start_matches("CAP_")
+                .to_lowercase()
+        })
+        .collect();
+    names.sort_unstable();
+    if names.is_empty() {
+        "none".into()
+    } else {
+        names.join(", ")
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pids(max) => write!(f, "pids to {max}"),
+            Self::Memory(bytes) => write!(f, "memory to {}", Size(*bytes)),
+            Self::Swap(bytes) => write!(f, "swap to {}", Size(*bytes)),
+            Self::Cpu {
+                quota_us,
+                period_us,
+            } => {
+                write!(
+                    f,
+                    "cpu to {} processors",
+                    *quota_us as f64 / *period_us as f64
+                )
+            }
+            Self::Cpuset(list) => write!(f, "the processors to {list}"),
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MakeMountPoint {
+                tree,
+                missing,
+                directory,
+            } => {
+                let kind = if *directory { "directory" } else { "file" };
+                write!(
+                    f,
+                    "provide the mount point {}/{} ({kind}): if missing, until the end",
+                    s(tree),
+                    s(missing)
+                )
+            }
+            Self::CreateGroup { name, .. } => write!(f, "make the cgroup {name}"),
+            Self::SetLimit(limit) => write!(f, "limit {}", limit),
+            Self::MakeIdmap { users, groups, .. } => {
+                write!(
+                    f,
+                    "map owners: users {}, groups {}",
+                    ranges(users),
+                    ranges(groups)
+                )
+            }
+            Self::OpenMapped { source, .. } => write!(f, "open {source}, owners mapped"),
+            Self::CloneInit {
+                namespaces,
+                into_group,
+            } => {
+                let names: Vec<_> = namespaces.iter().map(|n| n.name).collect();
+                let names = if names.is_empty() {
+                    "none".into()
+                } else {
+                    names.join(", ")
+                };
+                let group = if *into_group { ", into the cgroup" } else { "" };
+                write!(f, "clone init, new namespaces: {names}{group}")
+            }
+            Self::SetOomScore(score) => write!(f, "set oom_score_adj to {score}"),
+            Self::DenySetgroups => f.write_str("deny setgroups"),
+            Self::WriteIdMap {
+                ids,
+                ranges: map,
+                writer,
+            } => {
+                let what = if *ids == Ids::User {
+                    "uid_map"
+                } else {
+                    "gid_map"
+                };
+                write!(f, "write {what}: {}", ranges(map))?;
+                match writer {
+                    MapWriter::Supervisor => Ok(()),
+                    MapWriter::Helper(path) => write!(f, " (by {})", path.display()),
+                }
+            }
+            Self::Release => f.write_str("release init"),
+            Self::JoinNamespace { kind, path } => {
+                write!(f, "join the {} namespace {}", kind.name, s(path))
+            }
+            Self::DieWithSupervisor => f.write_str("die when the supervisor dies"),
+            Self::JoinGroups => f.write_str("join the cgroup"),
+            Self::UnshareCgroupNamespace => f.write_str("make a cgroup namespace"),
+            Self::MakePrivate => f.write_str("stop mount propagation"),
+            Self::OpenSource { source, .. } => write!(f, "open {source}"),
+            Self::AwaitRelease => f.write_str("wait for the supervisor"),
+            Self::TakeIds { uid, gid } => write!(f, "become uid {uid}, gid {gid} for the set-up"),
+            Self::AttachStaging => f.write_str("mount a tmpfs aside, for files of the profile"),
+            Self::StageFile { contents, mode, .. } => {
+                write!(
+                    f,
+                    "write a file of {} bytes aside (mode {mode:03o})",
+                    contents.len()
+                )
+            }
+            Self::AttachRoot(NewRoot::Tmpfs(_)) => {
+                f.write_str("mount an empty tmpfs as the new root")
+            }
+            Self::AttachRoot(NewRoot::Tree(_, attributes)) => {
+                write!(f, "mount the root's tree as the new root ({attributes})")
+            }
+            Self::MakeDirectory(name, _) => write!(f, "make the directory {name}"),
+            Self::MakeFile(name) => write!(f, "make the empty file {name}"),
+            Self::MakeSymlink(name, to) => write!(f, "make the link {name} -> {}", s(to)),
+            Self::MountFilesystem {
+                kind,
+                options,
+                attributes,
+                target,
+            } => {
+                write!(f, "mount {} on /{} ({attributes}", s(kind), s(target))?;
+                for (key, value) in options {
+                    match value {
+                        Some(value) => write!(f, ", {}={}", s(key), s(value))?,
+                        None => write!(f, ", {}", s(key))?,
+                    }
+                }
+                f.write_str(")")
+            }
+            Self::AttachSource {
+                source,
+                attributes,
+                target,
+                ..
+            } => {
+                let source = source.display().to_string();
+                write!(
+                    f,
+                    "bind {} on /{} ({attributes})",
+                    crate::diag::printable(&source),
+                    s(target)
+                )
+            }
+            Self::Protect { target, attributes } => {
+                write!(f, "bind /{} on itself ({attributes})", s(target))
+            }
+            Self::PivotRoot => f.write_str("pivot_root into the new root"),
+            Self::DetachOldRoot => f.write_str("detach the old root"),
+            Self::SealMount { target, attributes } => {
+                write!(f, "remount /{} ({attributes})", s(target))
+            }
+            Self::SetHostname(name) => write!(f, "set the host name to {}", s(name)),
+            Self::SetDomainname(name) => write!(f, "set the domain name to {}", s(name)),
+            Self::LoopbackUp => f.write_str("bring up the loopback interface"),
+            Self::Hide => f.write_str("hide init: not dumpable, arguments and environment erased"),
+            Self::NewSession => f.write_str("start a new session"),
+            Self::ForkPayload { .. } => f.write_str("fork the payload; reap, and hand on signals"),
+            Self::NewProcessGroup => f.write_str("start a new process group"),
+            Self::SetUmask(mask) => write!(f, "set the umask to {mask:03o}"),
+            Self::SetNice(nice) => write!(f, "set the nice value to {nice}"),
+            Self::SetRlimit {
+                name, soft, hard, ..
+            } => {
+                write!(
+                    f,
+                    "limit {name} to {} (at most {})",
+                    bound(*soft),
+                    bound(*hard)
+                )
+            }
+            Self::ChangeDirectory(path) => write!(f, "enter {}, checked to lie inside", s(path)),
+            Self::DropBounding(mask) => {
+                write!(f, "drop from the bounding set: {}", capabilities(*mask))
+            }
+            Self::SetGroups(groups) => write!(f, "set the supplementary groups to {groups:?}"),
+            Self::LeaveGroups => {
+                f.write_str("leave all supplementary groups, if the joined namespace permits it")
+            }
+            Self::SetGid(gid) => write!(f, "set the gid to {gid}"),
+            Self::SetUid(uid) => write!(f, "set the uid to {uid}"),
+            Self::SetCapabilities { sets, ambient, .. } => write!(
+                f,
+                "set the capabilities to {}; ambient: {}",
+                capabilities(sets.permitted),
+                capabilities(*ambient)
+            ),
+            Self::DieWithInit => f.write_str("die when init dies"),
+            Self::NoNewPrivileges => f.write_str("set no_new_privs"),
+            Self::CloseDescriptors(first) => {
+                write!(f, "close descriptors from {first} on, at exec")
+            }
+            Self::ResetSignals => f.write_str("reset signal dispositions and mask"),
+            Self::SetFilter(program) => {
+                write!(
+                    f,
+                    "install the system call filter ({} instructions)",
+                    program.len()
+                )
+            }
+            Self::Exec {
+                candidates,
+                arguments,
+                ..
+            } => {
+                let words: Vec<_> = arguments.strings().iter().map(|a| s(a)).collect();
+                write!(f, "execute {}", words.join(" "))?;
+                if let [first, _, ..] = &candidates[..] {
+                    write!(
+                        f,
+                        " (first found of {} paths, from {})",
+                        candidates.len(),
+                        s(first)
+                    )?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

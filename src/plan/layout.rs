@@ -1,0 +1,394 @@
+//! From what should be where inside to mounts in an order that works.
+//!
+//! Sections say what they want to see at which path ([`Entry`]). Here targets are resolved through
+//! symbolic links of the root, mount points are found or made, and everything is put in path
+//! order, so that parents come before children.
+//!
+//! Where a read-only tree of the host lacks a mount point, the directory is rebuilt: as a
+//! directory of the new root's own, with every entry of the host's bound into it (a *scaffold*).
+//! The root itself is the first scaffold. So no mount point is ever made in a tree that is not
+//! writable anyway; and in one that is, the supervisor makes it and takes it away again.
+
+mod lookup;
+mod mount_point;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use super::draft::Draft;
+use super::op::{IdRange, IdmapNeed};
+use crate::diag::{Code, Diagnostic, Origin};
+use crate::host::tree::{ByPath, Kind};
+use crate::sys::mount::Attributes;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Something that a path inside should show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The absolute path inside.
+    pub target: PathBuf,
+    /// What.
+    pub what: What,
+    /// The attributes of the mount.
+    pub attributes: Attributes,
+    /// Whether to leave it out where its source is missing.
+    pub optional: bool,
+    /// Which line asked for it. What a profile names replaces a default on the same path.
+    pub origin: Origin,
+}
+
+/// How the owners of a source are mapped to what is seen inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idmap {
+    /// The map of users.
+    pub users: Vec<IdRange>,
+    /// The map of groups.
+    pub groups: Vec<IdRange>,
+    /// What happens where the file system cannot have a map.
+    pub need: IdmapNeed,
+}
+
+/// What a path inside shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A tree or a file of the host.
+    Bind {
+        /// Its path there.
+        source: PathBuf,
+        /// How its owners are mapped, if they are.
+        idmap: Option<Idmap>,
+    },
+    /// A new file system.
+    Filesystem {
+        /// Its type, as in `/proc/filesystems`.
+        kind: &'static str,
+        /// Its options: `key=value`, or a flag.
+        options: Vec<(String, Option<String>)>,
+        /// Whether it becomes read-only once everything is in place.
+        sealed: bool,
+    },
+    /// A file with these contents and this mode.
+    File(Vec<u8>, u32),
+    /// A symbolic link to this path.
+    Symlink(PathBuf),
+    /// A directory of this mode.
+    Directory(u32),
+    /// Nothing: what is there is hidden.
+    Mask,
+    /// What is there, with the entry's attributes added.
+    Protect,
+}
+
+/// What the root is.
+#[derive(Clone, Debug)]
+pub enum Root {
+    /// A directory made for this run, with these entries of a host directory in it (all of them,
+    /// where no names are given).
+    Scaffold {
+        /// The directory, if any.
+        of: Option<PathBuf>,
+        /// The names that are shown.
+        names: Option<&'static [&'static str]>,
+        /// How owners are mapped.
+        idmap: Option<Idmap>,
+    },
+    /// A directory itself, writable.
+    Directory {
+        /// Its path.
+        source: PathBuf,
+        /// How owners are mapped.
+        idmap: Option<Idmap>,
+    },
+}
+
+struct Placed {
+    entry: Entry,
+    /// What its mount point is; a directory or a link of our own has none.
+    point: Option<Point>,
+    /// Whether the mount point has to be made in the new root.
+    make: bool,
+    /// Whether other entries lie below.
+    has_children: bool,
+    /// Whether the profile names this very mount; the root's own entries and defaults yield to it.
+    named: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Point {
+    Directory,
+    File,
+}
+
+struct Layout<'d, 'h> {
+    draft: &'d mut Draft<'h>,
+    placed: ByPath<Placed>,
+    /// Sources that the command can write to.
+    grants: Vec<PathBuf>,
+    staged: usize,
+}
+
+/// Places all entries of the draft in a root and adds the steps that build it.
+pub fn lay(draft: &mut Draft<'_>, root: Root, origin: &Origin) {
+    let entries = chosen(draft);
+    let grants = entries
+        .iter()
+        .filter_map(writable_source)
+        .map(Path::to_owned);
+    let grants = grants.collect();
+    let mut layout = Layout {
+        draft,
+        placed: ByPath::default(),
+        grants,
+        staged: 0,
+    };
+    let sealed = layout.place_root(root, origin);
+    for entry in entries {
+        layout.place(entry);
+    }
+    layout.emit(sealed);
+}
+
+/// One entry a target, parents first; what a profile names wins over a default.
+fn chosen(draft: &mut Draft<'_>) -> Vec<Entry> {
+    let mut by_target: BTreeMap<PathBuf, Entry> = BTreeMap::new();
+    for entry in std::mem::take(&mut draft.entries) {
+        let is_default = entry.origin.is_default();
+        match by_target.get(&entry.target) {
+            Some(_) if is_default => {}
+            Some(first) if !first.origin.is_default() => {
+                draft.problem(
+                    Diagnostic::new(
+                        Code::DuplicateTarget,
+                        &entry.origin,
+                        format!("a second mount on {}", entry.target.display()),
+                    )
+                    .and(&first.origin, "the first one")
+                    .help("remove one of the two"),
+                );
+            }
+            _ => {
+                by_target.insert(entry.target.clone(), entry);
+            }
+        }
+    }
+    let mut entries: Vec<_> = by_target.into_values().collect();
+    entries.sort_by_key(|e| e.target.components().count());
+    entries
+}
+
+fn writable_source(entry: &Entry) -> Option<&Path> {
+    match &entry.what {
+        What::Bind { source, .. } if !entry.attributes.contains(Attributes::READ_ONLY) => {
+            Some(source)
+        }
+        _ => None,
+    }
+}
+
+impl Layout<'_, '_> {
+    /// Places the root; returns whether it is to be made read-only in the end.
+    fn place_root(&mut self, root: Root, origin: &Origin) -> bool {
+        let attributes = Attributes::NOSUID.with(Attributes::NODEV);
+        let (what, of, sealed) = match root {
+            Root::Scaffold { of, names, idmap } => (
+                What::Directory(0o755),
+                of.map(|of| (of, names, idmap)),
+                true,
+            ),
+            Root::Directory { source, idmap } => {
+                self.grants.push(source.clone());
+                (What::Bind { source, idmap }, None, false)
+            }
+        };
+        let entry = Entry {
+            target: "/".into(),
+            what,
+            attributes,
+            optional: false,
+            origin: origin.clone(),
+        };
+        self.placed.insert(
+            "/".into(),
+            Placed {
+                entry,
+                point: None,
+                make: false,
+                has_children: true,
+                named: false,
+            },
+        );
+        if let Some((of, names, idmap)) = of {
+            let template = Entry {
+                target: "/".into(),
+                what: What::Bind {
+                    source: of.clone(),
+                    idmap,
+                },
+                attributes: attributes.with(Attributes::READ_ONLY),
+                optional: true,
+                origin: origin.clone(),
+            };
+            self.fill(Path::new("/"), &template, names);
+        }
+        sealed
+    }
+
+    /// Places one entry, or says why it cannot be.
+    fn place(&mut self, mut entry: Entry) {
+        let wanted = entry.target.clone();
+        match self.resolve(&wanted) {
+            Ok(target) => entry.target = target,
+            Err(problem) => {
+                let problem = Diagnostic {
+                    labels: labels(&entry.origin),
+                    ..problem
+                };
+                return self.draft.problem(problem);
+            }
+        }
+        let target = entry.target.clone();
+        let Some(point) = self.point_of(&entry) else {
+            return;
+        };
+        if target == Path::new("/") {
+            return self.draft.problem(
+                Diagnostic::new(Code::Conflict, &entry.origin, "a mount on the root itself")
+                    .help("[rootfs] says what the root is"),
+            );
+        }
+        let is_default = entry.origin.is_default();
+        if let Some(there) = self.placed.get(&target).filter(|there| there.named) {
+            if is_default {
+                return;
+            }
+            let (wanted, target) = (wanted.display(), target.display());
+            return self.draft.problem(
+                Diagnostic::new(
+                    Code::DuplicateTarget,
+                    &entry.origin,
+                    format!("a second mount on {target}, which {wanted} leads to"),
+                )
+                .and(&there.entry.origin, "the first one")
+                .help("remove one of the two"),
+            );
+        }
+        // A mount point that an earlier entry made is used again.
+        let earlier = self.placed.get(&target).filter(|there| there.make);
+        let make = match earlier {
+            Some(_) => true,
+            None => match self.ensure(&target, point, &entry.origin) {
+                Ok(make) => make,
+                // A convenience of the defaults is no reason to refuse.
+                Err(problem) if point.is_none() && entry.origin.is_default() => {
+                    return self.draft.note(&entry.origin, problem.message);
+                }
+                Err(problem) => return self.draft.problem(*problem),
+            },
+        };
+        if !make && point.is_none() {
+            let text = format!("{} is there already", target.display());
+            return match (&entry.what, &entry.origin) {
+                (What::Directory(_), _) | (_, Origin::Default(_)) => {
+                    self.draft.note(&entry.origin, text);
+                }
+                _ => self.draft.problem(
+                    Diagnostic::new(Code::Conflict, &entry.origin, text)
+                        .help("choose another target, or remove what is there on the host"),
+                ),
+            };
+        }
+        let has_children = self.placed.get(&target).is_some_and(|p| p.has_children);
+        self.placed.insert(
+            target,
+            Placed {
+                entry,
+                point,
+                make,
+                has_children,
+                named: !is_default,
+            },
+        );
+    }
+
+    /// What kind of mount point an entry needs; `None` if it is left out.
+    fn point_of(&mut self, entry: &Entry) -> Option<Option<Point>> {
+        Some(match &entry.what {
+            What::Bind { source, .. } => {
+                let tree = &self.draft.host.tree;
+                match tree.target(source).kind {
+                    Kind::Directory => Some(Point::Directory),
+                    Kind::Missing | Kind::Link(_) if entry.optional => {
+                        let text = format!("{} is not there: not mounted", source.display());
+                        self.draft.note(&entry.origin, text);
+                        return None;
+                    }
+                    Kind::Missing | Kind::Link(_) => {
+                        self.draft.problem(
+                            Diagnostic::new(
+                                Code::NotFound,
+                                &entry.origin,
+                                format!("the source {} does not exist", source.display()),
+                            )
+                            .help("make it, correct the path, or set `optional = true`"),
+                        );
+                        return None;
+                    }
+                    Kind::File => Some(Point::File),
+                }
+            }
+            What::File(..) => Some(Point::File),
+            What::Filesystem { .. } => Some(Point::Directory),
+            What::Symlink(_) | What::Directory(_) => None,
+            What::Mask | What::Protect => {
+                let there = match self.placed.get(&entry.target) {
+                    Some(placed) => match placed.entry.what {
+                        What::Directory(_) | What::Filesystem { .. } => Kind::Directory,
+                        What::File(..) => Kind::File,
+                        _ => self.kind_at(&entry.target),
+                    },
+                    None => self.kind_at(&entry.target),
+                };
+                match there {
+                    Kind::Directory => Some(Point::Directory),
+                    Kind::File => Some(Point::File),
+                    Kind::Link(_) | Kind::Missing => {
+                        let text =
+                            format!("{} is not there: nothing to hide", entry.target.display());
+                        self.draft.note(&entry.origin, text);
+                        return None;
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// A tmpfs of a bounded size, as everything in it lives in memory.
+#[must_use]
+pub fn tmpfs(size: &str, mode: &str, sealed: bool) -> What {
+    What::Filesystem {
+        kind: "tmpfs",
+        options: tmpfs_options(size, mode),
+        sealed,
+    }
+}
+
+fn tmpfs_options(size: &str, mode: &str) -> Vec<(String, Option<String>)> {
+    vec![
+        ("size".into(), Some(size.into())),
+        ("mode".into(), Some(mode.into())),
+    ]
+}
+
+fn labels(origin: &Origin) -> Vec<crate::diag::Label> {
+    vec![crate::diag::Label {
+        origin: origin.clone(),
+        text: String::new(),
+    }]
+}
+
+/// The host's path of what lies at `path` inside, where `source` is mounted at `at`.
+fn below(source: &Path, path: &Path, at: &Path) -> PathBuf {
+    source.join(path.strip_prefix(at).unwrap_or(path))
+}

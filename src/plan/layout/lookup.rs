@@ -1,0 +1,124 @@
+//! What is at a path of the root in the making, and where its links lead.
+
+use super::{Entry, Layout, What, below};
+use crate::diag::{Code, Diagnostic, Origin};
+use crate::host::tree::Kind;
+use crate::sys::mount::Attributes;
+use std::collections::VecDeque;
+use std::path::{Component, Path, PathBuf};
+
+/// What may be made inside of a placed entry.
+pub(super) enum Inside {
+    /// Anything: it is ours.
+    Anything,
+    /// Only what the host has at this path, or (where writable) what is made there.
+    Host(PathBuf, bool),
+    /// Only what the kernel shows there; it shows the same as on the host, at this path.
+    Kernel(PathBuf),
+    /// Nothing.
+    Nothing,
+}
+
+impl Layout<'_, '_> {
+    /// The placed entry that a path lies in, and where it is.
+    pub(super) fn container(&self, path: &Path) -> (PathBuf, Inside) {
+        for ancestor in path.ancestors().skip(1) {
+            if let Some(placed) = self.placed.get(ancestor) {
+                return (ancestor.into(), self.inside(&placed.entry));
+            }
+        }
+        ("/".into(), Inside::Nothing)
+    }
+
+    pub(super) fn inside(&self, entry: &Entry) -> Inside {
+        match &entry.what {
+            What::Directory(_) => Inside::Anything,
+            What::Mask if entry.target != Path::new("/") => Inside::Anything,
+            What::Filesystem { kind: "tmpfs", .. } => Inside::Anything,
+            What::Filesystem { kind: "proc", .. } => Inside::Kernel("/proc".into()),
+            What::Filesystem { kind: "sysfs", .. } => Inside::Kernel("/sys".into()),
+            What::Bind { source, .. } => match self.draft.host.tree.target(source).kind {
+                Kind::Directory => Inside::Host(
+                    source.clone(),
+                    !entry.attributes.contains(Attributes::READ_ONLY),
+                ),
+                _ => Inside::Nothing,
+            },
+            What::Protect => match self.container(&entry.target) {
+                (at, Inside::Host(source, _)) => {
+                    Inside::Host(below(&source, &entry.target, &at), false)
+                }
+                (at, Inside::Kernel(source)) => Inside::Kernel(below(&source, &entry.target, &at)),
+                (_, inside) => inside,
+            },
+            _ => Inside::Nothing,
+        }
+    }
+
+    /// What is at a path where nothing is placed.
+    pub(super) fn kind_at(&self, path: &Path) -> Kind {
+        match self.container(path) {
+            (at, Inside::Host(source, _) | Inside::Kernel(source)) => {
+                self.draft.host.tree.node(&below(&source, path, &at)).kind
+            }
+            _ => Kind::Missing,
+        }
+    }
+
+    /// The path without symbolic links, as the root will have it.
+    pub(super) fn resolve(&self, target: &Path) -> Result<PathBuf, Diagnostic> {
+        let nowhere = Origin::CommandLine;
+        let mut todo: VecDeque<_> = target
+            .components()
+            .map(|c| c.as_os_str().to_owned())
+            .collect();
+        let mut done = PathBuf::from("/");
+        let mut links = 0;
+        while let Some(name) = todo.pop_front() {
+            match Path::new(&name).components().next() {
+                Some(Component::RootDir) => {
+                    done = "/".into();
+                    continue;
+                }
+                Some(Component::ParentDir) => {
+                    done.pop();
+                    continue;
+                }
+                Some(Component::Normal(_)) => {}
+                _ => continue,
+            }
+            let next = done.join(&name);
+            let (to, planted) = match self.placed.get(&next).map(|p| &p.entry.what) {
+                Some(What::Symlink(to)) => (to.clone(), false),
+                Some(_) => {
+                    done = next;
+                    continue;
+                }
+                None => match (self.kind_at(&next), self.container(&next).1) {
+                    (Kind::Link(to), Inside::Host(_, writable)) => (to, writable),
+                    _ => {
+                        done = next;
+                        continue;
+                    }
+                },
+            };
+            links += 1;
+            if planted || links > 40 {
+                return Err(Diagnostic::new(
+                    Code::BadPath,
+                    &nowhere,
+                    format!(
+                        "the target {} leads through the symbolic link {}, which the command could have planted",
+                        target.display(),
+                        next.display()
+                    ),
+                )
+                .help("name the place that the link points to, or remove the link"));
+            }
+            for component in to.components().rev() {
+                todo.push_front(component.as_os_str().to_owned());
+            }
+        }
+        Ok(done)
+    }
+}

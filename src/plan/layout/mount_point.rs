@@ -1,0 +1,265 @@
+//! Finding mount points, and providing those that are missing.
+
+use super::lookup::Inside;
+use super::{Entry, Layout, Placed, Point, What, below, tmpfs};
+use crate::diag::{Code, Diagnostic, Origin};
+use crate::host::tree::Kind;
+use crate::plan::draft::c_string;
+use crate::plan::op::Op;
+use crate::plan::order::Phase;
+use crate::sys::mount::Attributes;
+use std::path::Path;
+
+/// The most entries of a directory that is rebuilt: each costs a mount.
+const LARGEST_SCAFFOLD: usize = 4096;
+
+enum Found {
+    There,
+    Missing,
+}
+
+impl Layout<'_, '_> {
+    /// Finds or provides the mount point of a target; says whether it has to be made in the new
+    /// root.
+    pub(super) fn ensure(
+        &mut self,
+        target: &Path,
+        point: Option<Point>,
+        origin: &Origin,
+    ) -> Result<bool, Box<Diagnostic>> {
+        loop {
+            let (at, inside) = self.container(target);
+            if let Some(container) = self.placed.get_mut(&at) {
+                container.has_children = true;
+            }
+            match inside {
+                Inside::Anything => {
+                    self.make_directories(&at, target, origin);
+                    return Ok(true);
+                }
+                Inside::Nothing => {
+                    return Err(Box::new(
+                        Diagnostic::new(
+                            Code::BadPath,
+                            origin,
+                            format!(
+                                "{} lies below {}, which is no directory that can hold it",
+                                target.display(),
+                                at.display()
+                            ),
+                        )
+                        .help("choose another target"),
+                    ));
+                }
+                Inside::Kernel(source) => {
+                    let path = below(&source, target, &at);
+                    let found = self.draft.host.tree.node(&path).kind;
+                    return match (found, point) {
+                        (Kind::Directory, Some(Point::Directory))
+                        | (Kind::File, Some(Point::File)) => Ok(false),
+                        _ => Err(Box::new(
+                            Diagnostic::new(
+                                Code::NotFound,
+                                origin,
+                                format!("the kernel has no mount point {}", target.display()),
+                            )
+                            .help("choose another target"),
+                        )),
+                    };
+                }
+                Inside::Host(source, writable) => {
+                    match self.find(&source, writable, target, &at, point, origin)? {
+                        Found::There => return Ok(false),
+                        Found::Missing if writable => {
+                            let Some(point) = point else {
+                                return Err(Box::new(
+                                    Diagnostic::new(
+                                        Code::Conflict,
+                                        origin,
+                                        format!(
+                                            "{} would be made in {}, which belongs to the host",
+                                            target.display(),
+                                            source.display()
+                                        ),
+                                    )
+                                    .help("mount a tmpfs there first, or make it on the host"),
+                                ));
+                            };
+                            let missing = target.strip_prefix(&at).unwrap_or(target);
+                            let op = Op::MakeMountPoint {
+                                tree: c_string(&source),
+                                missing: c_string(missing),
+                                directory: point == Point::Directory,
+                            };
+                            self.draft.step(Phase::MountPoints, op, origin);
+                            return Ok(false);
+                        }
+                        Found::Missing => self.scaffold(&at),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Places the directories that are missing between `at`, which is ours, and the target.
+    fn make_directories(&mut self, at: &Path, target: &Path, origin: &Origin) {
+        for ancestor in target.ancestors().skip(1).take_while(|a| *a != at) {
+            let entry = Entry {
+                target: ancestor.into(),
+                what: What::Directory(0o755),
+                attributes: Attributes::NONE,
+                optional: false,
+                origin: origin.clone(),
+            };
+            let placed = Placed {
+                entry,
+                point: None,
+                make: true,
+                has_children: true,
+                named: false,
+            };
+            self.placed.insert(ancestor.into(), placed);
+        }
+    }
+
+    /// Looks for a mount point in a tree of the host.
+    fn find(
+        &self,
+        source: &Path,
+        writable: bool,
+        target: &Path,
+        at: &Path,
+        point: Option<Point>,
+        origin: &Origin,
+    ) -> Result<Found, Box<Diagnostic>> {
+        let wrong = |what: &str, path: &Path| {
+            Box::new(
+                Diagnostic::new(
+                    Code::BadPath,
+                    origin,
+                    format!(
+                        "the mount point {} cannot be used: {} is {what}",
+                        target.display(),
+                        path.display()
+                    ),
+                )
+                .help("choose another target, or change what is there on the host"),
+            )
+        };
+        let mut path = source.to_owned();
+        let mut components = target
+            .strip_prefix(at)
+            .unwrap_or(target)
+            .components()
+            .peekable();
+        while let Some(component) = components.next() {
+            path.push(component);
+            let last = components.peek().is_none();
+            let node = self.draft.host.tree.node(&path);
+            // Another run's goes with that run: this one has to take its share in it, and to remove
+            // it if it was only left behind.
+            if node.made && writable {
+                return Ok(Found::Missing);
+            }
+            match (node.kind, last) {
+                (Kind::Missing, _) => return Ok(Found::Missing),
+                (Kind::Directory, false) => {}
+                (Kind::Directory, true) if point != Some(Point::File) => return Ok(Found::There),
+                (Kind::Directory, true) => {
+                    return Err(wrong("a directory, and a file is mounted", &path));
+                }
+                (Kind::File, true) if point == Some(Point::File) => return Ok(Found::There),
+                (Kind::File, _) => return Err(wrong("no directory", &path)),
+                (Kind::Link(_), _) => return Err(wrong("a symbolic link", &path)),
+            }
+        }
+        Ok(Found::There)
+    }
+
+    /// Rebuilds a bound, read-only directory so that mount points can be made in it.
+    fn scaffold(&mut self, at: &Path) {
+        let in_ours = matches!(self.container(at).1, Inside::Anything);
+        let Some(placed) = self.placed.get_mut(at) else {
+            return;
+        };
+        let template = Entry {
+            optional: true,
+            ..placed.entry.clone()
+        };
+        placed.entry.what = if in_ours {
+            What::Directory(0o755)
+        } else {
+            tmpfs("1M", "755", true)
+        };
+        placed.entry.attributes = Attributes::NOSUID.with(Attributes::NODEV);
+        placed.has_children = true;
+        self.fill(at, &template, None);
+    }
+
+    /// Places the entries of the host directory that `template` binds, below `at`.
+    pub(super) fn fill(&mut self, at: &Path, template: &Entry, names: Option<&[&str]>) {
+        let What::Bind { source: of, .. } = &template.what else {
+            return;
+        };
+        let Some(found) = self.draft.host.tree.list(of) else {
+            self.draft.refuse(
+                &template.origin,
+                format!("cannot list the directory {}", of.display()),
+                "the caller needs read permission for it",
+            );
+            return;
+        };
+        if found.len() > LARGEST_SCAFFOLD {
+            self.draft.refuse(
+                &template.origin,
+                format!(
+                    "a mount point is missing in {}, and its {} entries are too many to rebuild it",
+                    of.display(),
+                    found.len()
+                ),
+                "make the mount point on the host, or mount a tmpfs on the directory",
+            );
+            return;
+        }
+        for name in found
+            .iter()
+            .filter(|n| names.is_none_or(|names| names.contains(&n.as_str())))
+        {
+            let (target, source) = (at.join(name), of.join(name));
+            if let Some(earlier) = self.placed.get_mut(&target) {
+                // Its mount point was the host's; from here on it is ours to make.
+                earlier.make = true;
+                continue;
+            }
+            let mut entry = Entry {
+                target: target.clone(),
+                ..template.clone()
+            };
+            let mut point = None;
+            match self.draft.host.tree.node(&source).kind {
+                Kind::Missing => continue,
+                Kind::Link(to) => entry.what = What::Symlink(to),
+                kind => {
+                    point = Some(if kind == Kind::Directory {
+                        Point::Directory
+                    } else {
+                        Point::File
+                    });
+                    if let What::Bind { source: of, .. } = &mut entry.what {
+                        *of = source;
+                    }
+                }
+            }
+            self.placed.insert(
+                target,
+                Placed {
+                    entry,
+                    point,
+                    make: true,
+                    has_children: false,
+                    named: false,
+                },
+            );
+        }
+    }
+}

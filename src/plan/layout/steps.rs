@@ -1,0 +1,246 @@
+//! From what is placed to the steps that build it.
+
+use super::{Entry, Idmap, Layout, Placed, Point, What, tmpfs_options};
+use crate::diag::Origin;
+use crate::plan::draft::c_string;
+use crate::plan::op::{HostPath, NewName, NewRoot, Op, Target};
+use crate::plan::order::Phase;
+use crate::sys::mount::Attributes;
+use std::path::Path;
+
+/// The attributes of what hides a path. What is put there is made or opened by init, so nothing
+/// that a command made is ever used for it.
+const HIDDEN: Attributes = Attributes::INERT;
+
+impl Layout<'_, '_> {
+    /// Adds the steps.
+    pub(super) fn emit(&mut self, sealed: bool) {
+        let placed = std::mem::take(&mut self.placed);
+        let count = placed.len();
+        for (path, placed) in placed.into_sorted() {
+            if path == Path::new("/") {
+                self.emit_root(placed.entry, count);
+                continue;
+            }
+            self.emit_entry(&path, placed);
+        }
+        if sealed {
+            let attributes = Attributes::READ_ONLY
+                .with(Attributes::NOSUID)
+                .with(Attributes::NODEV);
+            let op = Op::SealMount {
+                target: Target::default(),
+                attributes,
+            };
+            self.draft
+                .step(Phase::Seal, op, &Origin::Default("rootfs.changes"));
+        }
+    }
+
+    pub(super) fn emit_root(&mut self, entry: Entry, count: usize) {
+        let origin = entry.origin;
+        let root = match entry.what {
+            What::Bind { source, idmap, .. } => {
+                let slot = self.open(&source, idmap, &origin);
+                NewRoot::Tree(slot, entry.attributes)
+            }
+            _ => NewRoot::Tmpfs(vec![
+                (c"mode".into(), c"755".into()),
+                (c"size".into(), c"1M".into()),
+                (c"nr_inodes".into(), c_string((count * 2 + 256).to_string())),
+            ]),
+        };
+        self.draft.step(Phase::Root, Op::AttachRoot(root), &origin);
+    }
+
+    pub(super) fn emit_entry(&mut self, path: &Path, placed: Placed) {
+        let Entry {
+            what,
+            attributes,
+            origin,
+            ..
+        } = placed.entry;
+        match &what {
+            What::Directory(mode) => {
+                let op = Op::MakeDirectory(new_name(path), *mode);
+                return self.draft.step(Phase::Mounts, op, &origin);
+            }
+            What::Symlink(to) => {
+                let op = Op::MakeSymlink(new_name(path), c_string(to));
+                return self.draft.step(Phase::Mounts, op, &origin);
+            }
+            _ => {}
+        }
+        match placed.point.filter(|_| placed.make) {
+            Some(Point::Directory) => {
+                self.draft.step(
+                    Phase::Mounts,
+                    Op::MakeDirectory(new_name(path), 0o755),
+                    &origin,
+                );
+            }
+            Some(Point::File) => {
+                self.draft
+                    .step(Phase::Mounts, Op::MakeFile(new_name(path)), &origin);
+            }
+            None => {}
+        }
+        let target = relative(path);
+        let op = match what {
+            What::Bind { source, idmap } => {
+                let slot = self.open(&source, idmap, &origin);
+                Op::AttachSource {
+                    slot,
+                    source,
+                    attributes,
+                    target,
+                }
+            }
+            What::Filesystem {
+                kind,
+                options,
+                sealed,
+            } => {
+                // A file system of our own is read-only once its mount points are made.
+                let own = kind == "tmpfs" && attributes.contains(Attributes::READ_ONLY);
+                if sealed || own {
+                    let attributes = attributes.with(Attributes::READ_ONLY);
+                    let op = Op::SealMount {
+                        target: target.clone(),
+                        attributes,
+                    };
+                    self.draft.step(Phase::Seal, op, &origin);
+                }
+                let attributes = if own {
+                    attributes.without(Attributes::READ_ONLY)
+                } else {
+                    attributes
+                };
+                filesystem(kind, options, attributes, target)
+            }
+            What::File(contents, mode) => {
+                if self.staged == 0 {
+                    self.draft.step(Phase::Staging, Op::AttachStaging, &origin);
+                }
+                let name = c_string(self.staged.to_string());
+                self.staged += 1;
+                let slot = self.draft.slot();
+                let op = Op::StageFile {
+                    slot,
+                    name,
+                    contents,
+                    mode,
+                };
+                self.draft.step(Phase::Staging, op, &origin);
+                Op::AttachSource {
+                    slot,
+                    source: "contents of the profile".into(),
+                    attributes,
+                    target,
+                }
+            }
+            What::Protect => Op::Protect { target, attributes },
+            What::Mask if placed.point == Some(Point::File) => {
+                // A device that cannot be opened, since the mount is nodev.
+                let slot = self.open(Path::new("/dev/null"), None, &origin);
+                let attributes = HIDDEN.with(Attributes::READ_ONLY);
+                Op::AttachSource {
+                    slot,
+                    source: "nothing".into(),
+                    attributes,
+                    target,
+                }
+            }
+            What::Mask => {
+                // An empty directory that nobody can list; with more mounted below, only entered.
+                let mode = if placed.has_children { "111" } else { "000" };
+                let attributes = HIDDEN.with(Attributes::READ_ONLY);
+                let op = Op::SealMount {
+                    target: target.clone(),
+                    attributes,
+                };
+                self.draft.step(Phase::Seal, op, &origin);
+                filesystem("tmpfs", tmpfs_options("64K", mode), HIDDEN, target)
+            }
+            What::Directory(_) | What::Symlink(_) => return,
+        };
+        self.draft.step(Phase::Mounts, op, &origin);
+    }
+
+    /// Adds the step that opens a source.
+    pub(super) fn open(&mut self, source: &Path, idmap: Option<Idmap>, origin: &Origin) -> usize {
+        let path = self.host_path(source);
+        match idmap {
+            Some(Idmap {
+                users,
+                groups,
+                need,
+            }) => {
+                let idmap = self.draft.idmap(&users, &groups, origin);
+                let slot = self.draft.slot();
+                let op = Op::OpenMapped {
+                    slot,
+                    source: path,
+                    idmap,
+                    need,
+                };
+                self.draft.step(Phase::MappedSources, op, origin);
+                slot
+            }
+            None => {
+                let slot = self.draft.slot();
+                let op = Op::OpenSource { slot, source: path };
+                self.draft.step(Phase::Sources, op, origin);
+                slot
+            }
+        }
+    }
+
+    /// Splits a path where trust ends: at the outermost tree that a command can write to.
+    pub(super) fn host_path(&self, path: &Path) -> HostPath {
+        let grant = self
+            .grants
+            .iter()
+            .filter(|grant| path != grant.as_path() && path.starts_with(grant))
+            .min_by_key(|grant| grant.components().count());
+        match grant {
+            Some(grant) => HostPath {
+                trusted: c_string(grant),
+                beneath: path.strip_prefix(grant).ok().map(c_string),
+            },
+            None => HostPath {
+                trusted: c_string(path),
+                beneath: None,
+            },
+        }
+    }
+}
+
+fn filesystem(
+    kind: &str,
+    options: Vec<(String, Option<String>)>,
+    attributes: Attributes,
+    target: Target,
+) -> Op {
+    let options = options
+        .into_iter()
+        .map(|(key, value)| (c_string(key), value.map(c_string)))
+        .collect();
+    Op::MountFilesystem {
+        kind: c_string(kind),
+        options,
+        attributes,
+        target,
+    }
+}
+
+fn relative(path: &Path) -> Target {
+    c_string(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn new_name(path: &Path) -> NewName {
+    NewName {
+        parent: relative(path.parent().unwrap_or(Path::new("/"))),
+        name: c_string(path.file_name().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,76 @@
+//! The plan: an ordered list of primitive operations, each with its origin. It is printed by
+//! `explain` and performed by the supervisor and its child; there is no other list.
+
+pub mod draft;
+pub mod explain;
+pub mod layout;
+pub mod op;
+pub mod order;
+
+use crate::diag::Origin;
+pub use draft::Draft;
+pub use op::Op;
+pub use order::{Actor, Phase};
+
+/// One operation, its place in the order and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Its place in the order.
+    pub phase: Phase,
+    /// What is done.
+    pub op: Op,
+    /// Which line asked for it.
+    pub origin: Origin,
+}
+
+/// The whole of what will be done, in this order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The operations.
+    pub steps: Vec<Step>,
+    /// How many slots for descriptors the operations use.
+    pub slots: usize,
+    /// What a person should know: what was skipped and why, what is not enforced here.
+    pub notes: Vec<Note>,
+    /// What the supervisor watches once the command runs.
+    pub watch: Watch,
+}
+
+/// Something that a person should know about a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The words.
+    pub text: String,
+    /// The line concerned.
+    pub origin: Origin,
+    /// Whether less is enforced than the profile asked for (under `[enforce]`): said on stderr at
+    /// every run, not only by `explain`.
+    pub weaker: bool,
+}
+
+/// What the supervisor watches once the command runs, and what it says in the end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Watch {
+    /// How long the command may take.
+    pub wall_time: Option<crate::diag::At<crate::profile::value::Duration>>,
+    /// How long after SIGTERM it is killed.
+    pub grace: std::time::Duration,
+    /// The memory limit and its line, for the sentence about an out-of-memory kill.
+    pub memory: Option<crate::diag::At<crate::profile::value::Size>>,
+    /// Whether the command has an init of ours as its parent.
+    pub init: bool,
+    /// Whether the command is in a session of its own, so that the terminal's signals pass it by.
+    pub new_session: bool,
+    /// Whether the command lives in a new pid namespace, which ends with its first process.
+    pub new_pid_namespace: bool,
+}
+
+impl Plan {
+    /// The steps that one side performs, with their numbers.
+    pub fn steps_of(&self, actor: Actor) -> impl Iterator<Item = (usize, &Step)> {
+        self.steps
+            .iter()
+            .enumerate()
+            .filter(move |(_, step)| step.phase.actor() == actor)
+    }
+}

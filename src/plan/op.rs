@@ -1,0 +1,347 @@
+//! The primitive operations, each in the form in which the kernel takes it.
+
+pub use crate::host::caller::IdRange;
+use crate::host::cgroup::{Controller, Place};
+use crate::sys::identity::CapabilitySets;
+use crate::sys::mount::Attributes;
+use crate::sys::process::StringArray;
+use std::ffi::CString;
+use std::path::PathBuf;
+
+/// The number of a descriptor that one step opens and another one uses.
+pub type Slot = usize;
+
+/// A path of the host, split where trust ends: up to `trusted` it is resolved as usual, `beneath`
+/// it no symbolic link is followed, because a command that was granted the tree may have planted
+/// one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPath {
+    /// The path, or its part that nobody but the caller could have changed.
+    pub trusted: CString,
+    /// The rest, relative, without a leading slash.
+    pub beneath: Option<CString>,
+}
+
+/// A path in the new root, relative, without a leading slash; empty for the root itself.
+pub type Target = CString;
+
+/// A name to be made below a directory of the new root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewName {
+    /// The directory.
+    pub parent: Target,
+    /// The name in it.
+    pub name: CString,
+}
+
+/// Which of the two maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// User ids.
+    User,
+    /// Group ids.
+    Group,
+}
+
+/// What happens where a file system cannot map owners. Without the map the command sees the owners
+/// as strangers: it may do less, never more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdmapNeed {
+    /// The run is refused.
+    Required,
+    /// The run goes on, and says so.
+    Preferred,
+    /// The run goes on: what is only read hardly needs it.
+    Optional,
+}
+
+/// Who writes an id map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MapWriter {
+    /// The supervisor, into `/proc/PID/uid_map`.
+    Supervisor,
+    /// newuidmap(1) or newgidmap(1), which may map the caller's subordinate ids.
+    Helper(PathBuf),
+}
+
+/// A namespace kind, as a `CLONE_NEW*` flag with its name in `/proc/PID/ns`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceKind {
+    /// `CLONE_NEW*`.
+    pub flag: libc::c_int,
+    /// The kernel's name.
+    pub name: &'static str,
+}
+
+/// `RLIM_INFINITY` of getrlimit(2).
+pub const INFINITY: u64 = u64::MAX;
+
+/// What the new root is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewRoot {
+    /// A tmpfs with these options, on which mount points are made.
+    Tmpfs(Vec<(CString, CString)>),
+    /// A tree opened before.
+    Tree(Slot, Attributes),
+}
+
+/// A limit on everything that a run does together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    /// Number of tasks (processes and threads); fork and clone fail with EAGAIN beyond it.
+    Pids(u64),
+    /// Bytes of memory, page cache included; rounded down to whole pages.
+    Memory(u64),
+    /// Bytes of swap, on top of memory. v1 can limit only the sum, and needs [`Limit::Memory`] first.
+    Swap(u64),
+    /// Processor time: this much in each period, of all processors together.
+    Cpu {
+        /// Microseconds; the kernel's minimum is 1,000.
+        quota_us: u64,
+        /// Microseconds, from 1,000 to 1,000,000.
+        period_us: u64,
+    },
+    /// The processors to run on, in the list format of cpuset(7), e.g. `0-2,7`.
+    Cpuset(String),
+}
+
+impl Limit {
+    /// The controller that enforces it.
+    pub fn controller(&self) -> Controller {
+        match self {
+            Self::Pids(_) => Controller::Pids,
+            Self::Memory(_) | Self::Swap(_) => Controller::Memory,
+            Self::Cpu { .. } => Controller::Cpu,
+            Self::Cpuset(_) => Controller::Cpuset,
+        }
+    }
+}
+
+/// One primitive operation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Makes a mount point in a writable tree of the host, if it is missing; removed in the end.
+    MakeMountPoint {
+        /// The tree's path, which exists.
+        tree: CString,
+        /// The path below it, relative.
+        missing: CString,
+        /// A directory, or an empty file.
+        directory: bool,
+    },
+    /// Makes the cgroup.
+    CreateGroup {
+        /// Where.
+        place: Place,
+        /// Its name.
+        name: String,
+    },
+    /// Writes one limit of the group and reads it back.
+    SetLimit(Limit),
+    /// Makes a user namespace that serves as the map of mounts.
+    MakeIdmap {
+        /// Where its descriptor goes.
+        slot: Slot,
+        /// The map of user ids.
+        users: Vec<IdRange>,
+        /// The map of group ids.
+        groups: Vec<IdRange>,
+    },
+    /// Opens a host path as a detached mount whose owners are mapped.
+    OpenMapped {
+        /// Where the descriptor goes.
+        slot: Slot,
+        /// The path.
+        source: HostPath,
+        /// The map made before.
+        idmap: Slot,
+        /// What happens where the file system cannot have a map.
+        need: IdmapNeed,
+    },
+    /// Clones init.
+    CloneInit {
+        /// The new namespaces.
+        namespaces: Vec<NamespaceKind>,
+        /// Whether straight into the group (cgroup v2).
+        into_group: bool,
+    },
+    /// Writes `/proc/PID/oom_score_adj`.
+    SetOomScore(i32),
+    /// Writes `deny` to `/proc/PID/setgroups`.
+    DenySetgroups,
+    /// Writes an id map.
+    WriteIdMap {
+        /// Which.
+        ids: Ids,
+        /// Its lines.
+        ranges: Vec<IdRange>,
+        /// By whom.
+        writer: MapWriter,
+    },
+    /// Tells init to go on.
+    Release,
+    /// Enters a namespace of a path.
+    JoinNamespace {
+        /// The kind.
+        kind: NamespaceKind,
+        /// The path.
+        path: CString,
+    },
+    /// Dies with the supervisor.
+    DieWithSupervisor,
+    /// Writes itself into the groups of cgroup v1.
+    JoinGroups,
+    /// Makes the cgroup namespace.
+    UnshareCgroupNamespace,
+    /// Stops propagation.
+    MakePrivate,
+    /// Opens a host path as a detached mount.
+    OpenSource {
+        /// Where the descriptor goes.
+        slot: Slot,
+        /// The path.
+        source: HostPath,
+    },
+    /// Waits for the supervisor.
+    AwaitRelease,
+    /// Takes ids of the map for the set-up.
+    TakeIds {
+        /// The user id inside.
+        uid: u32,
+        /// The group id inside.
+        gid: u32,
+    },
+    /// Attaches a tmpfs outside of the new root, for files with contents from the profile.
+    AttachStaging,
+    /// Writes a file there and opens it as a detached mount.
+    StageFile {
+        /// Where the descriptor goes.
+        slot: Slot,
+        /// Its name there.
+        name: CString,
+        /// What it holds.
+        contents: Vec<u8>,
+        /// Its mode.
+        mode: u32,
+    },
+    /// Attaches the new root.
+    AttachRoot(NewRoot),
+    /// Makes a directory in the new root.
+    MakeDirectory(NewName, u32),
+    /// Makes an empty file in the new root, as a mount point.
+    MakeFile(NewName),
+    /// Makes a symbolic link in the new root.
+    MakeSymlink(NewName, CString),
+    /// Mounts a new file system.
+    MountFilesystem {
+        /// Its type.
+        kind: CString,
+        /// Its options: `key=value`, or a flag.
+        options: Vec<(CString, Option<CString>)>,
+        /// The attributes of the mount.
+        attributes: Attributes,
+        /// Where.
+        target: Target,
+    },
+    /// Mounts what was opened before.
+    AttachSource {
+        /// The descriptor.
+        slot: Slot,
+        /// What it is, for messages.
+        source: PathBuf,
+        /// The attributes of the mount and of all below it.
+        attributes: Attributes,
+        /// Where.
+        target: Target,
+    },
+    /// Mounts a part of the new root on itself, with more attributes.
+    Protect {
+        /// Which part.
+        target: Target,
+        /// The attributes.
+        attributes: Attributes,
+    },
+    /// pivot_root(2).
+    PivotRoot,
+    /// Detaches the old root.
+    DetachOldRoot,
+    /// Gives a mount that was writable for set-up its final attributes.
+    SealMount {
+        /// Which.
+        target: Target,
+        /// The attributes.
+        attributes: Attributes,
+    },
+    /// sethostname(2).
+    SetHostname(CString),
+    /// setdomainname(2).
+    SetDomainname(CString),
+    /// Brings up `lo`.
+    LoopbackUp,
+    /// Hides from ptrace and `/proc`, and forgets the caller's arguments and environment.
+    Hide,
+    /// setsid(2).
+    NewSession,
+    /// Forks the payload and becomes its init: reaps, and hands on signals.
+    ForkPayload {
+        /// Whether init is the first process of a pid namespace, whose end ends all others.
+        alone: bool,
+    },
+    /// setpgid(2), so that signals of the terminal can be handed to the command's group alone.
+    NewProcessGroup,
+    /// umask(2).
+    SetUmask(u32),
+    /// setpriority(2).
+    SetNice(i32),
+    /// setrlimit(2).
+    SetRlimit {
+        /// The kernel's number.
+        resource: u32,
+        /// The name in the profile.
+        name: &'static str,
+        /// The soft limit.
+        soft: u64,
+        /// The hard limit.
+        hard: u64,
+    },
+    /// chdir(2).
+    ChangeDirectory(CString),
+    /// Drops capabilities from the bounding set.
+    DropBounding(u64),
+    /// setgroups(2).
+    SetGroups(Vec<u32>),
+    /// setgroups(2) to none, where the user namespace that was joined permits it.
+    LeaveGroups,
+    /// setresgid(2).
+    SetGid(u32),
+    /// setresuid(2).
+    SetUid(u32),
+    /// Clears the ambient set, sets the three others, raises ambient ones, locks securebits.
+    SetCapabilities {
+        /// Permitted, effective, inheritable.
+        sets: CapabilitySets,
+        /// Ambient.
+        ambient: u64,
+        /// `SECBIT_*`.
+        securebits: u32,
+    },
+    /// Dies with init.
+    DieWithInit,
+    /// no_new_privs.
+    NoNewPrivileges,
+    /// Closes all descriptors from this one on, at exec.
+    CloseDescriptors(i32),
+    /// Default dispositions, nothing blocked.
+    ResetSignals,
+    /// The system call filter.
+    SetFilter(Vec<libc::sock_filter>),
+    /// Executes the command.
+    Exec {
+        /// The paths to try, in this order.
+        candidates: Vec<CString>,
+        /// The arguments, with the name in front.
+        arguments: StringArray,
+        /// The environment.
+        environment: StringArray,
+    },
+}

@@ -1,0 +1,218 @@
+//! THE order: who does what, when, and why there.
+//!
+//! [`Phase`] lists the phases in the order in which they run. [`RULES`] holds the reasons: each
+//! says that one phase comes before another, and why. The compiler checks the rules against the
+//! list, property tests check every plan against both, and `explain --why` prints them.
+
+use std::fmt;
+
+/// Who performs a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Actor {
+    /// The process that the caller started; outside, with the caller's rights.
+    Supervisor,
+    /// A short-lived process that enters the namespaces which the profile joins, and clones init
+    /// there; only where a profile joins any.
+    Joiner,
+    /// The first process inside.
+    Init,
+    /// The process that becomes the command.
+    Payload,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Supervisor => "supervisor, on the host",
+            Self::Joiner => "joiner, on its way in",
+            Self::Init => "init, the first process inside",
+            Self::Payload => "payload, about to become the command",
+        })
+    }
+}
+
+macro_rules! phases {
+    ($($(#[doc = $doc:expr])* $name:ident: $actor:ident,)*) => {
+        /// The phases, in the order in which they run.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Phase { $($(#[doc = $doc])* $name,)* }
+
+        impl Phase {
+            /// Every phase, in order.
+            pub const ALL: &'static [Phase] = &[$(Phase::$name,)*];
+
+            /// Who performs it.
+            #[must_use]
+            pub const fn actor(self) -> Actor {
+                match self { $(Self::$name => Actor::$actor,)* }
+            }
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+phases! {
+    /// Mount points that a writable grant lacks are made in it, to be removed in the end.
+    MountPoints: Supervisor,
+    /// The cgroup is made.
+    Group: Supervisor,
+    /// Its limits are written and read back.
+    Limits: Supervisor,
+    /// Host paths whose owners are mapped are opened and mapped.
+    MappedSources: Supervisor,
+    /// Init is cloned into its namespaces, on cgroup v2 straight into the group.
+    Clone: Supervisor,
+    /// Settings of init that only the outside may write.
+    Attributes: Supervisor,
+    /// The id maps are written.
+    IdMaps: Supervisor,
+    /// Init is told to go on.
+    Release: Supervisor,
+    /// The namespaces that the profile joins are entered.
+    Join: Joiner,
+    /// Init binds its life to the supervisor's.
+    Tether: Init,
+    /// Init moves itself into the group (cgroup v1).
+    JoinGroup: Init,
+    /// The cgroup namespace is made.
+    GroupNamespace: Init,
+    /// Mounts stop propagating.
+    Propagation: Init,
+    /// Host paths are opened, once, and copied as detached mounts.
+    Sources: Init,
+    /// Init waits until the id maps are written.
+    AwaitRelease: Init,
+    /// Init takes ids that the map holds.
+    InnerIds: Init,
+    /// Files with contents from the profile are written aside.
+    Staging: Init,
+    /// The new root is attached.
+    Root: Init,
+    /// Mount points are made and mounts attached, parents before children.
+    Mounts: Init,
+    /// The new root becomes the root.
+    Pivot: Init,
+    /// The old root is detached.
+    DetachOldRoot: Init,
+    /// What only had to be written while the root was built becomes read-only.
+    Seal: Init,
+    /// Host and domain name are set.
+    Names: Init,
+    /// The loopback interface is brought up.
+    Network: Init,
+    /// Init hides from those it shares a uid with, and forgets the caller's environment.
+    Hide: Init,
+    /// The session is made.
+    Session: Init,
+    /// The payload is forked.
+    Fork: Init,
+    /// Process group, umask, priority, resource limits.
+    ProcessSettings: Payload,
+    /// The working directory is entered, and checked to lie inside.
+    WorkingDirectory: Payload,
+    /// The bounding set is reduced.
+    Bounding: Payload,
+    /// Supplementary groups, gid, uid.
+    Identity: Payload,
+    /// The capability sets are reduced to what the profile keeps.
+    Capabilities: Payload,
+    /// The payload's life is bound to init's.
+    DeathSignal: Payload,
+    /// no_new_privs is set.
+    NoNewPrivileges: Payload,
+    /// Descriptors are marked to be closed at exec.
+    Descriptors: Payload,
+    /// Signals get their default dispositions and are unblocked.
+    Signals: Payload,
+    /// The system call filter is installed.
+    Filter: Payload,
+    /// The command is executed.
+    Exec: Payload,
+}
+
+/// One reason for the order.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// What comes first.
+    pub before: Phase,
+    /// What comes later.
+    pub after: Phase,
+    /// Why.
+    pub because: &'static str,
+}
+
+macro_rules! rules {
+    ($($before:ident < $after:ident: $because:literal,)*) => {
+        /// The reasons for the order.
+        pub const RULES: &[Rule] = &[$(Rule {
+            before: Phase::$before, after: Phase::$after, because: $because,
+        },)*];
+    };
+}
+
+rules! {
+    MountPoints < Clone: "a mount point in the host's tree is made with the caller's rights, not with those that init has over its namespaces",
+    Group < Limits: "limits are files of the group",
+    Limits < Clone: "on v2 the clone is what puts init into the group, and nothing may run there unlimited",
+    Limits < JoinGroup: "the same on v1: init enters a group whose limits hold already",
+    MappedSources < Clone: "mapping the owners of a mount needs the rights over its file system, which only the outside has",
+    Clone < IdMaps: "the maps are files of the cloned process",
+    Attributes < IdMaps: "they are written while init still belongs to the caller in the eyes of the kernel",
+    IdMaps < Release: "init must not act under ids that do not exist yet",
+    Join < Tether: "init is cloned by the joiner, inside what was joined",
+    Tether < Sources: "an init that outlives its supervisor from here on would leave mounts behind",
+    Tether < AwaitRelease: "if the supervisor dies while init waits, end of file must mean the end, not go",
+    JoinGroup < GroupNamespace: "a cgroup namespace is rooted where its maker is: outside the group it would show the host's tree",
+    Propagation < Sources: "a copy of a shared mount is shared: what is attached below it would show on the host",
+    Propagation < Root: "a mount made before this would show on the host",
+    Sources < InnerIds: "host paths are opened with the caller's rights, before they are given up",
+    Sources < Root: "host paths have to be resolved while the host's tree is still the whole tree",
+    AwaitRelease < InnerIds: "an id can be taken only once the map holds it",
+    InnerIds < Root: "a file cannot be created by an id that the map does not hold (EOVERFLOW)",
+    Staging < Root: "staged files live on the old root's side, where the command can never reach them",
+    Root < Mounts: "targets are resolved below the new root",
+    Mounts < Pivot: "a fresh proc may be mounted only while a fully visible one is in the namespace, and the host's leaves with the old root",
+    Pivot < DetachOldRoot: "the root in use cannot be detached",
+    DetachOldRoot < Fork: "the command must never see the old root",
+    Mounts < Seal: "mount points can be made only while the root is writable",
+    Seal < Fork: "the root that was writable for set-up must not stay so",
+    Names < Fork: "the command may read its host name at once",
+    Network < Fork: "the command may use loopback at once",
+    IdMaps < Hide: "a hidden process's /proc files belong to the host's root, and a plain user could not write the maps",
+    Hide < Fork: "the command shares init's uid: it could otherwise read init's memory and environment",
+    Session < Fork: "the command's process group has to lie in the new session, or job control signals would be discarded as for an orphaned group",
+    WorkingDirectory < Identity: "a directory may be reachable only with the rights of set-up; it is checked to lie inside the root",
+    Bounding < Identity: "dropping from the bounding set needs CAP_SETPCAP, which the change of ids may take away",
+    Bounding < Capabilities: "dropping from the bounding set needs CAP_SETPCAP, which is given up here",
+    Identity < Capabilities: "changing ids needs CAP_SETUID and CAP_SETGID, which are given up here",
+    Identity < DeathSignal: "a change of ids clears the death signal",
+    Capabilities < DeathSignal: "so that nothing that changes credentials comes after the death signal",
+    Capabilities < NoNewPrivileges: "ambient capabilities are raised before privileges are frozen",
+    NoNewPrivileges < Filter: "without CAP_SYS_ADMIN, the kernel takes a filter only from a process that can gain nothing by exec",
+    Descriptors < Filter: "the filter may refuse close_range",
+    Signals < Filter: "the filter may refuse what resets signals",
+    Descriptors < Exec: "a leaked directory descriptor leads out of the root",
+    Filter < Exec: "the command's first instruction must be filtered",
+    ProcessSettings < Capabilities: "raising a resource limit or a priority needs capabilities",
+    ProcessSettings < Filter: "a filter may refuse the calls that set limits",
+}
+
+/// Holds at compile time: every rule agrees with the order of [`Phase`].
+const _: () = {
+    let mut i = 0;
+    while i < RULES.len() {
+        let rule = &RULES[i];
+        // The supervisor's phases run beside the child's; the handshake (Clone, Release,
+        // AwaitRelease) is what orders the two, so the numbers compare across them too.
+        assert!(
+            (rule.before as usize) < (rule.after as usize),
+            "a rule contradicts the order"
+        );
+        i += 1;
+    }
+};

@@ -1,0 +1,385 @@
+//! The kinds of values: sizes, durations, modes, choices.
+
+use super::table::{Context, Value, kind, read_integer, read_leaf, read_string};
+use crate::diag::{Code, Diagnostic};
+use serde::Deserialize;
+use serde::de::{self, Visitor};
+use std::fmt;
+use toml::Spanned;
+use toml::de::DeValue;
+
+macro_rules! leaf {
+    ($($type:ty = $sample:literal,)*) => {
+        $(impl Value for $type {
+            fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
+                read_leaf(value, cx, $sample)
+            }
+        })*
+    };
+}
+
+leaf! {
+    bool = "true",
+    Size = "\"64M\"",
+    Duration = "\"10s\"",
+    Cores = "0.5",
+}
+
+impl Value for String {
+    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
+        read_string(value, cx)
+    }
+}
+
+impl Value for u32 {
+    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
+        read_integer(value, cx, 0, i64::from(u32::MAX)).and_then(|n| n.try_into().ok())
+    }
+}
+
+impl Value for i32 {
+    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
+        read_integer(value, cx, i64::from(i32::MIN), i64::from(i32::MAX))
+            .and_then(|n| n.try_into().ok())
+    }
+}
+
+impl Value for u64 {
+    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
+        read_integer(value, cx, 0, i64::MAX).and_then(|n| n.try_into().ok())
+    }
+}
+
+/// A size in bytes: a number, or a string with K, M, G or T (powers of 1024; `KiB` and `KB` too).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (shift, unit) in [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')] {
+            if self.0 >= 1 << shift && self.0.trailing_zeros() >= shift {
+                return write!(f, "{}{unit}", self.0 >> shift);
+            }
+        }
+        write!(f, "{}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Size;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a size in bytes, such as 65536, \"64M\" or \"1.5GiB\"")
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Size, E> {
+                u64::try_from(n)
+                    .map(Size)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+                parse_size(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(V)
+    }
+}
+
+fn parse_size(text: &str) -> Option<Size> {
+    let (number, unit) = split_unit(text);
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(1 << shift).map(Size);
+    }
+    let bytes = decimal(number)? * (1u64 << shift) as f64;
+    (bytes < 9e18).then_some(Size(bytes as u64))
+}
+
+/// The number in front and the unit behind.
+fn split_unit(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    (number, unit.trim())
+}
+
+/// A decimal fraction without sign or exponent.
+fn decimal(text: &str) -> Option<f64> {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+/// A duration: a number of seconds, or a string such as `500ms`, `10s`, `5m`, `1h30m`, `2d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duration(pub std::time::Duration);
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match (seconds, self.0.subsec_millis()) {
+            (0, ms) if ms > 0 => write!(f, "{ms}ms"),
+            (s, 0) if s > 0 && s % 3600 == 0 => write!(f, "{}h", s / 3600),
+            (s, 0) if s > 0 && s % 60 == 0 => write!(f, "{}m", s / 60),
+            (_, 0) => write!(f, "{seconds}s"),
+            _ => write!(f, "{}s", self.0.as_secs_f64()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Duration;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration, such as 10 (seconds), \"500ms\", \"90s\" or \"1h30m\"")
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Duration, E> {
+                let wrong = || E::invalid_value(de::Unexpected::Signed(n), &self);
+                let seconds = u64::try_from(n).map_err(|_| wrong())?;
+                if seconds > LONGEST {
+                    Err(wrong())
+                } else {
+                    Ok(from_seconds(seconds as f64))
+                }
+            }
+            fn visit_f64<E: de::Error>(self, n: f64) -> Result<Duration, E> {
+                if (0.0..=LONGEST as f64).contains(&n) {
+                    Ok(from_seconds(n))
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Float(n), &self))
+                }
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+                parse_duration(text)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(V)
+    }
+}
+
+/// Ten years, in seconds: beyond it a duration is a mistake.
+const LONGEST: u64 = 10 * 366 * 86_400;
+
+fn from_seconds(seconds: f64) -> Duration {
+    Duration(std::time::Duration::from_secs_f64(seconds))
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let mut seconds = 0.0;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(end);
+        let end = tail
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        let factor = match unit.trim() {
+            "ms" => 0.001,
+            "" | "s" | "sec" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3_600.0,
+            "d" => 86_400.0,
+            _ => return None,
+        };
+        seconds += decimal(number)? * factor;
+        rest = tail;
+    }
+    (seconds <= LONGEST as f64).then(|| from_seconds(seconds))
+}
+
+/// A share of processor time: `0.5` is half of one processor, `2` two whole ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cores(pub f64);
+
+impl fmt::Display for Cores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cores {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Cores;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of processors from 0.01 to 10000, such as 0.5 or 2")
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Cores, E> {
+                self.visit_f64(n as f64)
+            }
+            fn visit_f64<E: de::Error>(self, n: f64) -> Result<Cores, E> {
+                if (0.01..=10_000.0).contains(&n) {
+                    Ok(Cores(n))
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Float(n), &self))
+                }
+            }
+        }
+        deserializer.deserialize_any(V)
+    }
+}
+
+/// A file mode or a umask, in octal: `0o755` or `"755"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
+    }
+}
+
+impl Value for Mode {
+    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
+        let span = value.span();
+        let text = match value.into_inner() {
+            DeValue::Integer(number) if number.radix() == 8 => number.as_str().to_owned(),
+            DeValue::String(text) => text.into_owned(),
+            other => {
+                let origin = cx.origin(span);
+                // A decimal 755 would be 0o1363: nobody means that.
+                cx.push(
+                    Diagnostic::new(
+                        Code::WrongValue,
+                        &origin,
+                        format!(
+                            "expected a mode in octal, found {} in decimal",
+                            kind(&other)
+                        ),
+                    )
+                    .help("for example: 0o755 or \"755\""),
+                );
+                return None;
+            }
+        };
+        match u32::from_str_radix(text.trim_start_matches("0o"), 8) {
+            Ok(mode) if mode <= 0o7777 => Some(Self(mode)),
+            _ => {
+                let origin = cx.origin(span);
+                cx.push(
+                    Diagnostic::new(Code::WrongValue, &origin, format!("`{text}` is no mode"))
+                        .help("for example: 0o755 or \"755\""),
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Declares a choice between words, as they stand in a profile.
+#[macro_export]
+macro_rules! choice {
+    (
+        $(#[$meta:meta])*
+        $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal,)* }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+        $vis enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant,)* }
+
+        impl $name {
+            /// Every choice.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The word in the profile.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl $crate::profile::table::Value for $name {
+            fn read(
+                value: toml::Spanned<toml::de::DeValue<'_>>,
+                cx: &mut $crate::profile::table::Context<'_>,
+            ) -> Option<Self> {
+                $crate::profile::value::read_choice(value, cx, &[$($word,)*])
+            }
+        }
+    };
+}
+
+/// Reads one of some words.
+pub fn read_choice<T: for<'de> Deserialize<'de>>(
+    value: Spanned<DeValue<'_>>,
+    cx: &mut Context<'_>,
+    words: &[&str],
+) -> Option<T> {
+    use serde::de::IntoDeserializer as _;
+    let span = value.span();
+    let text = read_string(value, cx)?;
+    let parsed: Result<T, de::value::Error> = T::deserialize(text.as_str().into_deserializer());
+    if parsed.is_err() {
+        let origin = cx.origin(span);
+        let help = match crate::diag::nearest(&text, words.iter().copied()) {
+            Some(word) => format!("did you mean \"{word}\"?"),
+            None => format!("one of: \"{}\"", words.join("\", \"")),
+        };
+        cx.push(
+            Diagnostic::new(
+                Code::WrongValue,
+                &origin,
+                format!("`{text}` is none of the choices"),
+            )
+            .help(help),
+        );
+    }
+    parsed.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("64M"), Some(Size(64 << 20)));
+        assert_eq!(parse_size("1.5 GiB"), Some(Size(3 << 29)));
+        assert_eq!(parse_size("10"), Some(Size(10)));
+        for wrong in [
+            "",
+            "lots",
+            "-1",
+            "1e3",
+            "M",
+            "99999999999999999999",
+            "16777216T",
+            "1..2M",
+        ] {
+            assert_eq!(parse_size(wrong), None, "{wrong}");
+        }
+        assert_eq!(Size(100 << 20).to_string(), "100M");
+        assert_eq!(Size(1000).to_string(), "1000");
+    }
+
+    #[test]
+    fn durations() {
+        let seconds = |text: &str| parse_duration(text).map(|d| d.0.as_secs_f64());
+        assert_eq!(seconds("1h30m"), Some(5400.0));
+        assert_eq!(seconds("500ms"), Some(0.5));
+        assert_eq!(seconds("2"), Some(2.0));
+        for wrong in ["", "soon", "-1s", "5y", "s", "99999d", "1e9"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `[capabilities]`: which privileges over its own namespaces the command keeps
+//! (capabilities(7)).
+
+use super::split;
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest};
+use crate::plan::{Draft, Op, Phase};
+use crate::profile::table::List;
+use crate::sys::identity::CapabilitySets;
+use caps::Capability;
+
+crate::table! {
+    /// All are dropped by default. Names as in capabilities(7), with or without `cap_`; `"all"`.
+    pub struct RawCapabilities as "[capabilities]" {
+        /// Which are kept: in the bounding, permitted and effective sets.
+        keep: List<String>,
+        /// Which are dropped out of those that are kept, for example out of `"all"`.
+        drop: List<String>,
+        /// Which, out of those that are kept, a program without file capabilities has too: in the
+        /// inheritable and ambient sets. A uid other than 0 loses all others at exec.
+        ambient: List<String>,
+    }
+}
+
+/// The checked table.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    keep: u64,
+    ambient: u64,
+    origin: Origin,
+}
+
+/// `SECBIT_NOROOT` and its lock: uid 0 gains nothing by exec.
+const NO_ROOT: u32 = 0b11;
+/// `SECBIT_NO_SETUID_FIXUP` and `SECBIT_KEEP_CAPS` are cleared and locked as cleared, so that a
+/// program inside behaves as anywhere.
+const LOCKED: u32 = 1 << 3 | 1 << 5;
+
+impl Capabilities {
+    /// Checks the names.
+    pub fn check(raw: Option<At<RawCapabilities>>, problems: &mut Diagnostics) -> Self {
+        let (raw, origin) = split(raw, "capabilities");
+        let kept = named(&raw.keep, problems);
+        let dropped = named(&raw.drop, problems);
+        let ambient = named(&raw.ambient, problems);
+        for (name, mask) in &dropped {
+            let twice = kept
+                .iter()
+                .find(|(k, m)| m == mask && k.value == name.value);
+            if let Some((twice, _)) = twice {
+                problems.push(
+                    Diagnostic::new(
+                        Code::Conflict,
+                        &name.origin,
+                        format!("`{}` is dropped and kept", name.value),
+                    )
+                    .and(&twice.origin, "kept here")
+                    .help("remove it from one of the two lists"),
+                );
+            }
+        }
+        let union = |names: &[(At<String>, u64)]| names.iter().fold(0, |all, (_, mask)| all | mask);
+        let keep = union(&kept) & !union(&dropped);
+        for (name, mask) in &ambient {
+            if mask & !keep != 0 && name.value != "all" {
+                problems.push(
+                    Diagnostic::new(
+                        Code::Needs,
+                        &name.origin,
+                        format!("`{}` can be ambient only if it is kept", name.value),
+                    )
+                    .help(format!("add it to `keep`: keep = [\"{}\"]", name.value)),
+                );
+            }
+        }
+        Self {
+            keep,
+            ambient: union(&ambient) & keep,
+            origin,
+        }
+    }
+
+    /// Reduces all five sets.
+    pub fn steps(&self, draft: &mut Draft<'_>) {
+        draft.step(
+            Phase::Bounding,
+            Op::DropBounding(all() & !self.keep),
+            &self.origin,
+        );
+        let sets = CapabilitySets {
+            permitted: self.keep,
+            effective: self.keep,
+            inheritable: self.ambient,
+        };
+        let securebits = if self.keep == 0 { NO_ROOT | LOCKED } else { 0 };
+        let op = Op::SetCapabilities {
+            sets,
+            ambient: self.ambient,
+            securebits,
+        };
+        draft.step(Phase::Capabilities, op, &self.origin);
+        draft.step(Phase::NoNewPrivileges, Op::NoNewPrivileges, &self.origin);
+    }
+}
+
+/// Every capability that this program knows.
+fn all() -> u64 {
+    caps::all()
+        .iter()
+        .fold(0, |all, capability| all | capability.bitmask())
+}
+
+fn named(list: &Option<At<List<String>>>, problems: &mut Diagnostics) -> Vec<(At<String>, u64)> {
+    let Some(list) = list else { return Vec::new() };
+    let mut out = Vec::new();
+    for name in &list.value.0 {
+        let plain = name.value.to_lowercase();
+        let plain = plain.trim_start_matches("cap_");
+        let mask = match format!("CAP_{}", plain.to_uppercase()).parse::<Capability>() {
+            _ if plain == "all" => all(),
+            Ok(capability) => capability.bitmask(),
+            Err(_) => {
+                let known: Vec<_> = caps::all()
+                    .into_iter()
+                    .map(|c| c.to_string().trim_start_matches("CAP_").to_lowercase())
+                    .collect();
+                let near = nearest(plain, known.iter().map(String::as_str));
+                problems.push(
+                    Diagnostic::new(
+                        Code::UnknownCapability,
+                        &name.origin,
+                        format!("there is no capability `{}`", name.value),
+                    )
+                    .help(match near {
+                        Some(near) => format!("did you mean \"{near}\"?"),
+                        None => {
+                            "the names are those of capabilities(7), for example \"net_raw\"".into()
+                        }
+                    }),
+                );
+                continue;
+            }
+        };
+        out.push((At::new(plain.to_owned(), name.origin.clone()), mask));
+    }
+    out
+}

@@ -1,0 +1,149 @@
+//! `[devices]`: what /dev holds. Nodes are bound from the host's /dev, since no user namespace
+//! may make one (user_namespaces(7)).
+
+use super::{or_default, split};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::plan::Draft;
+use crate::plan::layout::{Entry, What, tmpfs};
+use crate::profile::table::List;
+use crate::profile::value::Size;
+use crate::sys::mount::Attributes;
+use std::path::{Component, Path};
+
+crate::table! {
+    /// What /dev holds.
+    pub struct RawDevices as "[devices]" {
+        /// Nodes of the host's /dev besides the minimal ones (null, zero, full, random, urandom,
+        /// tty), such as `"kvm"` or `"net/tun"`.
+        nodes: List<String>,
+        /// The most that /dev/shm may hold. Default: 256M.
+        shm_size: Size,
+    }
+}
+
+/// The checked table.
+#[derive(Clone, Debug)]
+pub struct Devices {
+    nodes: Vec<At<String>>,
+    shm_size: At<Size>,
+    table: Origin,
+}
+
+const MINIMAL: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
+
+const LINKS: &[(&str, &str)] = &[
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// An own instance, with a bound on how many there can be.
+pub const PTS_OPTIONS: &[(&str, Option<&str>)] = &[
+    ("newinstance", None),
+    ("ptmxmode", Some("0666")),
+    ("mode", Some("0620")),
+    ("max", Some("256")),
+];
+
+impl Devices {
+    /// Checks the names.
+    pub fn check(raw: Option<At<RawDevices>>, problems: &mut Diagnostics) -> Self {
+        let (raw, table) = split(raw, "devices");
+        let nodes = raw.nodes.map(|list| list.value.0).unwrap_or_default();
+        for node in &nodes {
+            let path = Path::new(&node.value);
+            let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
+            if !plain || node.value.is_empty() {
+                problems.push(
+                    Diagnostic::new(
+                        Code::BadPath,
+                        &node.origin,
+                        format!("`{}` is no name of a device", node.value),
+                    )
+                    .help("name it as it is called below /dev, for example \"kvm\" or \"net/tun\""),
+                );
+            }
+        }
+        let shm_size = or_default(raw.shm_size, "devices.shm_size", Size(256 << 20));
+        if shm_size.value.0 == 0 {
+            problems.push(
+                Diagnostic::new(Code::WrongValue, &shm_size.origin, "0 would mean no bound")
+                    .help("for example: shm_size = \"64M\""),
+            );
+        }
+        Self {
+            nodes,
+            shm_size,
+            table,
+        }
+    }
+
+    /// The place of the table, if there is one.
+    #[must_use]
+    pub fn explicit_origin(&self) -> Option<&Origin> {
+        Some(&self.table).filter(|o| !o.is_default())
+    }
+
+    /// Adds /dev.
+    pub fn entries(&self, draft: &mut Draft<'_>) {
+        let default = Origin::Default("devices");
+        let plain = Attributes::NOSUID.with(Attributes::NOEXEC);
+        let dev = Path::new("/dev");
+        let mut add = |name: &str, what, attributes, origin: &Origin| {
+            draft.entries.push(Entry {
+                target: dev.join(name).components().collect(),
+                what,
+                attributes,
+                optional: false,
+                origin: origin.clone(),
+            });
+        };
+        add(
+            "",
+            tmpfs("64K", "755", true),
+            plain.with(Attributes::NODEV),
+            &default,
+        );
+        let minimal = MINIMAL.iter().map(|name| (*name, &default));
+        let named = self
+            .nodes
+            .iter()
+            .map(|node| (node.value.as_str(), &node.origin));
+        for (name, origin) in minimal.chain(named) {
+            let source = dev.join(name);
+            let bind = What::Bind {
+                source,
+                idmap: None,
+            };
+            add(name, bind, plain, origin);
+        }
+        for (name, to) in LINKS {
+            add(
+                name,
+                What::Symlink((*to).into()),
+                Attributes::NONE,
+                &default,
+            );
+        }
+        let pts = PTS_OPTIONS
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned)))
+            .collect();
+        let pts = What::Filesystem {
+            kind: "devpts",
+            options: pts,
+            sealed: false,
+        };
+        add("pts", pts, plain, &default);
+        let size = self.shm_size.value.0.to_string();
+        let shm = tmpfs(&size, "1777", false);
+        add(
+            "shm",
+            shm,
+            plain.with(Attributes::NODEV),
+            &self.shm_size.origin,
+        );
+    }
+}

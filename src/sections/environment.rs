@@ -1,0 +1,186 @@
+//! `[environment]`: what of the caller's environment the command sees (environ(7)).
+
+use super::{Profile, mounts, split};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::plan::draft::c_string;
+use crate::plan::{Draft, Op, Phase};
+use crate::profile::table::{List, Map};
+use crate::sys::process::StringArray;
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+
+crate::table! {
+    /// Clean by default: HOME, PATH, and language and terminal settings.
+    pub struct RawEnvironment as "[environment]" {
+        /// Names that are inherited besides the defaults; `*` stands for anything: `"LC_*"`.
+        inherit: List<String>,
+        /// Variables that are set.
+        set: Map<String>,
+        /// Names that are removed, also out of the defaults.
+        unset: List<String>,
+    }
+}
+
+/// The checked table.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    inherit: Vec<At<String>>,
+    set: BTreeMap<String, At<String>>,
+    unset: Vec<At<String>>,
+}
+
+/// What is inherited by default: how to talk to the person, and nothing about them.
+const INHERITED: &[&str] = &[
+    "COLORTERM",
+    "LANG",
+    "LANGUAGE",
+    "LC_*",
+    "NO_COLOR",
+    "TERM",
+    "TZ",
+];
+
+/// The search path where the caller's does not fit.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl Environment {
+    /// Checks the names.
+    pub fn check(raw: Option<At<RawEnvironment>>, problems: &mut Diagnostics) -> Self {
+        let (raw, _) = split(raw, "environment");
+        let list = |list: Option<At<List<String>>>| list.map(|l| l.value.0).unwrap_or_default();
+        let environment = Self {
+            inherit: list(raw.inherit),
+            set: raw.set.map(|map| map.value.0).unwrap_or_default(),
+            unset: list(raw.unset),
+        };
+        let set = environment
+            .set
+            .iter()
+            .map(|(name, value)| (name.as_str(), &value.origin));
+        let lists = environment.inherit.iter().chain(&environment.unset);
+        for (name, place) in set.chain(lists.map(|name| (name.value.as_str(), &name.origin))) {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::WrongValue,
+                        place,
+                        "the name of a variable is not empty and holds no `=`",
+                    )
+                    .help("for example: set = { CI = \"true\" }"),
+                );
+            }
+        }
+        for name in &environment.unset {
+            if let Some(set) = environment.set.get(&name.value) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::Conflict,
+                        &name.origin,
+                        format!("`{}` is removed and set", name.value),
+                    )
+                    .and(&set.origin, "set here")
+                    .help("remove one of the two"),
+                );
+            }
+        }
+        environment
+    }
+
+    /// The variables that the command gets.
+    #[must_use]
+    pub fn variables(&self, profile: &Profile) -> BTreeMap<String, String> {
+        let callers = &profile.variables.environment;
+        let mut all = BTreeMap::new();
+        let home = mounts::home(&profile.variables)
+            .and_then(|h| h.to_str())
+            .unwrap_or("/tmp");
+        all.insert("HOME".into(), home.to_owned());
+        // The caller's search path names folders of the host's root.
+        let path = callers
+            .get("PATH")
+            .filter(|_| profile.rootfs.is_host() || !profile.namespaces.builds_root());
+        all.insert("PATH".into(), path.map_or(PATH, String::as_str).to_owned());
+        let named = self.inherit.iter().map(|name| name.value.as_str());
+        let patterns: Vec<_> = INHERITED.iter().copied().chain(named).collect();
+        for (name, value) in callers {
+            if patterns.iter().any(|pattern| matches(pattern, name)) {
+                all.insert(name.clone(), value.clone());
+            }
+        }
+        for name in &self.unset {
+            all.retain(|known, _| !matches(&name.value, known));
+        }
+        for (name, value) in &self.set {
+            all.insert(name.clone(), value.value.clone());
+        }
+        all
+    }
+
+    /// Where programs are looked for.
+    #[must_use]
+    pub fn search_path(&self, profile: &Profile) -> String {
+        self.variables(profile)
+            .remove("PATH")
+            .unwrap_or_else(|| PATH.into())
+    }
+
+    /// Executes the command.
+    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        let variables = self.variables(profile);
+        let path = variables.get("PATH").map_or(PATH, String::as_str);
+        let program = draft.command.program.clone();
+        let name = program.to_bytes();
+        let candidates = if name.contains(&b'/') || name.is_empty() {
+            vec![program.clone()]
+        } else {
+            path.split(':')
+                .map(|folder| {
+                    let folder = if folder.is_empty() { "." } else { folder };
+                    let mut bytes = folder.as_bytes().to_vec();
+                    bytes.push(b'/');
+                    bytes.extend_from_slice(name);
+                    c_string(std::ffi::OsStr::from_bytes(&bytes))
+                })
+                .collect()
+        };
+        let arguments = std::iter::once(program)
+            .chain(draft.command.arguments.iter().cloned())
+            .collect();
+        let environment = variables
+            .iter()
+            .map(|(name, value)| c_string(format!("{name}={value}")))
+            .collect();
+        let op = Op::Exec {
+            candidates,
+            arguments: StringArray::new(arguments),
+            environment: StringArray::new(environment),
+        };
+        draft.step(Phase::Exec, op, &Origin::CommandLine);
+    }
+}
+
+/// Whether a name fits a pattern in which `*` stands for anything.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len())
+                .filter_map(|at| rest.get(at..))
+                .any(|rest| matches(tail, rest))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns() {
+        assert!(matches("LC_*", "LC_ALL"));
+        assert!(matches("*", ""));
+        assert!(matches("A*C", "ABC"));
+        assert!(!matches("LC_*", "XLC_ALL"));
+        assert!(!matches("A*C", "ABD"));
+    }
+}

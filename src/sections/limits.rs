@@ -1,0 +1,212 @@
+//! `[limits]`: what the command and all its descendants may use together (cgroups(7)).
+
+use super::{Profile, enforce::Level, or_default, split};
+use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use crate::host::cgroup::{Controller, Place};
+use crate::plan::op::{Limit, Op};
+use crate::plan::{Draft, Phase};
+use crate::profile::value::{Cores, Duration, Size};
+
+crate::table! {
+    /// What the command and all its descendants may use together.
+    pub struct RawLimits as "[limits]" {
+        /// The most processes and threads, the sandbox's own init included.
+        pids: u64,
+        /// The most memory, page cache included; beyond it the whole sandbox is killed.
+        memory: Size,
+        /// The most swap, on top of memory. Default: 0 where `memory` is set.
+        swap: Size,
+        /// Processor time, in processors: 0.5 is half of one.
+        cpu: Cores,
+        /// Which processors, as cpuset(7) lists them: `"0-3,7"`.
+        cpuset: String,
+        /// How long the command may run; then it gets SIGTERM, and after `grace` SIGKILL.
+        wall_time: Duration,
+        /// How long after SIGTERM. Default: 5s.
+        grace: Duration,
+    }
+}
+
+/// The checked table.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    group: Vec<At<Limit>>,
+    memory: Option<At<Size>>,
+    wall_time: Option<At<Duration>>,
+    grace: At<Duration>,
+}
+
+/// The period over which processor time is counted, in microseconds: the kernel's default.
+const PERIOD_US: u64 = 100_000;
+
+/// The fewest processes with which a command can start: init and the command.
+const FEWEST: u64 = 2;
+
+/// The least memory with which anything starts.
+const LEAST: Size = Size(1 << 20);
+
+impl Limits {
+    /// Checks the values.
+    pub fn check(raw: Option<At<RawLimits>>, problems: &mut Diagnostics) -> Self {
+        let (raw, _) = split(raw, "limits");
+        if let Some(pids) = raw.pids.as_ref().filter(|pids| pids.value < FEWEST) {
+            problems.push(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    &pids.origin,
+                    "too few processes to start a command",
+                )
+                .help("2 are init and the command; for example: pids = 20"),
+            );
+        }
+        if let Some(memory) = raw.memory.as_ref().filter(|memory| memory.value < LEAST) {
+            problems.push(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    &memory.origin,
+                    "too little memory to start a command",
+                )
+                .help("for example: memory = \"100M\""),
+            );
+        }
+        if let Some(cpuset) = raw.cpuset.as_ref().filter(|list| !is_cpu_list(&list.value)) {
+            problems.push(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    &cpuset.origin,
+                    format!("`{}` is no list of processors", cpuset.value),
+                )
+                .help("for example: cpuset = \"0-3,7\""),
+            );
+        }
+        let swap = match (raw.swap, &raw.memory) {
+            (Some(swap), None) => {
+                problems.push(
+                    Diagnostic::new(
+                        Code::Needs,
+                        &swap.origin,
+                        "`swap` is counted on top of `memory`",
+                    )
+                    .help("set `memory` too, for example: memory = \"1G\""),
+                );
+                None
+            }
+            (Some(swap), _) => Some(swap),
+            (None, Some(_)) => Some(At::default_of("limits.swap", Size(0))),
+            (None, None) => None,
+        };
+        let cpu = |cores: Cores| Limit::Cpu {
+            quota_us: (cores.0 * PERIOD_US as f64).round() as u64,
+            period_us: PERIOD_US,
+        };
+        // Memory before swap: cgroup v1 limits the sum of both, which must not be the smaller one.
+        let group = [
+            raw.pids.map(|at| at.map(Limit::Pids)),
+            raw.memory
+                .clone()
+                .map(|at| at.map(|size| Limit::Memory(size.0))),
+            swap.map(|at| at.map(|size| Limit::Swap(size.0))),
+            raw.cpu.map(|at| at.map(cpu)),
+            raw.cpuset.map(|at| at.map(Limit::Cpuset)),
+        ];
+        Self {
+            group: group.into_iter().flatten().collect(),
+            memory: raw.memory,
+            wall_time: raw.wall_time,
+            grace: or_default(
+                raw.grace,
+                "limits.grace",
+                Duration(std::time::Duration::from_secs(5)),
+            ),
+        }
+    }
+
+    /// Makes the group, sets the limits and joins it.
+    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        draft.watch.wall_time = self.wall_time.clone();
+        draft.watch.grace = self.grace.value.0;
+        let Some(first) = self.group.first() else {
+            return;
+        };
+        let enforce = &profile.enforce.limits;
+        if enforce.value == Level::Off {
+            return draft.note(&enforce.origin, "the limits that need a cgroup are off");
+        }
+        let mut wanted: Vec<Controller> = self.group.iter().map(|l| l.value.controller()).collect();
+        wanted.dedup();
+        let place = draft
+            .host
+            .cgroups()
+            .map_err(|error| (error.to_owned(), "mount a cgroup file system"))
+            .and_then(|cgroups| {
+                cgroups
+                    .place(&wanted)
+                    .map_err(|no| (no.to_string(), no.remedy()))
+            });
+        let place = match place {
+            Ok(place) => place,
+            Err((why, _)) if enforce.value == Level::Prefer => {
+                let text = format!("the limits on {} are not enforced: {why}", list(&wanted));
+                return draft.weaker(&first.origin, text);
+            }
+            Err((why, remedy)) => {
+                let text = format!("the limits on {} cannot be enforced: {why}", list(&wanted));
+                let help = format!("{remedy}; or set `limits = \"prefer\"` under [enforce]");
+                return draft.refuse(&first.origin, text, help);
+            }
+        };
+        let v1 = matches!(place, Place::V1 { .. });
+        let name = crate::host::cgroup::group_name();
+        draft.step(Phase::Group, Op::CreateGroup { place, name }, &first.origin);
+        for limit in &self.group {
+            draft.step(
+                Phase::Limits,
+                Op::SetLimit(limit.value.clone()),
+                &limit.origin,
+            );
+        }
+        draft.watch.memory = self.memory.clone();
+        if v1 {
+            draft.step(Phase::JoinGroup, Op::JoinGroups, &first.origin);
+        } else {
+            draft.into_group = true;
+        }
+    }
+}
+
+fn list(controllers: &[Controller]) -> String {
+    controllers
+        .iter()
+        .map(|c| c.name())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The list format of cpuset(7).
+fn is_cpu_list(text: &str) -> bool {
+    let number = |text: &str| {
+        text.parse::<u32>()
+            .ok()
+            .filter(|n| *n < 65_536 && !text.starts_with('+'))
+    };
+    !text.is_empty()
+        && text.split(',').all(|part| match part.split_once('-') {
+            Some((from, to)) => matches!((number(from), number(to)), (Some(f), Some(t)) if f <= t),
+            None => number(part).is_some(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_cpu_list;
+
+    #[test]
+    fn cpu_lists() {
+        for right in ["0", "0-3", "0-3,7", "1,2,3"] {
+            assert!(is_cpu_list(right), "{right}");
+        }
+        for wrong in ["", "a", "3-1", "0-", ",", "-1", "+1", "0;1", "99999"] {
+            assert!(!is_cpu_list(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! THE list of what a profile can say: one file a TOML table, with its shape, its checks and its
+//! steps together.
+//!
+//! Each section file holds three things: `Raw…`, the table as it is written, every key optional
+//! and placed; the checked type, in which wrong states cannot be written down; and
+//! `steps`, which adds operations or entries of the root to a plan.
+
+pub mod capabilities;
+pub mod devices;
+pub mod enforce;
+pub mod environment;
+pub mod limits;
+pub mod mounts;
+pub mod names;
+pub mod namespaces;
+pub mod network;
+pub mod process;
+pub mod rlimits;
+pub mod rootfs;
+pub mod seccomp;
+pub mod user;
+
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
+use crate::host::Host;
+use crate::plan::draft::{Command, Draft};
+use crate::plan::{Plan, layout};
+use crate::profile::table::{self, List};
+use crate::profile::variables::Variables;
+use std::path::{Component, Path, PathBuf};
+
+crate::table! {
+    /// A profile as it is written.
+    pub struct Raw as "the profile" {
+        /// The version of the language: 1.
+        version: u32,
+        /// What the profile is for.
+        description: String,
+        /// The host name inside (uts namespace).
+        hostname: String,
+        /// The NIS domain name inside (uts namespace).
+        domainname: String,
+        /// What the root is.
+        rootfs: rootfs::RawRootfs,
+        /// Which namespaces are new.
+        namespaces: namespaces::RawNamespaces,
+        /// Who the command is.
+        user: user::RawUser,
+        /// What is mounted.
+        mounts: List<mounts::RawMount>,
+        /// What /dev holds.
+        devices: devices::RawDevices,
+        /// What of the network there is.
+        network: network::RawNetwork,
+        /// Which capabilities the command keeps.
+        capabilities: capabilities::RawCapabilities,
+        /// Which system calls the command may make.
+        seccomp: seccomp::RawSeccomp,
+        /// What the command and all its descendants may use together.
+        limits: limits::RawLimits,
+        /// What each process may use.
+        rlimits: rlimits::RawRlimits,
+        /// The environment.
+        environment: environment::RawEnvironment,
+        /// How the command runs.
+        process: process::RawProcess,
+        /// What happens where this machine cannot do something.
+        enforce: enforce::RawEnforce,
+    }
+}
+
+/// A checked profile.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Host and domain name.
+    pub names: names::Names,
+    /// The root.
+    pub rootfs: rootfs::Rootfs,
+    /// The namespaces.
+    pub namespaces: namespaces::Namespaces,
+    /// Who the command is.
+    pub user: user::User,
+    /// What is mounted besides the defaults.
+    pub mounts: mounts::Mounts,
+    /// What /dev holds.
+    pub devices: devices::Devices,
+    /// The network.
+    pub network: network::Network,
+    /// The capabilities.
+    pub capabilities: capabilities::Capabilities,
+    /// The system calls.
+    pub seccomp: seccomp::Seccomp,
+    /// The limits of the group.
+    pub limits: limits::Limits,
+    /// The limits of each process.
+    pub rlimits: rlimits::Rlimits,
+    /// The environment.
+    pub environment: environment::Environment,
+    /// The process.
+    pub process: process::Process,
+    /// What must be enforced.
+    pub enforce: enforce::Enforce,
+    /// What the variables stand for; defaults use them too.
+    pub variables: Variables,
+}
+
+/// From a text to a checked profile; or everything that is wrong with it.
+pub fn load(
+    sources: &Sources,
+    id: crate::diag::SourceId,
+    variables: &Variables,
+) -> Result<Profile, Diagnostics> {
+    let mut problems = Diagnostics::default();
+    let Some(source) = sources.get(id) else {
+        return Err(problems);
+    };
+    let raw: Raw = table::read(source, id, variables, &mut problems);
+    let profile = check(raw, variables, &mut problems);
+    if problems.is_empty() {
+        Ok(profile)
+    } else {
+        Err(problems)
+    }
+}
+
+fn check(raw: Raw, variables: &Variables, problems: &mut Diagnostics) -> Profile {
+    if let Some(version) = raw.version
+        && version.value != 1
+    {
+        problems.push(
+            Diagnostic::new(
+                Code::WrongValue,
+                &version.origin,
+                format!(
+                    "version {} of the language is not known to this program",
+                    version.value
+                ),
+            )
+            .help("write `version = 1`, or use a newer sandbox"),
+        );
+    }
+    let namespaces = namespaces::Namespaces::check(raw.namespaces, problems);
+    let profile = Profile {
+        names: names::Names::check(raw.hostname, raw.domainname, problems),
+        rootfs: rootfs::Rootfs::check(raw.rootfs, variables, problems),
+        user: user::User::check(raw.user, problems),
+        mounts: mounts::Mounts::check(raw.mounts, variables, problems),
+        devices: devices::Devices::check(raw.devices, problems),
+        network: network::Network::check(raw.network),
+        capabilities: capabilities::Capabilities::check(raw.capabilities, problems),
+        seccomp: seccomp::Seccomp::check(raw.seccomp, problems),
+        limits: limits::Limits::check(raw.limits, problems),
+        rlimits: rlimits::Rlimits::check(raw.rlimits),
+        environment: environment::Environment::check(raw.environment, problems),
+        process: process::Process::check(raw.process, problems),
+        enforce: enforce::Enforce::check(raw.enforce),
+        namespaces,
+        variables: variables.clone(),
+    };
+    profile.names.relate(&profile, problems);
+    profile.network.relate(&profile, problems);
+    profile.namespaces.relate(&profile, problems);
+    profile
+}
+
+/// The plan: a function of the profile, the facts and the command.
+pub fn build(profile: &Profile, host: &Host, command: &Command) -> Result<Plan, Diagnostics> {
+    let mut draft = Draft::new(host, command);
+    if !host.tree.exists("/proc/self/ns".as_ref()) {
+        // Every fact about namespaces, ids and cgroups comes from there.
+        draft.refuse(
+            &Origin::CommandLine,
+            "/proc is not mounted here",
+            "mount it: mount -t proc proc /proc",
+        );
+        return draft.finish();
+    }
+    let namespaces = profile.namespaces.on_this_machine(profile, &mut draft);
+    let profile = &Profile {
+        namespaces,
+        ..profile.clone()
+    };
+    let identity = profile.user.identity(profile, &mut draft);
+    profile.limits.steps(profile, &mut draft);
+    profile.namespaces.steps(profile, &mut draft);
+    profile.user.steps(&identity, profile, &mut draft);
+    if profile.namespaces.builds_root() {
+        profile.mounts.entries(profile, &identity, &mut draft);
+        profile.devices.entries(&mut draft);
+        profile.network.entries(profile, &mut draft);
+        let (root, origin) = profile.rootfs.root(profile, &identity, &mut draft);
+        layout::lay(&mut draft, root, &origin);
+    }
+    profile.names.steps(profile, &mut draft);
+    profile.network.steps(profile, &mut draft);
+    profile.process.steps(profile, &mut draft);
+    profile.rlimits.steps(&mut draft);
+    profile.capabilities.steps(&mut draft);
+    profile.seccomp.steps(profile, &mut draft);
+    profile.environment.steps(profile, &mut draft);
+    draft.finish()
+}
+
+/// The value, or the default under its name.
+fn or_default<T>(value: Option<At<T>>, name: &'static str, default: T) -> At<T> {
+    value.unwrap_or_else(|| At::default_of(name, default))
+}
+
+/// The place of a table that may be missing.
+fn split<T: Default>(table: Option<At<T>>, name: &'static str) -> (T, Origin) {
+    match table {
+        Some(At { value, origin }) => (value, origin),
+        None => (T::default(), Origin::Default(name)),
+    }
+}
+
+/// A path that is absolute and does not lead upwards, without trailing slashes.
+fn absolute(path: &At<String>, what: &str, problems: &mut Diagnostics) -> Option<PathBuf> {
+    let clean: PathBuf = Path::new(&path.value).components().collect();
+    let upwards = clean.components().any(|c| c == Component::ParentDir);
+    if clean.is_absolute() && !upwards {
+        return Some(clean);
+    }
+    let why = if upwards {
+        "leads upwards (`..`)"
+    } else {
+        "is not absolute"
+    };
+    problems.push(
+        Diagnostic::new(
+            Code::BadPath,
+            &path.origin,
+            format!("the {what} `{}` {why}", path.value),
+        )
+        .help(if upwards {
+            "write the path without `..`".into()
+        } else {
+            format!(
+                "start it with `/`, for example \"/{}\"",
+                path.value.trim_start_matches("./")
+            )
+        }),
+    );
+    None
+}
+
+/// A path of the host: absolute, or relative to the project.
+fn host_path(
+    path: &At<String>,
+    variables: &Variables,
+    problems: &mut Diagnostics,
+) -> Option<PathBuf> {
+    let given = Path::new(&path.value);
+    if given.is_absolute() || given.as_os_str().is_empty() {
+        return absolute(path, "path", problems);
+    }
+    // A path that is not UTF-8 cannot be written in a profile, and so is not guessed at here.
+    let Some(project) = variables.project.as_deref().and_then(Path::to_str) else {
+        problems.push(
+            Diagnostic::new(
+                Code::BadPath,
+                &path.origin,
+                format!(
+                    "`{}` is relative to the project, and there is none here whose path is UTF-8",
+                    path.value
+                ),
+            )
+            .help("run in a project's folder, or write an absolute path"),
+        );
+        return None;
+    };
+    let joined = At::new(format!("{project}/{}", path.value), path.origin.clone());
+    absolute(&joined, "path", problems)
+}

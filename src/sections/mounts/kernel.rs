@@ -1,0 +1,165 @@
+//! The kernel's own file systems: proc, reduced, and the cgroup tree.
+
+use crate::diag::Origin;
+use crate::host::Host;
+use crate::plan::Draft;
+use crate::plan::layout::{Entry, What, tmpfs};
+use crate::sections::Profile;
+use crate::sections::user::Identity;
+use crate::sys::mount::Attributes;
+use std::path::{Path, PathBuf};
+
+pub(super) fn pseudo(kind: &'static str, options: &[(&str, Option<&str>)]) -> What {
+    let options = options
+        .iter()
+        .map(|(key, value)| ((*key).into(), value.map(Into::into)))
+        .collect();
+    What::Filesystem {
+        kind,
+        options,
+        sealed: false,
+    }
+}
+
+/// What of /proc acts on the kernel: shown, not to be written to.
+const PROC_READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// What of /proc tells about the machine or other users and nothing that a program needs.
+const PROC_HIDDEN: &[&str] = &[
+    "acpi",
+    "asound",
+    "interrupts",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "slabinfo",
+    "softirqs",
+    "timer_list",
+    "timer_stats",
+    "tty",
+    "vmallocinfo",
+];
+
+/// What of that the kernel lets its owner open and nobody else (fs/proc).
+const OWNERS_ONLY: &[&str] = &[
+    "kcore",
+    "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "slabinfo",
+    "timer_list",
+    "vmallocinfo",
+];
+
+/// Whether nobody inside can open a file of /proc, covered or not: on this machine too only its
+/// owner may, and the owner has no id in the map of the new user namespace. Then no process inside
+/// can have or take that id, and no capability there reaches over the file
+/// (user_namespaces(7), "Operation of file-related capabilities": the ids of the file must be mapped).
+fn is_closed(name: &str, identity: &Identity, host: &Host) -> bool {
+    let node = host.tree.node(&Path::new("/proc").join(name));
+    let mapped = identity.users.iter().any(|r| {
+        let end = u64::from(r.outside) + u64::from(r.count);
+        node.uid >= r.outside && u64::from(node.uid) < end
+    });
+    // Without a new user namespace the maps are empty, and nothing is known about the ids.
+    !identity.users.is_empty() && node.mode & 0o077 == 0 && !mapped
+}
+
+/// Proc with its dangerous parts covered. Its existence is asked of the host's own /proc.
+pub(super) fn proc(
+    target: &Path,
+    profile: &Profile,
+    identity: &Identity,
+    origin: &Origin,
+    draft: &mut Draft<'_>,
+) {
+    let inert = Attributes::INERT;
+    let closed = |name| OWNERS_ONLY.contains(&name) && is_closed(name, identity, draft.host);
+    let (closed, hidden): (Vec<&str>, Vec<&str>) =
+        PROC_HIDDEN.iter().copied().partition(|name| closed(*name));
+    let mut add = |target: PathBuf, what, attributes| {
+        let origin = origin.clone();
+        draft.entries.push(Entry {
+            target,
+            what,
+            attributes,
+            optional: true,
+            origin,
+        });
+    };
+    if !profile.namespaces.pid.value.is_new() {
+        // The processes of another namespace's proc are the host's, whoever mounts it.
+        let bind = What::Bind {
+            source: "/proc".into(),
+            idmap: None,
+        };
+        add(target.into(), bind, inert.with(Attributes::READ_ONLY));
+        return;
+    }
+    add(target.into(), pseudo("proc", &[]), inert);
+    for name in PROC_READ_ONLY {
+        add(
+            target.join(name),
+            What::Protect,
+            inert.with(Attributes::READ_ONLY),
+        );
+    }
+    for name in hidden {
+        add(target.join(name), What::Mask, inert);
+    }
+    if !closed.is_empty() {
+        let text = format!(
+            "below {}, only an owner who has no id inside can open {}: not covered",
+            target.display(),
+            closed.join(", ")
+        );
+        draft.note(origin, text);
+    }
+}
+
+/// The cgroup tree: on v2 one mount, on v1 one for each hierarchy.
+pub(super) fn cgroup(target: &Path, origin: &Origin, draft: &mut Draft<'_>) {
+    let inert = Attributes::INERT;
+    let read_only = inert.with(Attributes::READ_ONLY);
+    let hierarchies = match draft.host.cgroups() {
+        Ok(cgroups) => cgroups.v1_options(),
+        Err(error) => {
+            let text = format!("there is no cgroup tree to mount: {error}");
+            return draft.refuse(origin, text, "remove this mount");
+        }
+    };
+    let mut add = |target: PathBuf, what, attributes| {
+        let origin = origin.clone();
+        draft.entries.push(Entry {
+            target,
+            what,
+            attributes,
+            optional: false,
+            origin,
+        });
+    };
+    if hierarchies.is_empty() {
+        return add(target.into(), pseudo("cgroup2", &[]), read_only);
+    }
+    // Sealed, so read-only only once the hierarchies have their directories in it.
+    add(target.into(), tmpfs("64K", "755", true), inert);
+    for (name, options) in hierarchies {
+        let options: Vec<_> = options
+            .iter()
+            .map(|option| match option.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (option.as_str(), None),
+            })
+            .collect();
+        add(target.join(name), pseudo("cgroup", &options), read_only);
+    }
+}

@@ -1,0 +1,288 @@
+//! `[namespaces]`: which namespaces are new, shared with the caller, or joined from a path
+//! (namespaces(7)).
+
+use super::{Profile, enforce::Level, split};
+use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use crate::plan::draft::c_string;
+use crate::plan::op::{NamespaceKind, Op};
+use crate::plan::{Draft, Phase};
+use crate::sections::network::Mode as NetworkMode;
+use std::path::PathBuf;
+
+crate::table! {
+    /// Each: `"new"` (the default), `"shared"`, or the path of a namespace to join.
+    pub struct RawNamespaces as "[namespaces]" {
+        /// User and group ids, capabilities (user_namespaces(7)).
+        user: String,
+        /// Mounts (mount_namespaces(7)). Shared or joined, no root is built.
+        mount: String,
+        /// Process ids (pid_namespaces(7)). Shared or joined, /proc is mounted only on request: it
+        /// would show processes of the host, and through them the host's files.
+        pid: String,
+        /// System V IPC and POSIX message queues (ipc_namespaces(7)).
+        ipc: String,
+        /// Host and domain name (uts_namespaces(7)).
+        uts: String,
+        /// Network devices, addresses, ports, abstract sockets (network_namespaces(7)).
+        net: String,
+        /// The view of the cgroup tree (cgroup_namespaces(7)).
+        cgroup: String,
+        /// Boot-time and monotonic clocks (time_namespaces(7)).
+        time: String,
+    }
+}
+
+/// What becomes of one namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// A new one.
+    New,
+    /// The caller's.
+    Shared,
+    /// The one under this path.
+    Join(PathBuf),
+}
+
+impl Choice {
+    /// Whether it is new.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        *self == Self::New
+    }
+}
+
+/// The choices.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "documented at RawNamespaces")]
+pub struct Namespaces {
+    pub user: At<Choice>,
+    pub mount: At<Choice>,
+    pub pid: At<Choice>,
+    pub ipc: At<Choice>,
+    pub uts: At<Choice>,
+    pub net: At<Choice>,
+    pub cgroup: At<Choice>,
+    pub time: At<Choice>,
+}
+
+const USER: NamespaceKind = NamespaceKind {
+    flag: libc::CLONE_NEWUSER,
+    name: "user",
+};
+const MOUNT: NamespaceKind = NamespaceKind {
+    flag: libc::CLONE_NEWNS,
+    name: "mnt",
+};
+const PID: NamespaceKind = NamespaceKind {
+    flag: libc::CLONE_NEWPID,
+    name: "pid",
+};
+const IPC: NamespaceKind = NamespaceKind {
+    flag: libc::CLONE_NEWIPC,
+    name: "ipc",
+};
+const UTS: NamespaceKind = NamespaceKind {
+    flag: libc::CLONE_NEWUTS,
+    name: "uts",
+};
+const NET: NamespaceKind = NamespaceKind {
+    flag: libc::CLONE_NEWNET,
+    name: "net",
+};
+const CGROUP: NamespaceKind = NamespaceKind {
+    flag: libc::CLONE_NEWCGROUP,
+    name: "cgroup",
+};
+const TIME: NamespaceKind = NamespaceKind {
+    flag: libc::CLONE_NEWTIME,
+    name: "time",
+};
+
+impl Namespaces {
+    /// Reads the choices.
+    pub fn check(raw: Option<At<RawNamespaces>>, problems: &mut Diagnostics) -> Self {
+        let (raw, _) = split(raw, "namespaces");
+        let mut choice = |value: Option<At<String>>| match value {
+            None => At::default_of("namespaces", Choice::New),
+            Some(At { value, origin }) => {
+                let choice = match value.as_str() {
+                    "new" => Choice::New,
+                    "shared" => Choice::Shared,
+                    path if path.starts_with('/') => Choice::Join(path.into()),
+                    other => {
+                        problems.push(
+                            Diagnostic::new(
+                                Code::WrongValue,
+                                &origin,
+                                format!("`{other}` is no choice for a namespace"),
+                            )
+                            .help("\"new\", \"shared\", or an absolute path such as \"/proc/42/ns/net\""),
+                        );
+                        Choice::New
+                    }
+                };
+                At::new(choice, origin)
+            }
+        };
+        Self {
+            user: choice(raw.user),
+            mount: choice(raw.mount),
+            pid: choice(raw.pid),
+            ipc: choice(raw.ipc),
+            uts: choice(raw.uts),
+            net: choice(raw.net),
+            cgroup: choice(raw.cgroup),
+            time: choice(raw.time),
+        }
+    }
+
+    /// Whether a root is built: only in a mount namespace of the sandbox's own.
+    #[must_use]
+    pub fn builds_root(&self) -> bool {
+        self.mount.value.is_new()
+    }
+
+    /// Whether the network namespace is new, as `[network]` and `[namespaces]` say together.
+    #[must_use]
+    pub fn has_own_network(&self, mode: NetworkMode) -> bool {
+        self.net.value.is_new() && mode != NetworkMode::Host
+    }
+
+    /// What builds a root needs a mount namespace; without one nothing may be asked of it.
+    pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
+        if self.builds_root() {
+            return;
+        }
+        let explicit = [
+            profile.mounts.first_origin(),
+            profile.rootfs.explicit_origin(),
+            profile.devices.explicit_origin(),
+        ];
+        for origin in explicit.into_iter().flatten() {
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    origin,
+                    "this needs a new mount namespace: without one no root is built",
+                )
+                .and(&self.mount.origin, "not new here")
+                .help("write `mount = \"new\"` under [namespaces], or remove this"),
+            );
+        }
+    }
+
+    fn all_mut(&mut self) -> [(&mut At<Choice>, NamespaceKind); 8] {
+        [
+            (&mut self.user, USER),
+            (&mut self.mount, MOUNT),
+            (&mut self.pid, PID),
+            (&mut self.ipc, IPC),
+            (&mut self.uts, UTS),
+            (&mut self.net, NET),
+            (&mut self.cgroup, CGROUP),
+            (&mut self.time, TIME),
+        ]
+    }
+
+    fn all(&self) -> [(&At<Choice>, NamespaceKind); 8] {
+        [
+            (&self.user, USER),
+            (&self.mount, MOUNT),
+            (&self.pid, PID),
+            (&self.ipc, IPC),
+            (&self.uts, UTS),
+            (&self.net, NET),
+            (&self.cgroup, CGROUP),
+            (&self.time, TIME),
+        ]
+    }
+
+    /// The choices with what this machine lacks: refused, or shared where `[enforce]` permits. To be
+    /// settled before any step is made, so that nothing that was meant for a namespace of the
+    /// sandbox's own (its root, its host name) is done to the host's.
+    #[must_use]
+    pub fn on_this_machine(&self, profile: &Profile, draft: &mut Draft<'_>) -> Self {
+        let own_network = self.has_own_network(profile.network.mode.value);
+        let mut here = self.clone();
+        for (choice, kind) in here.all_mut() {
+            let wanted = choice.value.is_new() && (kind != NET || own_network);
+            if !wanted || draft.host.has_namespace(kind.name) {
+                continue;
+            }
+            let text = format!("this kernel has no {} namespaces", kind.name);
+            // Without a mount namespace no root could be built, and little would be left to enforce.
+            if profile.enforce.namespaces.value == Level::Prefer && kind != MOUNT {
+                draft.weaker(&choice.origin, format!("{text}: shared with the host"));
+                choice.value = Choice::Shared;
+                continue;
+            }
+            draft.refuse(
+                &choice.origin,
+                text,
+                format!(
+                    "share it (`{} = \"shared\"` under [namespaces]), or set `namespaces = \"prefer\"` under [enforce]",
+                    if kind == MOUNT { "mount" } else { kind.name }
+                ),
+            );
+        }
+        here
+    }
+
+    /// Joins, clones, and unshares the cgroup namespace.
+    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        let mut new = Vec::new();
+        for (choice, kind) in self.all() {
+            match &choice.value {
+                Choice::Shared => {}
+                Choice::Join(path) => {
+                    let op = Op::JoinNamespace {
+                        kind,
+                        path: c_string(path),
+                    };
+                    draft.step(Phase::Join, op, &choice.origin);
+                }
+                Choice::New if kind == NET && !self.has_own_network(profile.network.mode.value) => {
+                }
+                Choice::New if kind == CGROUP => {
+                    draft.step(
+                        Phase::GroupNamespace,
+                        Op::UnshareCgroupNamespace,
+                        &choice.origin,
+                    );
+                }
+                Choice::New => new.push(kind),
+            }
+        }
+        // Neither could a plain user reduce the bounding set, which takes CAP_SETPCAP.
+        if self.user.value == Choice::Shared && !draft.host.caller.has_rights() {
+            draft.refuse(
+                &self.user.origin,
+                "without a new user namespace, only root can make other namespaces and reduce capabilities",
+                "write `user = \"new\"`, or run as root",
+            );
+        }
+        draft.watch.new_pid_namespace = new.contains(&PID);
+        let into_group = draft.into_group;
+        draft.step(
+            Phase::Clone,
+            Op::CloneInit {
+                namespaces: new,
+                into_group,
+            },
+            &self.user.origin,
+        );
+        draft.step(Phase::Release, Op::Release, &self.user.origin);
+        draft.step(
+            Phase::Tether,
+            Op::DieWithSupervisor,
+            profile.process.init_origin(),
+        );
+        draft.step(Phase::AwaitRelease, Op::AwaitRelease, &self.user.origin);
+        if self.builds_root() {
+            let origin = &self.mount.origin;
+            draft.step(Phase::Propagation, Op::MakePrivate, origin);
+            draft.step(Phase::Pivot, Op::PivotRoot, origin);
+            draft.step(Phase::DetachOldRoot, Op::DetachOldRoot, origin);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `[network]`: what of the network there is (network_namespaces(7)).
+
+use super::{Profile, or_default, split};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::plan::layout::{Entry, What};
+use crate::plan::{Draft, Op, Phase};
+use crate::sys::mount::Attributes;
+use std::path::Path;
+
+crate::choice! {
+    /// What of the network there is.
+    pub enum Mode {
+        /// Nothing: the loopback interface exists and is down.
+        None = "none",
+        /// The sandbox's own loopback.
+        Loopback = "loopback",
+        /// The caller's network.
+        Host = "host",
+    }
+}
+
+crate::table! {
+    /// The network.
+    pub struct RawNetwork as "[network]" {
+        /// `"loopback"` (the default), `"none"` or `"host"`.
+        mode: Mode,
+    }
+}
+
+/// The checked table.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// What of the network there is.
+    pub mode: At<Mode>,
+}
+
+impl Network {
+    /// Fills in the default.
+    #[must_use]
+    pub fn check(raw: Option<At<RawNetwork>>) -> Self {
+        let (raw, _) = split(raw, "network");
+        Self {
+            mode: or_default(raw.mode, "network.mode", Mode::Loopback),
+        }
+    }
+
+    /// The mode and the namespace must not contradict each other.
+    pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
+        let net = &profile.namespaces.net;
+        let explicit = |origin: &Origin| !origin.is_default();
+        let host = self.mode.value == Mode::Host;
+        if explicit(&self.mode.origin) && explicit(&net.origin) && host == net.value.is_new() {
+            problems.push(
+                Diagnostic::new(
+                    Code::Conflict,
+                    &self.mode.origin,
+                    format!(
+                        "the mode \"{}\" contradicts the namespace",
+                        self.mode.value.word()
+                    ),
+                )
+                .and(&net.origin, "chosen here")
+                .help("remove one of the two lines: `mode` alone is enough"),
+            );
+        }
+    }
+
+    /// Adds what name resolution needs, where there is a network to resolve for: the file that
+    /// `/etc/resolv.conf` points to often lies below /run, which is not shown.
+    pub fn entries(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        if self.mode.value != Mode::Host || !profile.rootfs.is_host() {
+            return;
+        }
+        let Some(file) = draft.host.tree.resolve(Path::new("/etc/resolv.conf")) else {
+            return;
+        };
+        if file.starts_with("/run") {
+            draft.entries.push(Entry {
+                target: file.clone(),
+                what: What::Bind {
+                    source: file,
+                    idmap: None,
+                },
+                attributes: Attributes::READ_ONLY
+                    .with(Attributes::NOSUID)
+                    .with(Attributes::NODEV),
+                optional: true,
+                origin: self.mode.origin.clone(),
+            });
+        }
+    }
+
+    /// Brings up loopback.
+    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        let own = profile.namespaces.has_own_network(self.mode.value);
+        if own && self.mode.value == Mode::Loopback {
+            draft.step(Phase::Network, Op::LoopbackUp, &self.mode.origin);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `[process]`: how the command runs.
+
+use super::rootfs::Project;
+use super::{Profile, absolute, mounts, or_default, split};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::plan::draft::c_string;
+use crate::plan::{Draft, Op, Phase};
+use crate::profile::value::Mode;
+use std::path::{Path, PathBuf};
+
+crate::choice! {
+    /// Which session the command is in (setsid(2)).
+    pub enum Session {
+        /// One of its own, without a controlling terminal.
+        New = "new",
+        /// The caller's.
+        Inherit = "inherit",
+    }
+}
+
+crate::table! {
+    /// How the command runs.
+    pub struct RawProcess as "[process]" {
+        /// The working directory inside. Default: the caller's where it is visible, else `/`.
+        cwd: String,
+        /// Which permissions new files lack (umask(2)). Default: 022.
+        umask: Mode,
+        /// Whether an init of ours is the first process: it reaps, and hands on signals.
+        /// Default: true. Without it the command itself is pid 1.
+        init: bool,
+        /// The nice value, -20 to 19 (nice(2)). Default: the caller's.
+        nice: i32,
+        /// -1000 to 1000 (proc_pid_oom_score_adj(5)). Default: the caller's.
+        oom_score_adj: i32,
+        /// `"new"` (the default) or `"inherit"`.
+        session: Session,
+    }
+}
+
+/// The checked table.
+#[derive(Clone, Debug)]
+pub struct Process {
+    cwd: Option<At<PathBuf>>,
+    umask: At<Mode>,
+    init: At<bool>,
+    nice: Option<At<i32>>,
+    oom_score_adj: Option<At<i32>>,
+    session: At<Session>,
+}
+
+impl Process {
+    /// Checks ranges and paths.
+    pub fn check(raw: Option<At<RawProcess>>, problems: &mut Diagnostics) -> Self {
+        let (raw, _) = split(raw, "process");
+        for (value, least, most, name) in [
+            (&raw.nice, -20, 19, "nice"),
+            (&raw.oom_score_adj, -1000, 1000, "oom_score_adj"),
+        ] {
+            if let Some(value) = value
+                .as_ref()
+                .filter(|v| !(least..=most).contains(&v.value))
+            {
+                problems.push(
+                    Diagnostic::new(
+                        Code::WrongValue,
+                        &value.origin,
+                        format!("`{name}` goes from {least} to {most}"),
+                    )
+                    .help(format!("for example: {name} = 10")),
+                );
+            }
+        }
+        if let Some(umask) = raw.umask.as_ref().filter(|umask| umask.value.0 > 0o777) {
+            problems.push(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    &umask.origin,
+                    "a umask has permission bits only",
+                )
+                .help("for example: umask = \"022\""),
+            );
+        }
+        let cwd = raw.cwd.and_then(|cwd| {
+            absolute(&cwd, "working directory", problems).map(|path| At::new(path, cwd.origin))
+        });
+        Self {
+            cwd,
+            umask: or_default(raw.umask, "process.umask", Mode(0o022)),
+            init: or_default(raw.init, "process.init", true),
+            nice: raw.nice,
+            oom_score_adj: raw.oom_score_adj,
+            session: or_default(raw.session, "process.session", Session::New),
+        }
+    }
+
+    /// Which line decides whether there is an init.
+    #[must_use]
+    pub fn init_origin(&self) -> &Origin {
+        &self.init.origin
+    }
+
+    /// Adds everything between the finished root and the reduced privileges.
+    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        let alone = draft.watch.new_pid_namespace;
+        draft.watch.init = self.init.value;
+        draft.watch.new_session = self.session.value == Session::New;
+        let init = &self.init.origin;
+        if let Some(score) = &self.oom_score_adj {
+            draft.step(
+                Phase::Attributes,
+                Op::SetOomScore(score.value),
+                &score.origin,
+            );
+        }
+        draft.step(Phase::Hide, Op::Hide, init);
+        if self.session.value == Session::New {
+            draft.step(Phase::Session, Op::NewSession, &self.session.origin);
+        }
+        if self.init.value {
+            draft.step(Phase::Fork, Op::ForkPayload { alone }, init);
+            if self.session.value == Session::New {
+                draft.step(
+                    Phase::ProcessSettings,
+                    Op::NewProcessGroup,
+                    &self.session.origin,
+                );
+            }
+            draft.step(Phase::DeathSignal, Op::DieWithInit, init);
+        } else {
+            if !alone {
+                draft.refuse(
+                    init,
+                    "without an init, only a new pid namespace takes every process along at the end",
+                    "write `init = true`, or `pid = \"new\"` under [namespaces]",
+                );
+            }
+            draft.step(Phase::DeathSignal, Op::DieWithSupervisor, init);
+        }
+        let umask = Op::SetUmask(self.umask.value.0);
+        draft.step(Phase::ProcessSettings, umask, &self.umask.origin);
+        if let Some(nice) = &self.nice {
+            draft.step(
+                Phase::ProcessSettings,
+                Op::SetNice(nice.value),
+                &nice.origin,
+            );
+        }
+        let (cwd, origin) = self.working_directory(profile);
+        draft.step(
+            Phase::WorkingDirectory,
+            Op::ChangeDirectory(c_string(cwd)),
+            &origin,
+        );
+        let descriptors = Origin::Default("process.descriptors");
+        draft.step(Phase::Descriptors, Op::CloseDescriptors(3), &descriptors);
+        draft.step(
+            Phase::Signals,
+            Op::ResetSignals,
+            &Origin::Default("process.signals"),
+        );
+    }
+
+    /// The working directory: the profile's, else the caller's if it lies in the project and the
+    /// project is shown, or is the home, else the root.
+    fn working_directory(&self, profile: &Profile) -> (PathBuf, Origin) {
+        if let Some(cwd) = &self.cwd {
+            return (cwd.value.clone(), cwd.origin.clone());
+        }
+        let variables = &profile.variables;
+        let shown =
+            profile.rootfs.project.value != Project::Hide || !profile.namespaces.builds_root();
+        let path = match (&variables.working_directory, &variables.project) {
+            (Some(cwd), Some(project)) if shown && cwd.starts_with(project) => cwd.as_path(),
+            (Some(cwd), _) if !profile.namespaces.builds_root() => cwd,
+            (Some(cwd), _) if mounts::home(variables) == Some(cwd) => cwd,
+            _ => Path::new("/"),
+        };
+        (path.into(), Origin::Default("process.cwd"))
+    }
+}

@@ -1,0 +1,172 @@
+//! `[rlimits]`: what each process may use (getrlimit(2)).
+
+use super::split;
+use crate::diag::{At, Code, Diagnostic};
+use crate::plan::op::INFINITY;
+use crate::plan::{Draft, Op, Phase};
+use crate::profile::table::{Context, Value, key, read_leaf};
+use crate::profile::value::Size;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// What becomes of one limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rlimit {
+    /// As the caller has it.
+    Inherit,
+    /// Set to these.
+    Set {
+        /// Until which the process may go.
+        soft: u64,
+        /// Until which it may raise the soft limit.
+        hard: u64,
+    },
+}
+
+crate::table! {
+    /// Soft and hard.
+    pub struct RawPair as "a limit" {
+        /// The limit in force.
+        soft: Bound,
+        /// How far it may be raised.
+        hard: Bound,
+    }
+}
+
+/// A number (or a size), or `"infinity"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound(u64);
+
+impl Value for Bound {
+    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
+        if matches!(value.get_ref(), DeValue::String(text) if text == "infinity") {
+            return Some(Self(INFINITY));
+        }
+        read_leaf::<Size>(value, cx, "1024, \"64M\" or \"infinity\"").map(|size| Self(size.0))
+    }
+}
+
+impl Value for Rlimit {
+    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
+        let origin = cx.origin(value.span());
+        match value.get_ref() {
+            DeValue::String(text) if text == "inherit" => Some(Self::Inherit),
+            DeValue::Table(_) => {
+                let pair = RawPair::read(value, cx)?;
+                let (Some(soft), Some(hard)) = (pair.soft, pair.hard) else {
+                    cx.push(
+                        Diagnostic::new(
+                            Code::MissingKey,
+                            &origin,
+                            "a pair needs `soft` and `hard`",
+                        )
+                        .help("for example: { soft = 1024, hard = 4096 }"),
+                    );
+                    return None;
+                };
+                if soft.value.0 > hard.value.0 {
+                    cx.push(
+                        Diagnostic::new(Code::Conflict, &soft.origin, "soft is above hard")
+                            .and(&hard.origin, "hard")
+                            .help("lower `soft`, or raise `hard`"),
+                    );
+                    return None;
+                }
+                Some(Self::Set {
+                    soft: soft.value.0,
+                    hard: hard.value.0,
+                })
+            }
+            _ => Bound::read(value, cx).map(|both| Self::Set {
+                soft: both.0,
+                hard: both.0,
+            }),
+        }
+    }
+}
+
+macro_rules! rlimits {
+    ($($(#[doc = $doc:expr])* $name:ident = $resource:ident,)*) => {
+        crate::table! {
+            /// Each: a number or a size, `{ soft, hard }`, `"infinity"` or `"inherit"` (the
+            /// default, but for `core`).
+            pub struct RawRlimits as "[rlimits]" { $($(#[doc = $doc])* $name: Rlimit,)* }
+        }
+
+        impl RawRlimits {
+            fn given(self) -> Vec<(&'static str, u32, At<Rlimit>)> {
+                let mut given = Vec::new();
+                $(if let Some(limit) = self.$name {
+                    given.push((key(stringify!($name)), libc::$resource as u32, limit));
+                })*
+                given
+            }
+        }
+    };
+}
+
+rlimits! {
+    /// Address space, in bytes.
+    r#as = RLIMIT_AS,
+    /// Size of a core dump, in bytes. Default: 1, which also keeps a piped core handler of the
+    /// host from running (core(5)).
+    core = RLIMIT_CORE,
+    /// Processor time, in seconds.
+    cpu = RLIMIT_CPU,
+    /// Data segment, in bytes.
+    data = RLIMIT_DATA,
+    /// Size of a file, in bytes.
+    fsize = RLIMIT_FSIZE,
+    /// File locks.
+    locks = RLIMIT_LOCKS,
+    /// Locked memory, in bytes.
+    memlock = RLIMIT_MEMLOCK,
+    /// POSIX message queues, in bytes.
+    msgqueue = RLIMIT_MSGQUEUE,
+    /// Ceiling of the nice value: 20 minus it.
+    nice = RLIMIT_NICE,
+    /// Open descriptors.
+    nofile = RLIMIT_NOFILE,
+    /// Processes of the user (it does not hold for root; `[limits] pids` does).
+    nproc = RLIMIT_NPROC,
+    /// Resident memory; without effect since Linux 2.4.30.
+    rss = RLIMIT_RSS,
+    /// Ceiling of the real-time priority.
+    rtprio = RLIMIT_RTPRIO,
+    /// Real-time processor time without a blocking call, in microseconds.
+    rttime = RLIMIT_RTTIME,
+    /// Queued signals.
+    sigpending = RLIMIT_SIGPENDING,
+    /// Stack of the main thread, in bytes.
+    stack = RLIMIT_STACK,
+}
+
+/// The limits that are set.
+#[derive(Clone, Debug)]
+pub struct Rlimits(Vec<(&'static str, u32, At<Rlimit>)>);
+
+impl Rlimits {
+    /// Fills in the default.
+    pub fn check(raw: Option<At<RawRlimits>>) -> Self {
+        let (mut raw, _) = split(raw, "rlimits");
+        raw.core.get_or_insert_with(|| {
+            At::default_of("rlimits.core", Rlimit::Set { soft: 1, hard: 1 })
+        });
+        Self(raw.given())
+    }
+
+    /// Sets the limits.
+    pub fn steps(&self, draft: &mut Draft<'_>) {
+        for (name, resource, limit) in &self.0 {
+            if let Rlimit::Set { soft, hard } = limit.value {
+                let op = Op::SetRlimit {
+                    resource: *resource,
+                    name,
+                    soft,
+                    hard,
+                };
+                draft.step(Phase::ProcessSettings, op, &limit.origin);
+            }
+        }
+    }
+}

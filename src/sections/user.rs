@@ -1,0 +1,488 @@
+//! `[user]`: who the command is, inside and outside (user_namespaces(7)).
+
+mod map;
+
+pub use map::Map;
+
+use map::check_ranges;
+
+use super::{Profile, namespaces::Choice, split};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::host::Host;
+use crate::plan::layout::Idmap;
+use crate::plan::op::{IdRange, IdmapNeed, Ids, MapWriter, Op};
+use crate::plan::{Draft, Phase};
+use crate::profile::table::List;
+
+crate::table! {
+    /// Who the command is.
+    pub struct RawUser as "[user]" {
+        /// The user id inside. Default: the caller's; 1000 when root calls; with the maps `"root"`
+        /// and `"auto"` 0.
+        uid: u32,
+        /// The group id inside. Defaults as for `uid`.
+        gid: u32,
+        /// The supplementary group ids inside. Default: none.
+        groups: List<u32>,
+        /// `"self"` (the default): the one id of the command. `"root"`: the one id 0. `"auto"`:
+        /// 0 and the caller's subordinate ids above it. Or a list of `{ inside, outside, count }`.
+        uid_map: Map,
+        /// The same for groups. Default: as `uid_map`, where that is a word.
+        gid_map: Map,
+    }
+}
+
+/// The checked table.
+#[derive(Clone, Debug)]
+pub struct User {
+    uid: Option<At<u32>>,
+    gid: Option<At<u32>>,
+    groups: Vec<At<u32>>,
+    uid_map: At<Map>,
+    gid_map: At<Map>,
+}
+
+/// Who the command is on this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The user id inside.
+    pub uid: u32,
+    /// The group id inside.
+    pub gid: u32,
+    /// The map of users; empty where no user namespace is made.
+    pub users: Vec<IdRange>,
+    /// The map of groups.
+    pub groups: Vec<IdRange>,
+    /// Whether the outside may map owners of mounts.
+    pub maps_owners: bool,
+    /// Whether setgroups(2) works inside.
+    setgroups: bool,
+    user_writer: Option<MapWriter>,
+    group_writer: Option<MapWriter>,
+}
+
+impl Identity {
+    /// How the owner of a source is mapped so that it is the command's own inside.
+    #[must_use]
+    pub fn owner_map(&self, uid: u32, gid: u32, need: IdmapNeed) -> Option<Idmap> {
+        let users = to_outside(&self.users, self.uid)?;
+        let groups = to_outside(&self.groups, self.gid)?;
+        if !self.maps_owners || (users, groups) == (uid, gid) {
+            return None;
+        }
+        let one = |inside, outside| {
+            vec![IdRange {
+                inside,
+                outside,
+                count: 1,
+            }]
+        };
+        Some(Idmap {
+            users: one(uid, users),
+            groups: one(gid, groups),
+            need,
+        })
+    }
+
+    /// How the owners in a whole root are mapped: as the ids of the same number inside.
+    #[must_use]
+    pub fn root_map(&self) -> Option<Idmap> {
+        let shifts = |ranges: &[IdRange]| ranges.iter().any(|r| r.inside != r.outside);
+        (self.maps_owners && (shifts(&self.users) || shifts(&self.groups))).then(|| Idmap {
+            users: self.users.clone(),
+            groups: self.groups.clone(),
+            need: IdmapNeed::Required,
+        })
+    }
+}
+
+fn to_outside(map: &[IdRange], id: u32) -> Option<u32> {
+    map.iter()
+        .find(|r| holds(r, id))
+        .map(|r| id - r.inside + r.outside)
+}
+
+fn holds(range: &IdRange, id: u32) -> bool {
+    id >= range.inside && u64::from(id) < u64::from(range.inside) + u64::from(range.count)
+}
+
+impl User {
+    /// Checks ids and ranges.
+    pub fn check(raw: Option<At<RawUser>>, problems: &mut Diagnostics) -> Self {
+        let (raw, _) = split(raw, "user");
+        let uid_map = raw
+            .uid_map
+            .unwrap_or_else(|| At::default_of("user.uid_map", Map::Own));
+        let gid_map = raw.gid_map.unwrap_or_else(|| match &uid_map.value {
+            Map::Ranges(_) => At::default_of("user.gid_map", Map::Own),
+            word => At::new(word.clone(), uid_map.origin.clone()),
+        });
+        for map in [&uid_map, &gid_map] {
+            if let Map::Ranges(ranges) = &map.value {
+                check_ranges(ranges, &map.origin, problems);
+            }
+        }
+        let user = Self {
+            uid: raw.uid,
+            gid: raw.gid,
+            groups: raw.groups.map(|list| list.value.0).unwrap_or_default(),
+            uid_map,
+            gid_map,
+        };
+        for id in user.uid.iter().chain(&user.gid).chain(&user.groups) {
+            if id.value == u32::MAX {
+                problems.push(
+                    Diagnostic::new(
+                        Code::BadIds,
+                        &id.origin,
+                        "4294967295 stands for no id at all",
+                    )
+                    .help("choose a smaller one"),
+                );
+            }
+        }
+        user
+    }
+
+    /// Who the command is on this machine.
+    pub fn identity(&self, profile: &Profile, draft: &mut Draft<'_>) -> Identity {
+        let host = draft.host;
+        let caller = &host.caller;
+        if !profile.namespaces.user.value.is_new() {
+            return self.identity_of_namespace(profile, draft);
+        }
+        let rights = caller.has_rights();
+        let own = |map: &At<Map>, wanted: &Option<At<u32>>, id: u32| match (&map.value, wanted) {
+            (_, Some(wanted)) => wanted.value,
+            (Map::Root | Map::Auto, None) => 0,
+            (Map::Ranges(ranges), None) => ranges.first().map_or(0, |r| r.value.inside),
+            // Not 0: a root without capabilities breaks what a plain user does well (tar, npm).
+            (Map::Own, None) if rights => 1000,
+            (Map::Own, None) => id,
+        };
+        let uid = own(&self.uid_map, &self.uid, caller.uid);
+        let gid = own(&self.gid_map, &self.gid, caller.gid);
+        let (users, user_writer) = self.map(Ids::User, uid, draft).unwrap_or_default();
+        let (groups, group_writer) = self.map(Ids::Group, gid, draft).unwrap_or_default();
+        let setgroups = rights || matches!(group_writer, Some(MapWriter::Helper(_)));
+        for (id, map, wanted, what) in [
+            (uid, &users, &self.uid, "uid"),
+            (gid, &groups, &self.gid, "gid"),
+        ] {
+            if let Some(wanted) = wanted.as_ref().filter(|_| !map.is_empty())
+                && to_outside(map, id).is_none()
+            {
+                let map = if what == "uid" {
+                    &self.uid_map
+                } else {
+                    &self.gid_map
+                };
+                draft.problem(
+                    Diagnostic::new(
+                        Code::BadIds,
+                        &wanted.origin,
+                        format!("the id map holds no {what} {id}"),
+                    )
+                    .and(&map.origin, "the map")
+                    .help(format!(
+                        "choose a {what} that the map holds, or widen the map"
+                    )),
+                );
+            }
+        }
+        for group in &self.groups {
+            if !setgroups {
+                draft.refuse(
+                    &group.origin,
+                    "supplementary groups cannot be set by a plain user with a map of one id",
+                    "write `gid_map = \"auto\"`, run as root, or remove `groups`",
+                );
+            } else if to_outside(&groups, group.value).is_none() {
+                draft.problem(
+                    Diagnostic::new(
+                        Code::BadIds,
+                        &group.origin,
+                        format!("the id map holds no gid {}", group.value),
+                    )
+                    .and(&self.gid_map.origin, "the map")
+                    .help("widen `gid_map`"),
+                );
+            }
+        }
+        if !setgroups {
+            let text = "the caller's supplementary groups stay in force: only root, or a map by newgidmap, can drop them";
+            draft.note(&self.gid_map.origin, text);
+        }
+        Identity {
+            uid,
+            gid,
+            users,
+            groups,
+            maps_owners: rights,
+            setgroups,
+            user_writer,
+            group_writer,
+        }
+    }
+
+    /// Without a user namespace of its own, the command has ids of the namespace it is in.
+    fn identity_of_namespace(&self, profile: &Profile, draft: &mut Draft<'_>) -> Identity {
+        for map in [&self.uid_map, &self.gid_map] {
+            if !map.origin.is_default() {
+                draft.problem(
+                    Diagnostic::new(
+                        Code::Needs,
+                        &map.origin,
+                        "id maps need a new user namespace",
+                    )
+                    .and(&profile.namespaces.user.origin, "not new here")
+                    .help("write `user = \"new\"` under [namespaces], or remove the map"),
+                );
+            }
+        }
+        let caller = &draft.host.caller;
+        let joined = matches!(profile.namespaces.user.value, Choice::Join(_));
+        let default = |id| if joined { 0 } else { id };
+        let uid = self
+            .uid
+            .as_ref()
+            .map_or(default(caller.uid), |uid| uid.value);
+        let gid = self
+            .gid
+            .as_ref()
+            .map_or(default(caller.gid), |gid| gid.value);
+        let setgroups = joined || caller.has_rights();
+        if !setgroups {
+            let others = self.uid.iter().filter(|id| id.value != caller.uid);
+            let others = others.chain(self.gid.iter().filter(|id| id.value != caller.gid));
+            for id in others.chain(&self.groups) {
+                draft.refuse(
+                    &id.origin,
+                    "without a new user namespace, only root can take other ids",
+                    "write `user = \"new\"` under [namespaces], or remove this",
+                );
+            }
+        }
+        Identity {
+            uid,
+            gid,
+            setgroups,
+            ..Identity::default()
+        }
+    }
+
+    /// The lines of a map and who writes it.
+    fn map(
+        &self,
+        ids: Ids,
+        own: u32,
+        draft: &mut Draft<'_>,
+    ) -> Option<(Vec<IdRange>, Option<MapWriter>)> {
+        let host = draft.host;
+        let caller = &host.caller;
+        let (map, caller_id, outer, what) = match ids {
+            Ids::User => (&self.uid_map, caller.uid, &caller.uid_map, "uid"),
+            Ids::Group => (&self.gid_map, caller.gid, &caller.gid_map, "gid"),
+        };
+        let count = if map.value == Map::Auto { 65_536 } else { 1 };
+        let written = |ranges| Some((ranges, Some(MapWriter::Supervisor)));
+        if let Map::Ranges(ranges) = &map.value {
+            let ranges: Vec<_> = ranges.iter().map(|r| r.value).collect();
+            let only_own =
+                matches!(ranges[..], [IdRange { outside, count: 1, .. }] if outside == caller_id);
+            if caller.has_rights() || only_own {
+                return written(ranges);
+            }
+            let helper = helper(ids, map, draft)?;
+            let held = subordinate(host, ids);
+            for range in ranges
+                .iter()
+                .filter(|r| !(r.count == 1 && r.outside == caller_id))
+            {
+                let end = u64::from(range.outside) + u64::from(range.count);
+                let ok = held.iter().any(|(first, count)| {
+                    *first <= range.outside && end <= u64::from(*first) + u64::from(*count)
+                });
+                if !ok {
+                    draft.refuse(
+                        &map.origin,
+                        format!(
+                            "the caller holds no subordinate {what}s {} to {}",
+                            range.outside,
+                            end - 1
+                        ),
+                        format!("the caller's ranges in /etc/sub{what}: {}", shown(held)),
+                    );
+                }
+            }
+            return Some((ranges, Some(MapWriter::Helper(helper))));
+        }
+        if caller.has_rights() {
+            let inside = if map.value == Map::Own { own } else { 0 };
+            if let Some(outside) = caller.unprivileged_ids(outer, count) {
+                return written(vec![IdRange {
+                    inside,
+                    outside,
+                    count,
+                }]);
+            }
+            // A namespace of one id, such as a rootless container: its root is nobody's root.
+            if let [only] = outer[..]
+                && only.outside != 0
+                && count == 1
+            {
+                return written(vec![IdRange {
+                    inside,
+                    outside: caller_id,
+                    count,
+                }]);
+            }
+            draft.refuse(
+                &map.origin,
+                format!("this user namespace holds no {count} {what}(s) that belong to nobody"),
+                format!("write `{what}_map` as a list of ranges"),
+            );
+            return None;
+        }
+        if caller_id == 0 {
+            draft.refuse(
+                &map.origin,
+                format!("the caller is {what} 0 without the right to map another id, and {what} 0 is never mapped by default"),
+                format!("give the caller CAP_SETUID, CAP_SETGID and CAP_SYS_ADMIN, or run as a plain user, or write `{what}_map = [{{ inside = 0, outside = 0 }}]`"),
+            );
+            return None;
+        }
+        if map.value != Map::Auto {
+            return written(vec![IdRange {
+                inside: if map.value == Map::Own { own } else { 0 },
+                outside: caller_id,
+                count: 1,
+            }]);
+        }
+        let helper = helper(ids, map, draft)?;
+        let held = subordinate(host, ids);
+        if held.is_empty() {
+            draft.refuse(
+                &map.origin,
+                format!("the caller has no subordinate {what}s"),
+                format!("add a line to /etc/sub{what} (usermod --add-sub{what}s 100000-165535 NAME), or write `{what}_map = \"root\"`"),
+            );
+            return None;
+        }
+        let mut ranges = vec![IdRange {
+            inside: 0,
+            outside: caller_id,
+            count: 1,
+        }];
+        let mut inside = 1u32;
+        for (first, count) in held {
+            // Ids end at 2^32: what lies beyond has no number inside.
+            let Some(next) = inside.checked_add(*count) else {
+                break;
+            };
+            ranges.push(IdRange {
+                inside,
+                outside: *first,
+                count: *count,
+            });
+            inside = next;
+        }
+        Some((ranges, Some(MapWriter::Helper(helper))))
+    }
+
+    /// Writes the maps and takes the ids.
+    pub fn steps(&self, identity: &Identity, profile: &Profile, draft: &mut Draft<'_>) {
+        let maps = [
+            (
+                Ids::Group,
+                &identity.groups,
+                &identity.group_writer,
+                &self.gid_map,
+            ),
+            (
+                Ids::User,
+                &identity.users,
+                &identity.user_writer,
+                &self.uid_map,
+            ),
+        ];
+        if profile.namespaces.user.value.is_new() && !identity.setgroups {
+            draft.step(Phase::IdMaps, Op::DenySetgroups, &self.gid_map.origin);
+        }
+        for (ids, ranges, writer, map) in maps {
+            if let Some(writer) = writer {
+                let op = Op::WriteIdMap {
+                    ids,
+                    ranges: ranges.clone(),
+                    writer: writer.clone(),
+                };
+                draft.step(Phase::IdMaps, op, &map.origin);
+            }
+        }
+        let uid_origin = self
+            .uid
+            .as_ref()
+            .map_or(&self.uid_map.origin, |uid| &uid.origin);
+        let gid_origin = self
+            .gid
+            .as_ref()
+            .map_or(&self.gid_map.origin, |gid| &gid.origin);
+        let (uid, gid) = (identity.uid, identity.gid);
+        // In a user namespace of others too, where init may: otherwise the payload would lose its
+        // capabilities with the change of ids, before it has reduced all sets.
+        if profile.namespaces.user.value != Choice::Shared || draft.host.caller.has_rights() {
+            draft.step(Phase::InnerIds, Op::TakeIds { uid, gid }, uid_origin);
+        }
+        if identity.setgroups {
+            let groups: Vec<_> = self.groups.iter().map(|g| g.value).collect();
+            let origin = self
+                .groups
+                .first()
+                .map_or(Origin::Default("user.groups"), |g| g.origin.clone());
+            let joined = matches!(profile.namespaces.user.value, Choice::Join(_));
+            let op = if joined && groups.is_empty() {
+                Op::LeaveGroups
+            } else {
+                Op::SetGroups(groups)
+            };
+            draft.step(Phase::Identity, op, &origin);
+        }
+        draft.step(Phase::Identity, Op::SetGid(gid), gid_origin);
+        draft.step(Phase::Identity, Op::SetUid(uid), uid_origin);
+    }
+}
+
+fn subordinate(host: &Host, ids: Ids) -> &[(u32, u32)] {
+    match ids {
+        Ids::User => &host.subordinate().users,
+        Ids::Group => &host.subordinate().groups,
+    }
+}
+
+/// The program that maps subordinate ids, or a refusal that names its package.
+fn helper(ids: Ids, map: &At<Map>, draft: &mut Draft<'_>) -> Option<std::path::PathBuf> {
+    let held = draft.host.subordinate();
+    let (path, name) = match ids {
+        Ids::User => (&held.newuidmap, "newuidmap"),
+        Ids::Group => (&held.newgidmap, "newgidmap"),
+    };
+    if path.is_none() {
+        draft.refuse(
+            &map.origin,
+            format!("{name} is not installed, and only it can map more than the caller's own id"),
+            "install it (package `uidmap` on Debian, `shadow-utils` elsewhere), or write `uid_map = \"root\"`",
+        );
+    }
+    path.clone()
+}
+
+fn shown(ranges: &[(u32, u32)]) -> String {
+    if ranges.is_empty() {
+        return "none".into();
+    }
+    let shown: Vec<_> = ranges
+        .iter()
+        .map(|(first, count)| format!("{first} to {}", u64::from(*first) + u64::from(*count) - 1))
+        .collect();
+    shown.join(", ")
+}

@@ -1,0 +1,133 @@
+//! Id maps as they are written, and what can be wrong with them on any machine.
+
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::plan::op::IdRange;
+use crate::profile::table::{Context, List, Value, read_string};
+use toml::Spanned;
+use toml::de::DeValue;
+
+crate::table! {
+    /// A line of an id map.
+    struct RawRange as "a range of ids" {
+        /// The first id inside.
+        inside: u32,
+        /// The first id outside.
+        outside: u32,
+        /// How many ids. Default: 1.
+        count: u32,
+    }
+}
+
+/// How ids are mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Map {
+    /// One id: the command's.
+    Own,
+    /// One id: 0.
+    Root,
+    /// 0 and subordinate ids.
+    Auto,
+    /// As written.
+    Ranges(Vec<At<IdRange>>),
+}
+
+impl Value for Map {
+    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
+        if matches!(value.get_ref(), DeValue::Array(_)) {
+            let ranges = List::<RawRange>::read(value, cx)?.0;
+            return ranges
+                .into_iter()
+                .map(|range| range_of(range, cx))
+                .collect::<Option<_>>()
+                .map(Self::Ranges);
+        }
+        let origin = cx.origin(value.span());
+        let text = match value.get_ref() {
+            DeValue::String(_) => read_string(value, cx)?,
+            other => crate::profile::table::kind(other).to_owned(),
+        };
+        match text.as_str() {
+            "self" => Some(Self::Own),
+            "root" => Some(Self::Root),
+            "auto" => Some(Self::Auto),
+            other => {
+                cx.push(
+                    Diagnostic::new(Code::WrongValue, &origin, format!("`{other}` is no id map"))
+                        .help("\"self\", \"root\", \"auto\", or [{ inside = 0, outside = 100000, count = 65536 }]"),
+                );
+                None
+            }
+        }
+    }
+}
+
+fn range_of(range: At<RawRange>, cx: &mut Context<'_>) -> Option<At<IdRange>> {
+    let At { value: raw, origin } = range;
+    let (Some(inside), Some(outside)) = (raw.inside, raw.outside) else {
+        cx.push(
+            Diagnostic::new(
+                Code::MissingKey,
+                &origin,
+                "a range of ids needs `inside` and `outside`",
+            )
+            .help("for example: { inside = 0, outside = 100000, count = 65536 }"),
+        );
+        return None;
+    };
+    let count = raw.count.map_or(1, |c| c.value);
+    let range = IdRange {
+        inside: inside.value,
+        outside: outside.value,
+        count,
+    };
+    Some(At::new(range, origin))
+}
+
+/// Ranges must not be empty, leave the space of ids, or overlap on either side.
+pub(super) fn check_ranges(ranges: &[At<IdRange>], map: &Origin, problems: &mut Diagnostics) {
+    if ranges.is_empty() || ranges.len() > 340 {
+        problems.push(
+            Diagnostic::new(Code::BadIds, map, "an id map has 1 to 340 ranges")
+                .help("for example: [{ inside = 0, outside = 100000, count = 65536 }]"),
+        );
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        let r = range.value;
+        let end = |first: u32| u64::from(first) + u64::from(r.count);
+        if r.count == 0
+            || end(r.inside) > u64::from(u32::MAX)
+            || end(r.outside) > u64::from(u32::MAX)
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::BadIds,
+                    &range.origin,
+                    "an empty range, or one beyond the largest id",
+                )
+                .help("ids go from 0 to 4294967294, and `count` is 1 or more"),
+            );
+            continue;
+        }
+        for earlier in ranges.iter().take(index) {
+            let e = earlier.value;
+            let overlap = |a: u32, b: u32| {
+                u64::from(a) < u64::from(b) + u64::from(e.count)
+                    && u64::from(b) < u64::from(a) + u64::from(r.count)
+            };
+            let side = match (overlap(r.inside, e.inside), overlap(r.outside, e.outside)) {
+                (true, _) => "inside",
+                (_, true) => "outside",
+                _ => continue,
+            };
+            problems.push(
+                Diagnostic::new(
+                    Code::BadIds,
+                    &range.origin,
+                    format!("ranges of ids that overlap {side}"),
+                )
+                .and(&earlier.origin, "with this one")
+                .help("every id may be mapped once, on either side"),
+            );
+        }
+    }
+}

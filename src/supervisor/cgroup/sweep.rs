@@ -1,0 +1,94 @@
+//! What a supervisor that was killed has left behind, and how live groups are told from dead ones.
+//!
+//! A group's name says whose it is, but a process id means something only inside its pid namespace,
+//! and a start time only inside its time namespace. So every run also holds a lock (flock(2)) on the
+//! directory of its group for as long as it lives, which the kernel lets go of however it ends. A group
+//! is dead when its name belongs to nobody here and its lock can be had.
+
+use std::fs::File;
+use std::fs::TryLockError;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::clear::{self, children};
+use super::error::{CgroupError, Operation};
+use super::v2::restore;
+use crate::host::cgroup::{Kind, LEAF, Place, run_name, start_time};
+
+/// Removes the groups below the place's directories whose supervisor is gone, with all processes in them.
+///
+/// Never touches a live run's group, in whatever pid namespace its supervisor is, and any number of
+/// sweepers may run at once. What cannot be removed is left for the next one: nothing depends on it.
+pub fn sweep(place: &Place) {
+    match place {
+        Place::V1 { hierarchies } => {
+            for hierarchy in hierarchies {
+                if children(&hierarchy.dir).iter().any(|n| is_orphan(n))
+                    && let Ok(_turn) = turn(&hierarchy.dir, Duration::ZERO)
+                {
+                    sweep_base(&hierarchy.dir);
+                }
+            }
+        }
+        Place::V2 { base, kind, .. } => {
+            let names = children(base);
+            let runs = || names.iter().filter(|n| run_name(n).is_some());
+            let abandoned = *kind == Kind::Leaf
+                && names.iter().any(|n| n == LEAF)
+                && runs().all(|n| is_orphan(n));
+            if (abandoned || runs().any(|n| is_orphan(n)))
+                && let Ok(_turn) = turn(base, Duration::ZERO)
+            {
+                sweep_base(base);
+                let _ = restore(base, *kind);
+            }
+        }
+    }
+}
+
+/// Sweeps one directory, below which it must be our turn.
+pub(super) fn sweep_base(base: &Path) {
+    for name in children(base).iter().filter(|n| is_orphan(n)) {
+        let dir = base.join(name);
+        if claim(&dir).is_ok() {
+            let _ = clear::remove(&dir);
+        }
+    }
+}
+
+/// Whether the name is one of ours and no process here bears it.
+fn is_orphan(name: &str) -> bool {
+    run_name(name).is_some_and(|(pid, start)| start_time(&pid.to_string()) != Some(start))
+}
+
+/// Opens and locks the directory of a group, without waiting. The file is both the sign that the
+/// run is alive and, on v2, what clone3 takes (CLONE_INTO_CGROUP).
+pub(super) fn claim(dir: &Path) -> Result<File, CgroupError> {
+    lock(dir, Duration::ZERO)
+}
+
+/// Waits, no longer than `patience`, for the turn to make or remove groups below `base`: whoever may
+/// read there may also hold the lock. It is on a file, because the base may itself be the group of a
+/// run around this one, whose directory is locked as its sign of life.
+pub(super) fn turn(base: &Path, patience: Duration) -> Result<File, CgroupError> {
+    lock(&base.join("cgroup.procs"), patience)
+}
+
+fn lock(dir: &Path, patience: Duration) -> Result<File, CgroupError> {
+    let file = File::open(dir).map_err(|e| CgroupError::new(dir, Operation::Open, e))?;
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let cause = io::Error::new(io::ErrorKind::WouldBlock, "another process holds it");
+                return Err(CgroupError::new(dir, Operation::Lock, cause));
+            }
+            Err(TryLockError::Error(e)) => return Err(CgroupError::new(dir, Operation::Lock, e)),
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! With real groups, made below or beside the one that the tests run in.
+
+mod runs;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::host::cgroup::Cgroups;
+use Controller::{Cpu, Cpuset, Memory, Pids};
+
+/// One at a time: they look at what is left in directories that they share.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn place(wanted: &[Controller]) -> Option<Place> {
+    match Cgroups::read().and_then(|all| all.place(wanted)) {
+        Ok(place) => Some(place),
+        Err(e) => {
+            eprintln!("skipped: {e} ({})", e.remedy());
+            None
+        }
+    }
+}
+
+fn bases(place: &Place) -> Vec<PathBuf> {
+    match place {
+        Place::V1 { hierarchies } => hierarchies.iter().map(|h| h.dir.clone()).collect(),
+        Place::V2 { base, .. } => vec![base.clone()],
+    }
+}
+
+/// Everything about the base directories that a run might leave changed, our own place included.
+fn state(place: &Place) -> BTreeSet<String> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let mut all: BTreeSet<String> = own.lines().map(str::to_owned).collect();
+    for base in bases(place) {
+        let names = clear::children(&base);
+        let ours = names.iter().filter(|n| n.starts_with("sandbox"));
+        all.extend(ours.map(|name| base.join(name).display().to_string()));
+        let on = fs::read_to_string(base.join("cgroup.subtree_control")).unwrap_or_default();
+        all.insert(format!("on: {on}"));
+        all.insert(fs::read_to_string(base.join("cgroup.type")).unwrap_or_default());
+    }
+    all
+}
+
+fn name(test: &str) -> String {
+    // A name per test, alive as long as this process by its pid and start time only if it is the
+    // plain one, so the claim is what protects these.
+    let salt = test.bytes().map(u64::from).sum::<u64>();
+    format!("sandbox-{}-{salt}", std::process::id())
+}
+
+fn v2(place: &Place) -> bool {
+    matches!(place, Place::V2 { .. })
+}
+
+/// Runs a shell script inside the group.
+fn spawn(group: &Group, script: &str) -> Child {
+    let mut joins = String::new();
+    for path in group.paths() {
+        let file = ["tasks", "cgroup.procs"][usize::from(group.v2_dir().is_some())];
+        joins += &format!("echo 0 > {}/{file} || exit 99\n", path.display());
+    }
+    Command::new("/bin/sh")
+        .args(["-c", &format!("{joins}{script}")])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn read(group: &Group, file: &str) -> String {
+    let paths = group.paths();
+    let found = paths
+        .iter()
+        .find_map(|p| fs::read_to_string(p.join(file)).ok());
+    found.unwrap_or_default().trim().to_owned()
+}
+
+#[test]
+fn limits_are_in_force_and_nothing_is_left() {
+    let _alone = alone();
+    let Some(place) = place(&[Pids, Memory, Cpu]) else {
+        return;
+    };
+    let before = state(&place);
+    let mut group = Group::create(&place, &name("limits")).unwrap();
+    group.set(&Limit::Pids(17)).unwrap();
+    group.set(&Limit::Memory((64 << 20) + 5)).unwrap();
+    let swap = group.set(&Limit::Swap(8 << 20));
+    group
+        .set(&Limit::Cpu {
+            quota_us: 150_000,
+            period_us: 50_000,
+        })
+        .unwrap();
+    assert_eq!(read(&group, "pids.max"), "17");
+    if v2(&place) {
+        assert_eq!(read(&group, "memory.max"), "67108864");
+        assert_eq!(read(&group, "memory.oom.group"), "1");
+        assert_eq!(read(&group, "cpu.max"), "150000 50000");
+        match fs::exists("/proc/swaps").unwrap() {
+            true => assert_eq!(read(&group, "memory.swap.max"), "8388608"),
+            false => swap.unwrap(),
+        }
+    } else {
+        swap.unwrap();
+        assert_eq!(read(&group, "memory.limit_in_bytes"), "67108864");
+        assert_eq!(read(&group, "memory.memsw.limit_in_bytes"), "75497472");
+        assert_eq!(read(&group, "cpu.cfs_quota_us"), "150000");
+        // Up and down again: the order of the two writes matters.
+        group.set(&Limit::Memory(128 << 20)).unwrap();
+        assert_eq!(read(&group, "memory.memsw.limit_in_bytes"), "142606336");
+        group.set(&Limit::Memory(32 << 20)).unwrap();
+        assert_eq!(read(&group, "memory.memsw.limit_in_bytes"), "41943040");
+        // The way in of a child: a thread joins by itself.
+        assert_eq!(group.v1_tasks().len(), group.paths().len());
+        let files: Vec<_> = group
+            .v1_tasks()
+            .iter()
+            .map(|f| f.try_clone().unwrap())
+            .collect();
+        let inside = std::thread::spawn(move || {
+            for file in files {
+                fs::File::from(file).write_all(b"0").unwrap();
+            }
+            fs::read_to_string("/proc/thread-self/cgroup").unwrap()
+        });
+        assert_eq!(
+            inside.join().unwrap().matches(&name("limits")).count(),
+            group.paths().len()
+        );
+    }
+    group.remove().unwrap();
+    assert_eq!(state(&place), before);
+}
+
+#[test]
+fn a_hog_is_killed_and_counted() {
+    let _alone = alone();
+    let Some(place) = place(&[Memory]) else {
+        return;
+    };
+    let before = state(&place);
+    let mut group = Group::create(&place, &name("hog")).unwrap();
+    group.set(&Limit::Memory(60 << 20)).unwrap();
+    if let Err(e) = group.set(&Limit::Swap(0)) {
+        eprintln!("without a swap limit: {e}");
+    }
+    let status = spawn(&group, "ulimit -v 600000; tail /dev/zero")
+        .wait()
+        .unwrap();
+    let evidence = group.evidence();
+    eprintln!("{status}, {evidence:?}");
+    assert!(!status.success());
+    assert!(evidence.oom_kills >= 1);
+    assert!(
+        evidence
+            .memory_peak
+            .is_none_or(|peak| peak > (40 << 20) && peak <= (60 << 20))
+    );
+    group.remove().unwrap();
+    assert_eq!(state(&place), before);
+}
+
+#[test]
+fn a_refused_fork_is_counted() {
+    let _alone = alone();
+    let Some(place) = place(&[Pids]) else { return };
+    let mut group = Group::create(&place, &name("fork")).unwrap();
+    group.set(&Limit::Pids(4)).unwrap();
+    let mut child = spawn(&group, "for i in 1 2 3 4 5 6 7 8; do sleep 60 & done; wait");
+    let start = Instant::now();
+    while group.evidence().pids_refused == 0 && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let evidence = group.evidence();
+    eprintln!("{evidence:?}");
+    assert!(evidence.pids_refused >= 1);
+    assert!(evidence.pids_peak.is_none_or(|peak| peak <= 4));
+    assert_eq!(evidence.oom_kills, 0);
+    let paths = group.paths();
+    group.remove().unwrap();
+    child.wait().unwrap();
+    assert!(paths.iter().all(|p| !p.exists()));
+}
+
+#[test]
+fn killing_reaches_groups_below() {
+    let _alone = alone();
+    let Some(place) = place(&[Pids]) else { return };
+    let before = state(&place);
+    let group = Group::create(&place, &name("kill")).unwrap();
+    let inner = group.paths()[0].join("inner");
+    fs::create_dir(&inner).unwrap();
+    let procs = format!("echo 0 > {}/cgroup.procs; exec sleep 60", inner.display());
+    let mut children: Vec<Child> = (0..4)
+        .map(|_| spawn(&group, "sleep 60 & sleep 61"))
+        .collect();
+    children.push(spawn(&group, &procs));
+    // All of them have to be inside by then.
+    let inside = |child: &Child, dir: &Path| clear::members(dir).contains(&child.id());
+    while !inside(&children[4], &inner)
+        || !children[..4].iter().all(|c| inside(c, &group.paths()[0]))
+    {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    group.kill();
+    for mut child in children {
+        assert!(!child.wait().unwrap().success());
+    }
+    // And a second round through remove, which has to kill by itself.
+    let mut child = spawn(&group, &procs);
+    while clear::members(&inner).is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    group.remove().unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(state(&place), before);
+}
+
+#[test]
+fn what_cannot_be_enforced_is_an_error() {
+    let _alone = alone();
+    let Some(place) = place(&[Pids, Memory, Cpu]) else {
+        return;
+    };
+    let mut group = Group::create(&place, &name("refuse")).unwrap();
+    let mut refused = |limit: Limit| {
+        let text = group.set(&limit).unwrap_err().to_string();
+        eprintln!("{text}");
+        text
+    };
+    let text = refused(Limit::Pids(5_000_000_000));
+    assert!(
+        text.starts_with("cannot write 5000000000 to /")
+            && text.contains("/pids.max (pids controller): ")
+    );
+    refused(Limit::Pids(u64::MAX));
+    refused(Limit::Memory(u64::MAX));
+    refused(Limit::Cpu {
+        quota_us: 0,
+        period_us: 100_000,
+    });
+    refused(Limit::Cpu {
+        quota_us: 10,
+        period_us: 100_000,
+    });
+    refused(Limit::Cpuset("zero".into()));
+    if v2(&place) {
+        // The kernel takes this one for "no limit", and says so only when asked.
+        assert!(refused(Limit::Memory(i64::MAX as u64)).contains("but it says max"));
+    } else {
+        assert!(refused(Limit::Swap(0)).contains("memory limit has to be set first"));
+    }
+    assert!(Group::create(&place, &name("refuse")).is_err());
+    assert!(
+        group.paths().iter().all(|p| p.exists()),
+        "the failed one must not remove it"
+    );
+}
+
+#[test]
+fn processors_are_held_to() {
+    let _alone = alone();
+    let Some(place) = place(&[Cpuset]) else {
+        return;
+    };
+    let before = state(&place);
+    let mut group = Group::create(&place, &name("cpuset")).unwrap();
+    group.set(&Limit::Cpuset("0".into())).unwrap();
+    eprintln!(
+        "{}",
+        group.set(&Limit::Cpuset("900-901".into())).unwrap_err()
+    );
+    let script = "test \"$(sed -n 's/^Cpus_allowed_list:[^0-9]*//p' /proc/self/status)\" = 0";
+    assert!(spawn(&group, script).wait().unwrap().success());
+    group.remove().unwrap();
+    assert_eq!(state(&place), before);
+}
+
+/// Run with `--ignored`: prints what a whole round costs.
+#[test]
+#[ignore = "a measurement"]
+fn cost() {
+    let _alone = alone();
+    let Some(place) = place(&[Pids, Memory, Cpu]) else {
+        return;
+    };
+    let mut all: Vec<Duration> = (0..50)
+        .map(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            let start = Instant::now();
+            let mut group = Group::create(&place, &name("cost")).unwrap();
+            group.set(&Limit::Pids(64)).unwrap();
+            group.set(&Limit::Memory(64 << 20)).unwrap();
+            let _ = group.set(&Limit::Swap(0));
+            group
+                .set(&Limit::Cpu {
+                    quota_us: 50_000,
+                    period_us: 100_000,
+                })
+                .unwrap();
+            group.remove().unwrap();
+            start.elapsed()
+        })
+        .collect();
+    all.sort();
+    eprintln!("median {:?}, slowest {:?}", all[25], all[49]);
+}

@@ -1,0 +1,94 @@
+//! A group in v1 hierarchies (cgroups(7), Documentation/admin-guide/cgroup-v1).
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::clear;
+use super::error::{CgroupError, Operation};
+use super::limits::Files;
+use super::sweep::{claim, turn};
+use crate::host::cgroup::{Controller, V1Hierarchy};
+
+/// The directories of one run, one in each hierarchy that it needs.
+pub(super) struct V1 {
+    pub parts: Vec<Part>,
+    pub tasks: Vec<OwnedFd>,
+}
+
+pub(super) struct Part {
+    pub dir: PathBuf,
+    pub controllers: Vec<Controller>,
+    /// Held for as long as the run lives; see [`claim`].
+    _claim: File,
+}
+
+impl V1 {
+    pub(super) fn create(hierarchies: &[V1Hierarchy], name: &str) -> Result<V1, CgroupError> {
+        let mut made = V1 {
+            parts: Vec::new(),
+            tasks: Vec::new(),
+        };
+        for hierarchy in hierarchies {
+            if let Err(e) = made.add(hierarchy, name) {
+                let _ = made.remove();
+                return Err(e);
+            }
+        }
+        Ok(made)
+    }
+
+    fn add(&mut self, hierarchy: &V1Hierarchy, name: &str) -> Result<(), CgroupError> {
+        let dir = hierarchy.dir.join(name);
+        // The lock keeps a sweeper in another pid namespace from taking the new group for a dead one
+        // before it is claimed. Without it the worst that can happen is an error, so anybody who can
+        // open the directory and hold the lock for ever must not be able to stop us.
+        let turn = turn(&hierarchy.dir, Duration::from_millis(500));
+        std::fs::create_dir(&dir).map_err(|e| CgroupError::new(&dir, Operation::Create, e))?;
+        let claim = claim(&dir).inspect_err(|_| {
+            let _ = clear::remove(&dir);
+        })?;
+        drop(turn);
+        self.parts.push(Part {
+            dir: dir.clone(),
+            controllers: hierarchy.controllers.clone(),
+            _claim: claim,
+        });
+        if hierarchy.controllers.contains(&Controller::Cpuset) {
+            let files = Files {
+                dir: &dir,
+                v2: false,
+            };
+            files.open_cpuset(&hierarchy.dir)?;
+        }
+        let tasks = dir.join("tasks");
+        // The standard library opens everything with O_CLOEXEC.
+        let file = OpenOptions::new()
+            .write(true)
+            .open(&tasks)
+            .map_err(|e| CgroupError::new(&tasks, Operation::Open, e))?;
+        self.tasks.push(file.into());
+        Ok(())
+    }
+
+    pub(super) fn dir(&self, controller: Controller) -> Option<&PathBuf> {
+        let part = self
+            .parts
+            .iter()
+            .find(|p| p.controllers.contains(&controller));
+        part.map(|p| &p.dir)
+    }
+
+    pub(super) fn kill(&self) {
+        // A process is in all parts, unless its setup was cut short.
+        for part in &self.parts {
+            clear::kill(&part.dir);
+        }
+    }
+
+    pub(super) fn remove(&mut self) -> Result<(), CgroupError> {
+        self.tasks.clear();
+        clear::remove_all(self.parts.iter().map(|p| p.dir.clone()))
+    }
+}

@@ -1,0 +1,186 @@
+//! From `(step, errno)` to a sentence: which step, what was tried, why the kernel refused, which
+//! line asked for it, what to do.
+
+use crate::diag::{Code, Diagnostic, Origin};
+use crate::exit;
+use crate::plan::op::Op;
+use crate::plan::{Phase, Plan, Step};
+use nix::errno::Errno;
+
+/// A step that failed. The command did not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The step; none if it failed before the first.
+    step: Option<usize>,
+    cause: Cause,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Cause {
+    Errno(Errno),
+    Text(String),
+}
+
+impl Failure {
+    pub(super) fn step(step: usize, errno: Errno) -> Self {
+        Self {
+            step: Some(step),
+            cause: Cause::Errno(errno),
+        }
+    }
+
+    pub(super) fn text(step: usize, cause: String) -> Self {
+        Self {
+            step: Some(step),
+            cause: Cause::Text(cause),
+        }
+    }
+
+    /// A failure before the first step.
+    pub(super) fn before(errno: Errno) -> Self {
+        Self {
+            step: None,
+            cause: Cause::Errno(errno),
+        }
+    }
+
+    fn step_in<'p>(&self, plan: &'p Plan) -> Option<&'p Step> {
+        plan.steps.get(self.step?)
+    }
+
+    /// The exit code: 126 and 127 say what shells say of a command that cannot be executed.
+    #[must_use]
+    pub fn exit_code(&self, plan: &Plan) -> u8 {
+        match (self.step_in(plan).map(|step| &step.op), &self.cause) {
+            (Some(Op::Exec { .. }), Cause::Errno(Errno::ENOENT)) => exit::NOT_FOUND,
+            (Some(Op::Exec { .. }), _) => exit::NOT_EXECUTABLE,
+            _ => exit::SET_UP_FAILED,
+        }
+    }
+
+    /// The sentence.
+    #[must_use]
+    pub fn diagnostic(&self, plan: &Plan) -> Diagnostic {
+        let cause = match &self.cause {
+            Cause::Errno(errno) => format!("{} ({errno:?})", errno.desc()),
+            Cause::Text(text) => text.clone(),
+        };
+        let Some(step) = self.step_in(plan) else {
+            let message = format!("cannot begin the set-up: {cause}");
+            return Diagnostic::new(Code::StepFailed, &Origin::CommandLine, message)
+                .help("the caller may be short of memory or of open files (`ulimit -n`)");
+        };
+        let message = match &step.op {
+            Op::Exec { arguments, .. } => {
+                let name = arguments.strings().first();
+                let name = name.map(|name| name.to_string_lossy().into_owned());
+                format!("cannot execute `{}`: {cause}", name.unwrap_or_default())
+            }
+            op => {
+                let number = self.step.map_or(0, |step| step + 1);
+                format!(
+                    "step {number} of {} failed: {op}: {cause}",
+                    plan.steps.len()
+                )
+            }
+        };
+        Diagnostic::new(Code::StepFailed, &step.origin, message).help(self.remedy(step))
+    }
+
+    /// What to do. One errno, one hint, where the step tells what it means.
+    fn remedy(&self, step: &Step) -> String {
+        let Cause::Errno(errno) = self.cause else {
+            return match step.op {
+                Op::CreateGroup { .. } | Op::SetLimit(_) => {
+                    "change the limit, or set `limits = \"prefer\"` under [enforce]".into()
+                }
+                Op::WriteIdMap { .. } => {
+                    "compare the map with the caller's lines in /etc/subuid and /etc/subgid".into()
+                }
+                _ => "is something else ending the processes of the sandbox? See the log of the kernel".into(),
+            };
+        };
+        match (&step.op, errno) {
+            (Op::Exec { candidates, .. }, Errno::ENOENT) => {
+                let tried: Vec<_> = candidates.iter().map(|c| c.to_string_lossy()).collect();
+                format!("inside there is no such file, or its interpreter is missing; tried: {}", tried.join(", "))
+            }
+            (Op::Exec { .. }, Errno::ENOEXEC) => {
+                "this is no program: a script starts with a line such as `#!/bin/sh`".into()
+            }
+            (Op::Exec { .. }, Errno::EACCES) => {
+                "is it a file, executable for the uid inside, on a mount without `noexec`?".into()
+            }
+            (Op::Exec { .. }, Errno::E2BIG) => "shorten the arguments or the environment".into(),
+            (Op::CloneInit { .. }, Errno::ENOSPC) => {
+                "too many namespaces, or namespaces nested too deeply: see /proc/sys/user/max_user_namespaces".into()
+            }
+            (Op::CloneInit { .. } | Op::MakeIdmap { .. }, Errno::EPERM | Errno::EACCES) => {
+                "this machine refuses new namespaces to this caller: see the sysctls kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and user.max_user_namespaces, or the filter of the container that this runs in".into()
+            }
+            (Op::CloneInit { .. }, Errno::EAGAIN) => {
+                "the caller may not have more processes: see `ulimit -u` and the pids limit of its cgroup".into()
+            }
+            (Op::ForkPayload { .. }, Errno::EAGAIN) => {
+                "the limit on pids leaves no room for the command: raise `pids` under [limits]".into()
+            }
+            (_, Errno::ENOSYS) => {
+                "this kernel lacks the call: Linux 5.12 or newer is needed".into()
+            }
+            (Op::OpenMapped { .. }, Errno::EINVAL) => {
+                "its file system cannot map owners: set `idmap = false` on the mount, or `idmap = \"prefer\"` under [enforce]".into()
+            }
+            (Op::OpenSource { .. } | Op::OpenMapped { .. }, Errno::ENOENT) => {
+                "the source is not there (any more)".into()
+            }
+            (Op::OpenSource { .. } | Op::OpenMapped { .. }, Errno::ELOOP) => {
+                "a symbolic link lies in a folder that the command may write to: remove it".into()
+            }
+            (_, Errno::ELOOP) => {
+                "a symbolic link lies on the way to the target: remove it, or choose another target".into()
+            }
+            (Op::OpenSource { .. }, Errno::EACCES) => {
+                "the caller may not reach the source: check the permissions on the way".into()
+            }
+            (Op::MountFilesystem { kind, .. }, Errno::EPERM) if kind.as_c_str() == c"proc" || kind.as_c_str() == c"sysfs" => {
+                "the kernel shows a fresh one only where the host's is fully visible: in a container, unmask /proc (for Docker: --security-opt systempaths=unconfined)".into()
+            }
+            (Op::MountFilesystem { kind, .. }, Errno::ENODEV) => {
+                format!("this kernel has no file system {}", kind.to_string_lossy())
+            }
+            (Op::WriteIdMap { .. } | Op::DenySetgroups | Op::SetOomScore(_), Errno::ENOENT) => {
+                "is /proc mounted on the host?".into()
+            }
+            (Op::WriteIdMap { .. }, Errno::EPERM) => {
+                "the caller may map its own ids only: compare the map with `id`, /etc/subuid and /etc/subgid".into()
+            }
+            (Op::ChangeDirectory(_), Errno::ENOENT) => {
+                "set `cwd` under [process] to a directory that is visible inside".into()
+            }
+            (Op::ChangeDirectory(_), _) => "set `cwd` under [process] to a directory inside".into(),
+            (Op::SetRlimit { .. }, Errno::EPERM) => {
+                "only root of the host may raise a hard limit: lower it to the caller's (`ulimit -H -a`)".into()
+            }
+            (Op::SetNice(_), Errno::EACCES | Errno::EPERM) => {
+                "only root may lower the nice value: choose 0 or more".into()
+            }
+            (Op::SetOomScore(_), Errno::EACCES) => {
+                "only root may lower the score: choose the caller's or more".into()
+            }
+            (Op::PivotRoot, Errno::EINVAL) => {
+                "the root of this machine is the initial ramfs or a plain chroot, from which no other root can be entered".into()
+            }
+            (_, Errno::ESRCH | Errno::EPIPE) if step.phase <= Phase::AwaitRelease => {
+                "the supervisor ended while the sandbox was being set up".into()
+            }
+            (_, Errno::EMFILE | Errno::ENFILE) => "raise the limit on open files (`ulimit -n`)".into(),
+            (_, Errno::ENOMEM | Errno::ENOSPC) => {
+                "too little memory, or a limit on kernel objects (mounts: fs.mount-max)".into()
+            }
+            (_, Errno::EPERM | Errno::EACCES) => {
+                "this machine forbids it: see the log of the kernel for a security module (AppArmor, SELinux), and the filter of the container that this runs in".into()
+            }
+            _ => "`sandbox explain --why` shows this step among the others, and what it needs before it".into(),
+        }
+    }
+}

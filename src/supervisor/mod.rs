@@ -1,0 +1,352 @@
+//! Outside: performs its own steps of the plan, clones init, watches, and leaves nothing behind.
+
+pub mod cgroup;
+mod failure;
+mod idmap;
+mod mount_point;
+mod watch;
+
+pub use failure::Failure;
+
+use crate::child::{self, Child, Tag};
+use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
+use crate::plan::order::Actor;
+use crate::plan::{Plan, Step};
+use crate::report::Outcome;
+use crate::sys::process::{Arguments, Side};
+use crate::sys::{self, descriptor, process, signal};
+use cgroup::Group;
+use mount_point::MountPoint;
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+
+/// Performs a plan: the command runs, or does not start at all. `say` is told of steps that are
+/// done without, as the profile permits, and why.
+///
+/// # Errors
+/// The step that failed and why. Nothing of the run is left then.
+pub fn execute(plan: &Plan, say: &dyn Fn(&Step, &str)) -> Result<Outcome, Failure> {
+    let mut run = Run::new(plan, say)?;
+    for (number, step) in plan.steps_of(Actor::Supervisor) {
+        if let Err(failure) = run.perform(number, step) {
+            // If init has failed meanwhile, its step is the cause and ours only shows it.
+            return Err(run.message_of_init().unwrap_or(failure));
+        }
+    }
+    run.watch()
+}
+
+/// A run: what was made so far. Dropping it ends and removes all of it.
+struct Run<'p> {
+    plan: &'p Plan,
+    say: &'p dyn Fn(&Step, &str),
+    /// The descriptors of the plan's slots.
+    slots: Vec<RawFd>,
+    group: Option<Group>,
+    mount_points: Vec<MountPoint>,
+    init: Option<Init>,
+    /// Other children, killed already, that still have to be waited for.
+    killed: Vec<libc::pid_t>,
+    /// Our end of the socket to init, and init's end until it is cloned.
+    socket: OwnedFd,
+    theirs: Option<OwnedFd>,
+    arguments: Arguments,
+}
+
+struct Init {
+    pid: libc::pid_t,
+    pidfd: OwnedFd,
+    /// Whether it was waited for.
+    reaped: bool,
+}
+
+impl<'p> Run<'p> {
+    fn new(plan: &'p Plan, say: &'p dyn Fn(&Step, &str)) -> Result<Self, Failure> {
+        // Packets, so that a message arrives whole or not at all.
+        let (socket, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .map_err(Failure::before)?;
+        // Before the clone, so that no signal is lost: the child inherits the mask.
+        signal::block_all().map_err(Failure::before)?;
+        Ok(Self {
+            plan,
+            say,
+            slots: vec![child::UNOPENED; plan.slots],
+            group: None,
+            mount_points: Vec::new(),
+            init: None,
+            killed: Vec::new(),
+            socket,
+            theirs: Some(theirs),
+            arguments: Arguments::of_this_process(),
+        })
+    }
+
+    fn perform(&mut self, number: usize, step: &Step) -> Result<(), Failure> {
+        let errno = |errno: Errno| Failure::step(number, errno);
+        let text = |cause: String| Failure::text(number, cause);
+        match &step.op {
+            Op::MakeMountPoint {
+                tree,
+                missing,
+                directory,
+            } => {
+                MountPoint::make(tree, missing, *directory, &mut self.mount_points)
+                    .map_err(errno)?;
+            }
+            Op::CreateGroup { place, name } => {
+                cgroup::sweep(place);
+                self.group = Some(Group::create(place, name).map_err(|e| text(e.to_string()))?);
+            }
+            Op::SetLimit(limit) => {
+                let group = self.group.as_mut().ok_or_else(|| errno(Errno::EBADF))?;
+                group.set(limit).map_err(|e| text(e.to_string()))?;
+            }
+            Op::MakeIdmap {
+                slot,
+                users,
+                groups,
+            } => {
+                let namespace = idmap::namespace(users, groups, &mut self.killed)
+                    .map_err(|e| text(e.to_string()))?;
+                self.put(*slot, namespace);
+            }
+            Op::OpenMapped {
+                slot,
+                source,
+                idmap,
+                need,
+            } => {
+                let namespace = self.slots.get(*idmap).copied().unwrap_or(child::UNOPENED);
+                let path = child::open_host_path(source).map_err(errno)?;
+                let path = sys::descriptor::own(path);
+                let tree = sys::mount::clone_tree(path.as_raw_fd()).map_err(errno)?;
+                self.put(*slot, tree);
+                match sys::mount::set_idmap(tree, namespace) {
+                    Err(Errno::EINVAL) if *need == IdmapNeed::Optional => {}
+                    Err(Errno::EINVAL) if *need == IdmapNeed::Preferred => {
+                        (self.say)(step, "its file system cannot map owners");
+                    }
+                    result => result.map_err(errno)?,
+                }
+            }
+            Op::CloneInit {
+                namespaces,
+                into_group,
+            } => {
+                let flags = namespaces
+                    .iter()
+                    .fold(0, |all, kind| all | kind.flag as u64);
+                self.clone_init(flags, *into_group, number)?;
+            }
+            Op::SetOomScore(score) => {
+                self.write_proc("oom_score_adj", &score.to_string(), number)?
+            }
+            Op::DenySetgroups => self.write_proc("setgroups", "deny", number)?,
+            Op::WriteIdMap {
+                ids,
+                ranges,
+                writer,
+            } => {
+                let file = match ids {
+                    Ids::User => "uid_map",
+                    Ids::Group => "gid_map",
+                };
+                match writer {
+                    MapWriter::Supervisor => {
+                        self.write_proc(file, &idmap::lines(ranges), number)?
+                    }
+                    MapWriter::Helper(program) => {
+                        idmap::run_helper(program, self.pid(), ranges).map_err(text)?;
+                    }
+                }
+            }
+            Op::Release => {
+                descriptor::write_all(self.socket.as_raw_fd(), &[1]).map_err(errno)?;
+            }
+            _ => return Err(errno(Errno::ENOTSUP)),
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, slot: usize, fd: RawFd) {
+        if let Some(slot) = self.slots.get_mut(slot) {
+            *slot = fd;
+        }
+    }
+
+    fn close_slots(&mut self) {
+        for fd in self.slots.drain(..).filter(|fd| *fd != child::UNOPENED) {
+            descriptor::close(fd);
+        }
+    }
+
+    fn pid(&self) -> libc::pid_t {
+        self.init.as_ref().map_or(0, |init| init.pid)
+    }
+
+    /// Writes a file of init's `/proc` directory: whole, in one call, as the kernel wants it.
+    fn write_proc(&self, file: &str, text: &str, number: usize) -> Result<(), Failure> {
+        let path = format!("/proc/{}/{file}", self.pid());
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+            .map_err(|e| match e.raw_os_error() {
+                Some(errno) => Failure::step(number, Errno::from_raw(errno)),
+                None => Failure::text(number, e.to_string()),
+            })
+    }
+
+    fn clone_init(&mut self, flags: u64, into_group: bool, number: usize) -> Result<(), Failure> {
+        let theirs = self
+            .theirs
+            .take()
+            .ok_or_else(|| Failure::step(number, Errno::EBADF))?;
+        let group = self.group.as_ref();
+        let tasks: Vec<RawFd> = group
+            .map(|g| g.v1_tasks().iter().map(|t| t.as_raw_fd()).collect())
+            .unwrap_or_default();
+        let directory = match group.and_then(Group::v2_dir) {
+            Some(directory) if into_group => Some(directory.as_raw_fd()),
+            None if into_group => return Err(Failure::step(number, Errno::EBADF)),
+            _ => None,
+        };
+        let joins = self.plan.steps_of(Actor::Joiner).next().is_some();
+        let (first, first_group) = if joins { (0, None) } else { (flags, directory) };
+        let mut slots = self.slots.clone();
+        let child = Child {
+            plan: self.plan,
+            slots: &mut slots,
+            groups: &tasks,
+            socket: theirs.as_raw_fd(),
+            supervisor: std::process::id() as libc::pid_t,
+            arguments: self.arguments,
+            children: child::UNOPENED,
+            joined: [child::UNOPENED; 8],
+            root: child::UNOPENED,
+            staging: child::UNOPENED,
+        };
+        match process::clone_into(first, first_group) {
+            Ok(Side::Child) if joins => child.join_and_clone(flags, directory, number),
+            Ok(Side::Child) => child.run(),
+            Ok(Side::Parent { pid, pidfd }) => {
+                let pidfd = descriptor::own(pidfd);
+                self.init = Some(Init {
+                    pid,
+                    pidfd,
+                    reaped: false,
+                });
+                drop(theirs);
+                // The child has copies; ours would hold the sources busy for the whole run.
+                self.close_slots();
+                if joins {
+                    self.meet_init(number)
+                } else {
+                    Ok(())
+                }
+            }
+            Err(errno) => Err(Failure::step(number, errno)),
+        }
+    }
+
+    /// Waits until the joiner has cloned init, and takes init for the joiner.
+    fn meet_init(&mut self, number: usize) -> Result<(), Failure> {
+        let lost = || Failure::step(number, Errno::ECHILD);
+        match self.receive() {
+            Some((Tag::Cloned, pid, _)) => {
+                self.reap();
+                let pid = pid as libc::pid_t;
+                // Our own child, and not waited for: the pid cannot be anybody else's.
+                let pidfd = process::open_pidfd(pid).map_err(|e| Failure::step(number, e))?;
+                self.init = Some(Init {
+                    pid,
+                    pidfd: descriptor::own(pidfd),
+                    reaped: false,
+                });
+                Ok(())
+            }
+            Some((Tag::Failed, step, errno)) => {
+                Err(Failure::step(step as usize, Errno::from_raw(errno)))
+            }
+            _ => Err(lost()),
+        }
+    }
+
+    /// One message of the child's; `None` at the end of file.
+    fn receive(&self) -> Option<(Tag, u32, i32)> {
+        let mut bytes = child::Message::default();
+        loop {
+            match descriptor::read(self.socket.as_raw_fd(), &mut bytes) {
+                // The child has ended without reading what we sent. The kernel says so once, before
+                // it hands out what the child had sent (unix(7)).
+                Err(Errno::ECONNRESET) => {}
+                result => return child::parse(bytes.get(..result.ok()?)?),
+            }
+        }
+    }
+
+    /// What init has to say about a step of its own, after a step of ours failed: if it ends, it
+    /// says why first.
+    fn message_of_init(&mut self) -> Option<Failure> {
+        self.init.as_ref()?;
+        // It either has written already or waits for us.
+        if !self.has_message() {
+            return None;
+        }
+        match self.receive()? {
+            (Tag::Failed, step, errno) => {
+                Some(Failure::step(step as usize, Errno::from_raw(errno)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Waits for init, which has ended or is about to: its wait status.
+    fn reap(&mut self) -> Option<nix::sys::wait::WaitStatus> {
+        let init = self.init.as_mut().filter(|init| !init.reaped)?;
+        init.reaped = true;
+        wait_for(init.pid)
+    }
+
+    /// Waits for the children that were killed during the set-up.
+    fn reap_killed(&mut self) {
+        for pid in self.killed.drain(..) {
+            wait_for(pid);
+        }
+    }
+}
+
+/// Waits for the end of one child: its wait status.
+fn wait_for(pid: libc::pid_t) -> Option<nix::sys::wait::WaitStatus> {
+    let pid = nix::unistd::Pid::from_raw(pid);
+    loop {
+        match nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::__WALL)) {
+            Err(Errno::EINTR) => {}
+            result => return result.ok(),
+        }
+    }
+}
+
+impl Drop for Run<'_> {
+    /// Ends what still runs, and removes what was made, in the reverse order.
+    fn drop(&mut self) {
+        if let Some(init) = self.init.as_ref().filter(|init| !init.reaped) {
+            let _ = signal::send(init.pidfd.as_raw_fd(), libc::SIGKILL, false);
+        }
+        self.reap();
+        self.reap_killed();
+        drop(self.group.take());
+        while let Some(point) = self.mount_points.pop() {
+            point.remove();
+        }
+        for fd in self.slots.drain(..).filter(|fd| *fd != child::UNOPENED) {
+            descriptor::close(fd);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Watching: hands on signals, keeps the time, and finds out how the command ended.
+
+use super::{Failure, Run};
+use crate::child::Tag;
+use crate::plan::order::Actor;
+use crate::report::Outcome;
+use crate::sys::signal;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::WaitStatus;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::time::{Duration, Instant};
+
+/// The signals that reach the command.
+const FORWARDED: &[Signal] = &[
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+    Signal::SIGTSTP,
+    Signal::SIGCONT,
+    Signal::SIGALRM,
+];
+
+/// `si_code` of a signal that the kernel made itself, as the terminal does (sigaction(2)).
+const SI_KERNEL: i32 = 0x80;
+
+/// How long the run may still take, and why it will be ended.
+#[derive(Clone, Copy, Debug)]
+enum Clock {
+    /// Until something happens.
+    Open,
+    /// Until the wall time is over.
+    Wall(Instant),
+    /// Until the grace period is over, after SIGTERM.
+    Grace(Instant, Reason),
+    /// Killed; only its end is awaited.
+    Killed(Reason),
+}
+
+/// Why the run was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    WallTime,
+    Terminated,
+}
+
+/// What is known of the end so far.
+#[derive(Debug, Default)]
+struct End {
+    failure: Option<Failure>,
+    status: Option<i32>,
+}
+
+impl Run<'_> {
+    /// Watches until nothing of the run is left, then says how it ended.
+    pub(super) fn watch(mut self) -> Result<Outcome, Failure> {
+        let set: SigSet = FORWARDED.iter().copied().collect();
+        let last = self
+            .plan
+            .steps_of(Actor::Supervisor)
+            .last()
+            .map_or(0, |(number, _)| number);
+        let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map_err(|errno| Failure::step(last, errno))?;
+        let mut clock = match &self.plan.watch.wall_time {
+            Some(limit) => Clock::Wall(Instant::now() + limit.value.0),
+            None => Clock::Open,
+        };
+        // The command runs by now; until its end nobody shall see a child of ours but init.
+        self.reap_killed();
+        let mut end = End::default();
+        let mut listening = true;
+        while let Some(init) = self.init.as_ref() {
+            let mut fds = [
+                PollFd::new(init.pidfd.as_fd(), PollFlags::POLLIN),
+                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
+            ];
+            let fds = if listening {
+                &mut fds[..]
+            } else {
+                &mut fds[..2]
+            };
+            match poll(fds, clock.timeout()) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Failure::step(last, errno)),
+            }
+            let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+            // The message first: init may have written it and ended.
+            if ready.get(2) == Some(&true) {
+                listening = self.hear(&mut end);
+            }
+            if ready.get(1) == Some(&true) {
+                while let Ok(Some(info)) = signals.read_signal() {
+                    self.forward(
+                        info.ssi_signo as i32,
+                        info.ssi_code == SI_KERNEL,
+                        &mut clock,
+                    );
+                }
+            }
+            if ready.first() == Some(&true) {
+                break;
+            }
+            self.tick(&mut clock);
+        }
+        while listening && self.has_message() {
+            listening = self.hear(&mut end);
+        }
+        let init = self.reap();
+        // An init that exits has sent what it ended for, or could not.
+        if self.plan.watch.init
+            && end.failure.is_none()
+            && end.status.is_none()
+            && matches!(init, Some(WaitStatus::Exited(..)))
+        {
+            let cause = "the sandbox's init ended and could not say why".into();
+            return Err(Failure::text(last, cause));
+        }
+        match end.failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.outcome(end.status, init, clock)),
+        }
+    }
+
+    /// Takes one message; false at the end of file.
+    fn hear(&self, end: &mut End) -> bool {
+        match self.receive() {
+            Some((Tag::Failed, step, errno)) => {
+                end.failure = Some(Failure::step(step as usize, Errno::from_raw(errno)));
+                true
+            }
+            Some((Tag::Ended, _, status)) => {
+                end.status = Some(status);
+                true
+            }
+            Some((Tag::Cloned, ..)) => true,
+            None => false,
+        }
+    }
+
+    /// Whether the child has written something that was not heard yet.
+    pub(super) fn has_message(&self) -> bool {
+        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+    }
+
+    /// Hands a signal on. One that the terminal sent to its whole foreground group goes to the
+    /// command's whole group; where the command is in that group itself, it has it already.
+    fn forward(&self, number: i32, from_terminal: bool, clock: &mut Clock) {
+        let watch = &self.plan.watch;
+        if !from_terminal || watch.new_session {
+            self.send(number, from_terminal);
+        }
+        match Signal::try_from(number) {
+            Ok(Signal::SIGTERM) if matches!(clock, Clock::Open | Clock::Wall(_)) => {
+                *clock = Clock::Grace(Instant::now() + watch.grace, Reason::Terminated);
+            }
+            // The shell that started us waits until we stop; SIGCONT then arrives as a signal to
+            // be handed on.
+            Ok(Signal::SIGTSTP) => {
+                let _ = nix::sys::signal::raise(Signal::SIGSTOP);
+            }
+            _ => {}
+        }
+    }
+
+    fn send(&self, number: i32, to_group: bool) {
+        if let Some(init) = &self.init {
+            // It may have ended: then there is nobody to tell.
+            let _ = signal::send(
+                init.pidfd.as_raw_fd(),
+                number,
+                to_group && self.plan.watch.init,
+            );
+        }
+    }
+
+    /// Does what the clock says.
+    fn tick(&self, clock: &mut Clock) {
+        let now = Instant::now();
+        match *clock {
+            Clock::Wall(until) if now >= until => {
+                self.send(libc::SIGTERM, false);
+                // A stopped command cannot end.
+                self.send(libc::SIGCONT, false);
+                *clock = Clock::Grace(now + self.plan.watch.grace, Reason::WallTime);
+            }
+            Clock::Grace(until, reason) if now >= until => {
+                if let Some(group) = &self.group {
+                    group.kill();
+                }
+                self.send(libc::SIGKILL, false);
+                *clock = Clock::Killed(reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// How it ended, from evidence: what init reported, what the kernel counted, what was sent.
+    fn outcome(&self, status: Option<i32>, init: Option<WaitStatus>, clock: Clock) -> Outcome {
+        let evidence = self.group.as_ref().map(super::cgroup::Group::evidence);
+        let oom_kills = evidence.map_or(0, |e| e.oom_kills);
+        let end = match status {
+            Some(status) => WaitStatus::from_raw(nix::unistd::Pid::from_raw(1), status).ok(),
+            None => init,
+        };
+        let (code, signal) = match end {
+            Some(WaitStatus::Exited(_, code)) => (Some(code), None),
+            Some(WaitStatus::Signaled(_, signal, _)) => (None, Some(signal as i32)),
+            // Real-time signals have no name in the table of nix.
+            _ => (None, status.map(|s| s & 0x7f).filter(|s| *s != 0)),
+        };
+        let killed = signal == Some(libc::SIGKILL);
+        match clock {
+            Clock::Grace(_, Reason::WallTime) | Clock::Killed(Reason::WallTime) => {
+                Outcome::WallTimeout
+            }
+            _ if oom_kills > 0 && (killed || code != Some(0)) => Outcome::OomKilled {
+                code: code.unwrap_or(128 + signal.unwrap_or(libc::SIGKILL)),
+            },
+            Clock::Killed(Reason::Terminated) => Outcome::Unresponsive,
+            _ => match (code, signal) {
+                (Some(code), _) => Outcome::Exited(code),
+                (None, Some(signal)) if status.is_none() && self.plan.watch.init => {
+                    Outcome::Lost(signal)
+                }
+                (None, Some(signal)) => Outcome::Signaled(signal),
+                (None, None) => Outcome::Lost(libc::SIGKILL),
+            },
+        }
+    }
+}
+
+impl Clock {
+    fn timeout(self) -> PollTimeout {
+        let until = match self {
+            Self::Wall(until) | Self::Grace(until, _) => until,
+            Self::Open | Self::Killed(_) => return PollTimeout::NONE,
+        };
+        // Rounded up, so that a poll never returns a moment too early for its deadline.
+        let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    }
+}

@@ -1,0 +1,208 @@
+//! Descriptors and paths below a descriptor: openat2(2), mkdirat(2), close_range(2).
+
+use super::{Result, check, check_int};
+use std::ffi::CStr;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+
+/// `struct open_how` of openat2(2).
+#[repr(C)]
+struct OpenHow {
+    flags: u64,
+    mode: u64,
+    resolve: u64,
+}
+
+/// What a path may do while it is resolved (`RESOLVE_*` of openat2(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolve {
+    /// As everywhere: symbolic links are followed.
+    Anywhere,
+    /// `..` and absolute paths stay below the directory, and no symbolic link is followed, so
+    /// that nobody who can write below it can lead the path elsewhere.
+    BeneathWithoutLinks,
+}
+
+/// Opens a path with `O_PATH`, and `O_NOFOLLOW` where links are not followed.
+pub fn open_path(dir: RawFd, path: &CStr, resolve: Resolve) -> Result<RawFd> {
+    let (flags, resolve) = match resolve {
+        Resolve::Anywhere => (libc::O_PATH | libc::O_CLOEXEC, 0),
+        Resolve::BeneathWithoutLinks => (
+            libc::O_PATH | libc::O_CLOEXEC | libc::O_NOFOLLOW,
+            libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS,
+        ),
+    };
+    openat2(dir, path, flags, 0, resolve)
+}
+
+/// Opens a file of the host for reading.
+pub fn open_for_reading(path: &CStr) -> Result<RawFd> {
+    openat2(libc::AT_FDCWD, path, libc::O_RDONLY | libc::O_CLOEXEC, 0, 0)
+}
+
+/// Makes a new, empty file and opens it for writing; fails if anything is there already.
+pub fn create_file(dir: RawFd, name: &CStr, mode: libc::mode_t) -> Result<RawFd> {
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    openat2(
+        dir,
+        name,
+        flags,
+        mode,
+        libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS,
+    )
+}
+
+fn openat2(
+    dir: RawFd,
+    path: &CStr,
+    flags: libc::c_int,
+    mode: libc::mode_t,
+    resolve: u64,
+) -> Result<RawFd> {
+    let how = OpenHow {
+        flags: flags as u64,
+        mode: u64::from(mode),
+        resolve,
+    };
+    // SAFETY: path is NUL-terminated, how is a live open_how of the size that is passed.
+    let fd = check(unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            dir,
+            path.as_ptr(),
+            &raw const how,
+            size_of::<OpenHow>(),
+        )
+    })?;
+    Ok(fd as RawFd)
+}
+
+/// Makes a new, empty file; fails if anything is there already (mknodat(2)).
+pub fn make_file(dir: RawFd, name: &CStr, mode: libc::mode_t) -> Result<()> {
+    // SAFETY: name is NUL-terminated.
+    check_int(unsafe { libc::mknodat(dir, name.as_ptr(), libc::S_IFREG | mode, 0) }).map(drop)
+}
+
+/// mkdirat(2).
+pub fn make_directory(dir: RawFd, name: &CStr, mode: libc::mode_t) -> Result<()> {
+    // SAFETY: name is NUL-terminated.
+    check_int(unsafe { libc::mkdirat(dir, name.as_ptr(), mode) }).map(drop)
+}
+
+/// symlinkat(2): `name` in `dir` points to `to`.
+pub fn make_symlink(to: &CStr, dir: RawFd, name: &CStr) -> Result<()> {
+    // SAFETY: both strings are NUL-terminated.
+    check_int(unsafe { libc::symlinkat(to.as_ptr(), dir, name.as_ptr()) }).map(drop)
+}
+
+/// Sets the mode of a file just made, past the umask (fchmod(2)).
+pub fn set_mode(fd: RawFd, mode: libc::mode_t) -> Result<()> {
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::fchmod(fd, mode) }).map(drop)
+}
+
+/// Writes all bytes, however often write(2) stops early or is interrupted.
+pub fn write_all(fd: RawFd, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and the length are those of a live slice.
+        let n = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+        match check(n as libc::c_long) {
+            Ok(n) => bytes = bytes.get(n as usize..).unwrap_or_default(),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Reads once, again if interrupted; 0 means end of file.
+pub fn read(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        // SAFETY: the pointer and the length are those of a live, exclusive slice.
+        let n = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
+        match check(n as libc::c_long) {
+            Ok(n) => return Ok(n as usize),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Whether the other end of a socket is closed (recv(2) with `MSG_PEEK`).
+#[must_use]
+pub fn is_hung_up(socket: RawFd) -> bool {
+    let mut byte = 0u8;
+    // SAFETY: one byte is read, at most, into a byte that lives here.
+    let n = unsafe {
+        libc::recv(
+            socket,
+            (&raw mut byte).cast(),
+            1,
+            libc::MSG_PEEK | libc::MSG_DONTWAIT,
+        )
+    };
+    n == 0
+}
+
+/// Takes ownership of a descriptor that a function of this folder has just opened.
+#[must_use]
+pub fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY: the functions of this folder return descriptors that nobody else owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Closes a descriptor; an error says nothing that could be acted on (close(2)).
+pub fn close(fd: RawFd) {
+    // SAFETY: no pointers; callers pass descriptors that they own.
+    let _ = unsafe { libc::close(fd) };
+}
+
+/// Marks every descriptor from `first` on as closed at exec (close_range(2), Linux 5.11).
+///
+/// Not closed at once, because the failure of a later step still has to be reported through one.
+pub fn close_on_exec_from(first: RawFd) -> Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first as libc::c_uint,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    })
+    .map(drop)
+}
+
+/// Closes all descriptors of a range (close_range(2)).
+pub fn close_range(first: RawFd, last: RawFd) -> Result<()> {
+    // SAFETY: no pointers; the caller gives up all of them.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first as libc::c_uint,
+            last as libc::c_uint,
+            0,
+        )
+    })
+    .map(drop)
+}
+
+/// fchdir(2).
+pub fn change_directory_to(fd: RawFd) -> Result<()> {
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::fchdir(fd) }).map(drop)
+}
+
+/// chdir(2).
+pub fn change_directory(path: &CStr) -> Result<()> {
+    // SAFETY: path is NUL-terminated.
+    check_int(unsafe { libc::chdir(path.as_ptr()) }).map(drop)
+}
+
+/// Whether the working directory lies below the root: the kernel reports `(unreachable)` in front
+/// of a path outside of it (getcwd(2)), which is how CVE-2024-21626 shows.
+pub fn working_directory_is_inside_root() -> Result<bool> {
+    let mut buffer = [0u8; libc::PATH_MAX as usize];
+    // SAFETY: the pointer and the length are those of a live, exclusive array.
+    let n = check(unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) })?;
+    Ok(n > 0 && buffer.first() == Some(&b'/'))
+}

@@ -1,0 +1,113 @@
+//! Signals in the child: masks, dispositions, waiting.
+
+use super::{Result, check, check_int};
+use std::ptr;
+
+/// A signal that arrived, and what its sender attached.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived {
+    /// The number of the signal.
+    pub signal: libc::c_int,
+    /// Whether the supervisor marked it as one for the whole process group ([`TO_GROUP`]).
+    pub to_group: bool,
+}
+
+/// The value that the supervisor attaches to a signal that the terminal sent to its whole
+/// foreground group, so that init does the same for the command's group.
+pub const TO_GROUP: usize = 1;
+
+/// Blocks every signal.
+pub fn block_all() -> Result<()> {
+    set_mask(libc::SIG_BLOCK, |set| {
+        // SAFETY: set is a live sigset_t.
+        unsafe { libc::sigfillset(set) };
+    })
+}
+
+/// Unblocks every signal.
+pub fn unblock_all() -> Result<()> {
+    set_mask(libc::SIG_SETMASK, |set| {
+        // SAFETY: set is a live sigset_t.
+        unsafe { libc::sigemptyset(set) };
+    })
+}
+
+fn set_mask(how: libc::c_int, fill: impl FnOnce(*mut libc::sigset_t)) -> Result<()> {
+    // SAFETY: a sigset_t of zeros is valid; sigprocmask reads it.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        fill(&raw mut set);
+        check_int(libc::sigprocmask(how, &raw const set, ptr::null_mut())).map(drop)
+    }
+}
+
+/// Gives every signal its default disposition: the runtime ignores SIGPIPE, and the caller may
+/// have ignored more, which an exec would hand on (signal(7)).
+pub fn reset_dispositions() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL is a valid disposition; numbers that cannot be set are refused.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Waits for the next of the (blocked) signals (sigwaitinfo(2)).
+pub fn wait() -> Result<Arrived> {
+    // SAFETY: a sigset_t and a siginfo_t of zeros are valid, and both live here.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut set);
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        loop {
+            match check_int(libc::sigwaitinfo(&raw const set, &raw mut info)) {
+                Ok(signal) => {
+                    let to_group = info.si_code == libc::SI_QUEUE
+                        && info.si_value().sival_ptr as usize == TO_GROUP;
+                    return Ok(Arrived { signal, to_group });
+                }
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+}
+
+/// kill(2).
+pub fn kill(pid: libc::pid_t, signal: libc::c_int) -> Result<()> {
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Sends a signal to the process of a pidfd, marked for its whole group or not
+/// (pidfd_send_signal(2)).
+pub fn send(pidfd: std::os::fd::RawFd, signal: libc::c_int, to_group: bool) -> Result<()> {
+    /// The head of `siginfo_t` as the kernel lays it out for `SI_QUEUE`.
+    #[repr(C)]
+    struct Queued {
+        signo: libc::c_int,
+        errno: libc::c_int,
+        code: libc::c_int,
+        _pad: libc::c_int,
+        pid: libc::pid_t,
+        uid: libc::uid_t,
+        value: usize,
+        _rest: [u64; 12],
+    }
+    const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
+    let info = Queued {
+        signo: signal,
+        errno: 0,
+        code: libc::SI_QUEUE,
+        _pad: 0,
+        pid: 0,
+        uid: 0,
+        value: TO_GROUP,
+        _rest: [0; 12],
+    };
+    let info = if to_group {
+        &raw const info
+    } else {
+        ptr::null()
+    };
+    // SAFETY: info is null or a live structure with the size and layout of siginfo_t.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, info, 0) }).map(drop)
+}

@@ -1,0 +1,95 @@
+//! What is wrong with no line of a profile: the file itself, the machine, the output, the command.
+
+use crate::{Folder, refused};
+use std::process::Stdio;
+
+#[test]
+fn a_profile_that_is_not_there() {
+    let folder = Folder::with("");
+    let said = refused(&folder, &mut folder.program(&["check", "missing.toml"]));
+    insta::assert_snapshot!(said, @r#"
+    error[SBX0101]: cannot read the profile missing.toml: No such file or directory (os error 2)
+    --> command line
+     = help: name an existing profile with --profile, by path or by name
+    "#);
+}
+
+#[test]
+fn a_name_that_no_profile_has() {
+    let folder = Folder::with("");
+    let said = refused(&folder, &mut folder.program(&["check", "biuld"]));
+    insta::assert_snapshot!(said, @r#"
+    error[SBX0101]: there is no profile named `biuld`; looked for biuld.toml, .sandbox/biuld.toml, [project]/profiles/biuld.toml, /home/ada/.config/sandbox/biuld.toml, /etc/sandbox/biuld.toml, and among the built-in ones
+    --> command line
+     = help: the built-in profiles are: default, build, cargo, python, node, strict, ci
+    "#);
+}
+
+#[test]
+fn a_profile_that_is_no_text() {
+    let folder = Folder::with("");
+    std::fs::write(folder.0.join("bytes.toml"), b"version = 1\n# caf\xe9\n").unwrap();
+    let said = refused(&folder, &mut folder.program(&["check", "bytes.toml"]));
+    insta::assert_snapshot!(said, @r#"
+    error[SBX0001]: the profile bytes.toml is not UTF-8: line 2, byte 17 of the file
+    --> command line
+     = help: TOML is UTF-8: save the file in that encoding
+    "#);
+}
+
+#[test]
+fn an_output_that_is_full() {
+    let folder = Folder::with("version = 1");
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let mut explain = folder.program(&["explain", "--profile", "sandbox.toml"]);
+    explain.stdout(Stdio::from(full.unwrap()));
+    insta::assert_snapshot!(refused(&folder, &mut explain), @r#"
+    error[SBX0103]: cannot write to the standard output: No space left on device (os error 28)
+    --> command line
+     = help: redirect the output to a file that can be written
+    "#);
+}
+
+#[test]
+fn several_profiles_are_all_checked() {
+    let folder = Folder::with("version = 2\n");
+    std::fs::write(folder.0.join("other.toml"), "hostname = 1\n").unwrap();
+    let arguments = ["check", "sandbox.toml", "missing.toml", "other.toml"];
+    insta::assert_snapshot!(refused(&folder, &mut folder.program(&arguments)), @r#"
+    error[SBX0004]: version 2 of the language is not known to this program
+     --> sandbox.toml:1:11
+      |
+    1 | version = 2
+      |           ^
+      |
+      = help: write `version = 1`, or use a newer sandbox
+
+    error[SBX0101]: cannot read the profile missing.toml: No such file or directory (os error 2)
+    --> command line
+     = help: name an existing profile with --profile, by path or by name
+
+    error[SBX0004]: expected a string, found a whole number
+     --> other.toml:1:12
+      |
+    1 | hostname = 1
+      |            ^
+      |
+      = help: write one value in "quotes"
+    "#);
+}
+
+/// What fails depends on whether this machine gives the caller namespaces; that it is named as a
+/// step, with the command that did not start, does not.
+#[test]
+fn a_step_that_fails() {
+    let folder = Folder::with("version = 1");
+    let run = ["--profile", "sandbox.toml", "--", "/no/such/command"];
+    let output = folder.program(&run).output().unwrap();
+    assert!(
+        matches!(output.status.code(), Some(125 | 127)),
+        "{output:?}"
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("error[SBX0102]: "), "{said}");
+    assert!(said.contains("help: "), "{said}");
+}

@@ -1,0 +1,259 @@
+//! `[process]`, `[environment]`, `[enforce]`.
+
+use crate::{checked, explained};
+
+#[test]
+fn a_nice_value_out_of_range() {
+    let wrong = checked(
+        r#"
+[process]
+nice = 20
+oom_score_adj = -1001
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: `nice` goes from -20 to 19
+     --> sandbox.toml:2:8
+      |
+    2 | nice = 20
+      |        ^^
+      |
+      = help: for example: nice = 10
+
+    error[SBX0004]: `oom_score_adj` goes from -1000 to 1000
+     --> sandbox.toml:3:17
+      |
+    3 | oom_score_adj = -1001
+      |                 ^^^^^
+      |
+      = help: for example: oom_score_adj = 10
+    "#);
+}
+
+#[test]
+fn a_umask_with_more_than_permissions() {
+    let wrong = checked(
+        r#"
+[process]
+umask = 0o1022
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: a umask has permission bits only
+     --> sandbox.toml:2:9
+      |
+    2 | umask = 0o1022
+      |         ^^^^^^
+      |
+      = help: for example: umask = "022"
+    "#);
+}
+
+#[test]
+fn a_decimal_umask() {
+    let wrong = checked(
+        r#"
+[process]
+umask = 22
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: expected a mode in octal, found a whole number in decimal
+     --> sandbox.toml:2:9
+      |
+    2 | umask = 22
+      |         ^^
+      |
+      = help: for example: 0o755 or "755"
+    "#);
+}
+
+#[test]
+fn a_relative_working_directory() {
+    let wrong = checked(
+        r#"
+[process]
+cwd = "./src"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0008]: the working directory `./src` is not absolute
+     --> sandbox.toml:2:7
+      |
+    2 | cwd = "./src"
+      |       ^^^^^^^
+      |
+      = help: start it with `/`, for example "/src"
+    "#);
+}
+
+#[test]
+fn a_working_directory_that_leads_upwards() {
+    let wrong = checked(
+        r#"
+[process]
+cwd = "/work/.."
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0008]: the working directory `/work/..` leads upwards (`..`)
+     --> sandbox.toml:2:7
+      |
+    2 | cwd = "/work/.."
+      |       ^^^^^^^^^^
+      |
+      = help: write the path without `..`
+    "#);
+}
+
+#[test]
+fn names_of_variables_that_are_none() {
+    let wrong = checked(
+        r#"
+[environment]
+set = { "" = "x", "A=B" = "1" }
+inherit = ["LD="]
+unset = [""]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: the name of a variable is not empty and holds no `=`
+     --> sandbox.toml:2:9
+      |
+    2 | set = { "" = "x", "A=B" = "1" }
+      |         ^^
+      |
+      = help: for example: set = { CI = "true" }
+
+    error[SBX0004]: the name of a variable is not empty and holds no `=`
+     --> sandbox.toml:2:19
+      |
+    2 | set = { "" = "x", "A=B" = "1" }
+      |                   ^^^^^
+      |
+      = help: for example: set = { CI = "true" }
+
+    error[SBX0004]: the name of a variable is not empty and holds no `=`
+     --> sandbox.toml:3:12
+      |
+    3 | inherit = ["LD="]
+      |            ^^^^^
+      |
+      = help: for example: set = { CI = "true" }
+
+    error[SBX0004]: the name of a variable is not empty and holds no `=`
+     --> sandbox.toml:4:10
+      |
+    4 | unset = [""]
+      |          ^^
+      |
+      = help: for example: set = { CI = "true" }
+
+    error[SBX0007]: `` is removed and set
+     --> sandbox.toml:4:10
+      |
+    4 | unset = [""]
+      |          ^^
+      |
+     ::: sandbox.toml:2:9
+      |
+    2 | set = { "" = "x", "A=B" = "1" }
+      |         -- set here
+      |
+      = help: remove one of the two
+    "#);
+}
+
+#[test]
+fn a_variable_that_is_set_and_removed() {
+    let wrong = checked(
+        r#"
+[environment]
+set = { CI = "true" }
+unset = ["CI"]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0007]: `CI` is removed and set
+     --> sandbox.toml:3:10
+      |
+    3 | unset = ["CI"]
+      |          ^^^^
+      |
+     ::: sandbox.toml:2:9
+      |
+    2 | set = { CI = "true" }
+      |         -- set here
+      |
+      = help: remove one of the two
+    "#);
+}
+
+#[test]
+fn a_variable_with_a_list() {
+    let wrong = checked(
+        r#"
+[environment]
+set = { PATH = ["/bin", "/usr/bin"] }
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: expected a string, found a list
+     --> sandbox.toml:2:16
+      |
+    2 | set = { PATH = ["/bin", "/usr/bin"] }
+      |                ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: write one value in "quotes"
+    "#);
+}
+
+#[test]
+fn no_init_in_a_shared_pid_namespace() {
+    let wrong = explained(
+        r#"
+[namespaces]
+pid = "shared"
+
+[process]
+init = false
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0100]: without an init, only a new pid namespace takes every process along at the end
+     --> sandbox.toml:5:8
+      |
+    5 | init = false
+      |        ^^^^^
+      |
+      = help: write `init = true`, or `pid = "new"` under [namespaces]
+    "#);
+}
+
+#[test]
+fn a_level_that_does_not_exist() {
+    let wrong = checked(
+        r#"
+[enforce]
+limits = "maybe"
+namespaces = "off"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: `maybe` is none of the choices
+     --> sandbox.toml:2:10
+      |
+    2 | limits = "maybe"
+      |          ^^^^^^^
+      |
+      = help: one of: "require", "prefer", "off"
+
+    error[SBX0004]: `off` is none of the choices
+     --> sandbox.toml:3:14
+      |
+    3 | namespaces = "off"
+      |              ^^^^^
+      |
+      = help: one of: "require", "prefer"
+    "#);
+}

@@ -1,0 +1,261 @@
+//! `[rootfs]`, `[devices]`, and what has no root to lie in.
+
+use crate::{checked, explained};
+
+#[test]
+fn two_sources_of_the_root() {
+    let wrong = checked(
+        r#"
+[rootfs]
+directory = "/srv/debian"
+empty = true
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0007]: a second source of the root
+     --> sandbox.toml:3:9
+      |
+    3 | empty = true
+      |         ^^^^
+      |
+     ::: sandbox.toml:2:13
+      |
+    2 | directory = "/srv/debian"
+      |             ------------- the first one
+      |
+      = help: keep one of `directory`, `programs` and `empty`
+    "#);
+}
+
+#[test]
+fn three_sources_of_the_root() {
+    let wrong = checked(
+        r#"
+[rootfs]
+directory = "/srv/debian"
+programs = ["true"]
+empty = true
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0007]: a second source of the root
+     --> sandbox.toml:3:12
+      |
+    3 | programs = ["true"]
+      |            ^^^^^^^^
+      |
+     ::: sandbox.toml:2:13
+      |
+    2 | directory = "/srv/debian"
+      |             ------------- the first one
+      |
+      = help: keep one of `directory`, `programs` and `empty`
+    "#);
+}
+
+#[test]
+fn changes_to_a_root_that_is_no_directory() {
+    let wrong = checked(
+        r#"
+[rootfs]
+changes = "write"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: changes can be written only to a root that is a directory
+     --> sandbox.toml:2:11
+      |
+    2 | changes = "write"
+      |           ^^^^^^^
+      |
+      = help: set `directory`, or grant single folders with [[mounts]]
+    "#);
+}
+
+#[test]
+fn a_missing_root() {
+    let wrong = explained(
+        r#"
+[rootfs]
+directory = "/srv/no/such/root"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0101]: the root /srv/no/such/root is not a directory
+     --> sandbox.toml:2:13
+      |
+    2 | directory = "/srv/no/such/root"
+      |             ^^^^^^^^^^^^^^^^^^^
+      |
+      = help: make one, for example with debootstrap, or correct the path
+    "#);
+}
+
+#[test]
+fn a_root_that_leads_upwards() {
+    let wrong = checked(
+        r#"
+[rootfs]
+directory = "../../root"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0008]: the path `[project]/../../root` leads upwards (`..`)
+     --> sandbox.toml:2:13
+      |
+    2 | directory = "../../root"
+      |             ^^^^^^^^^^^^
+      |
+      = help: write the path without `..`
+    "#);
+}
+
+#[test]
+fn a_root_in_a_shared_mount_namespace() {
+    let wrong = checked(
+        r#"
+[namespaces]
+mount = "shared"
+
+[rootfs]
+empty = true
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: this needs a new mount namespace: without one no root is built
+     --> sandbox.toml:4:1
+      |
+    4 | [rootfs]
+      | ^^^^^^^^
+      |
+     ::: sandbox.toml:2:9
+      |
+    2 | mount = "shared"
+      |         -------- not new here
+      |
+      = help: write `mount = "new"` under [namespaces], or remove this
+    "#);
+}
+
+#[test]
+fn a_mount_in_a_shared_mount_namespace() {
+    let wrong = checked(
+        r#"
+[namespaces]
+mount = "shared"
+
+[[mounts]]
+type = "tmpfs"
+target = "/scratch"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: this needs a new mount namespace: without one no root is built
+     --> sandbox.toml:4:1
+      |
+    4 | [[mounts]]
+      | ^^^^^^^^^^
+      |
+     ::: sandbox.toml:2:9
+      |
+    2 | mount = "shared"
+      |         -------- not new here
+      |
+      = help: write `mount = "new"` under [namespaces], or remove this
+    "#);
+}
+
+#[test]
+fn a_program_that_is_not_installed() {
+    let wrong = explained(
+        r#"
+[rootfs]
+programs = ["no-such-program"]
+
+[environment]
+set = { PATH = "/usr/bin:/bin" }
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0101]: there is no program `no-such-program` in /usr/bin:/bin
+     --> sandbox.toml:2:13
+      |
+    2 | programs = ["no-such-program"]
+      |             ^^^^^^^^^^^^^^^^^
+      |
+      = help: install the program, or name it by its path
+    "#);
+}
+
+#[test]
+fn a_device_with_a_path() {
+    let wrong = checked(
+        r#"
+[devices]
+nodes = ["/dev/kvm", "../mem", ""]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0008]: `/dev/kvm` is no name of a device
+     --> sandbox.toml:2:10
+      |
+    2 | nodes = ["/dev/kvm", "../mem", ""]
+      |          ^^^^^^^^^^
+      |
+      = help: name it as it is called below /dev, for example "kvm" or "net/tun"
+
+    error[SBX0008]: `../mem` is no name of a device
+     --> sandbox.toml:2:22
+      |
+    2 | nodes = ["/dev/kvm", "../mem", ""]
+      |                      ^^^^^^^^
+      |
+      = help: name it as it is called below /dev, for example "kvm" or "net/tun"
+
+    error[SBX0008]: `` is no name of a device
+     --> sandbox.toml:2:32
+      |
+    2 | nodes = ["/dev/kvm", "../mem", ""]
+      |                                ^^
+      |
+      = help: name it as it is called below /dev, for example "kvm" or "net/tun"
+    "#);
+}
+
+#[test]
+fn a_shared_memory_without_a_bound() {
+    let wrong = checked(
+        r#"
+[devices]
+shm_size = 0
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: 0 would mean no bound
+     --> sandbox.toml:2:12
+      |
+    2 | shm_size = 0
+      |            ^
+      |
+      = help: for example: shm_size = "64M"
+    "#);
+}
+
+#[test]
+fn a_device_that_is_not_there() {
+    let wrong = explained(
+        r#"
+[devices]
+nodes = ["no-such-device"]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0101]: the source /dev/no-such-device does not exist
+     --> sandbox.toml:2:10
+      |
+    2 | nodes = ["no-such-device"]
+      |          ^^^^^^^^^^^^^^^^
+      |
+      = help: make it, correct the path, or set `optional = true`
+    "#);
+}
