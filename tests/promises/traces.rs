@@ -108,7 +108,7 @@ pub(crate) fn gone<T: std::fmt::Debug>(mut find: impl FnMut() -> Vec<T>) {
             return;
         }
         assert!(
-            start.elapsed() < Duration::from_secs(20),
+            start.elapsed() < crate::live::PATIENCE,
             "left behind: {found:?}"
         );
         std::thread::sleep(Duration::from_millis(10));
