@@ -15,6 +15,7 @@ use sandbox::plan::draft::Command;
 use sandbox::plan::op::{IdRange, NewRoot, Op};
 use sandbox::plan::order::{Phase, RULES};
 use sandbox::plan::{Actor, Plan, explain};
+use sandbox::profile::overlay::Overlay;
 use sandbox::profile::variables::Variables;
 use sandbox::sections;
 use std::ffi::CStr;
@@ -536,7 +537,9 @@ fn machine() -> impl Strategy<Value = Machine> {
 fn plan(text: &str, machine: &Machine) -> Result<Plan, Diagnostics> {
     let mut sources = Sources::default();
     let id = sources.add(Source::new("sandbox.toml", text));
-    let result = sections::load(&sources, id, &machine.variables()).and_then(|profile| {
+    let overlay = Overlay::default();
+    let loaded = sections::load(&mut sources, id, &machine.variables(), &overlay);
+    let result = loaded.and_then(|profile| {
         let command = Command {
             program: c"true".into(),
             arguments: vec![c"-v".into()],

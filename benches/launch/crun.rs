@@ -10,6 +10,7 @@ use crate::{Contender, TRUE};
 use sandbox::plan::Plan;
 use sandbox::plan::op::{IdRange, Ids, Op};
 use sandbox::sections::seccomp::compile::{Policy, Verdict};
+use sandbox::sections::seccomp::presets::Preset;
 use sandbox::sys::mount::Attributes;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -240,7 +241,11 @@ fn flags(attributes: Attributes) -> impl Iterator<Item = String> {
 
 /// The calls that the default filter permits, without its conditions on arguments.
 fn seccomp() -> String {
-    let policy = Policy::default();
+    let policy = Policy {
+        preset: Preset::Default,
+        allow: Vec::new(),
+        deny: Vec::new(),
+    };
     let names: Vec<_> = Sysno::iter()
         .filter(|call| !matches!(policy.verdict(*call), Verdict::Errno(_)))
         .map(|call| call.name().to_owned())

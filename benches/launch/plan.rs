@@ -5,6 +5,7 @@ use sandbox::host::Host;
 use sandbox::plan::Plan;
 use sandbox::plan::draft::Command as Payload;
 use sandbox::profile::find;
+use sandbox::profile::overlay::Overlay;
 use sandbox::profile::variables::Variables;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ pub(crate) fn of(project: &Path, profile: Option<&Path>) -> Option<Plan> {
         program: std::ffi::CString::new(crate::TRUE).unwrap(),
         arguments: Vec::new(),
     };
-    let plan = sandbox::sections::load(&sources, id, &variables)
+    let plan = sandbox::sections::load(&mut sources, id, &variables, &Overlay::default())
         .and_then(|profile| sandbox::sections::build(&profile, &Host::here(), &command));
     plan.map_err(|problems| println!("  left out: {}", problems.render(&sources, false)))
         .ok()

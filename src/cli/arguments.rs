@@ -1,6 +1,7 @@
 //! The arguments.
 
-use clap::{Args, Parser, Subcommand};
+use super::settings::Settings;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 
 /// Run a command under a profile: a TOML file that declares what the command may see and use.
@@ -28,6 +29,9 @@ pub(super) struct Arguments {
 pub(super) enum Action {
     /// Say everything that is wrong with profiles; run nothing
     Check(Check),
+    /// Print the profile that holds, whatever it extends and the command line sets, with the origin
+    /// of every value
+    Show(Show),
     /// Print the operations that a run would perform, in order, with the line each comes from
     Explain(Explain),
 }
@@ -36,20 +40,22 @@ pub(super) enum Action {
 #[derive(Debug, Args)]
 pub(super) struct Run {
     #[command(flatten)]
-    pub(super) profile: ProfileName,
+    pub(super) selection: Selection,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
 }
 
-/// Which profile.
+/// Which profile, and what holds instead of what it says.
 #[derive(Debug, Args)]
-pub(super) struct ProfileName {
+pub(super) struct Selection {
     /// A path, or a name that is looked up in ./, ./.sandbox/, the project's profiles/, the user's
     /// and the system's configuration, and among the built-in ones [default: sandbox.toml upwards
     /// from here, else the built-in `default`]
     #[arg(short, long, value_name = "PROFILE")]
     pub(super) profile: Option<String>,
+    #[command(flatten)]
+    pub(super) settings: Settings,
 }
 
 /// Checking profiles.
@@ -58,13 +64,36 @@ pub(super) struct Check {
     /// The profiles, by path or name
     #[arg(required = true, value_name = "PROFILE")]
     pub(super) profiles: Vec<String>,
+    #[command(flatten)]
+    pub(super) settings: Settings,
+}
+
+/// Showing a profile.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = ShowFormat::Toml)]
+    pub(super) format: ShowFormat,
+}
+
+/// How a profile is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ShowFormat {
+    /// A profile that says the same, with origins and defaults as comments
+    Toml,
+    /// The same without comments
+    Plain,
+    /// JSON, with origins and defaults
+    Json,
 }
 
 /// Explaining a plan.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     #[command(flatten)]
-    pub(super) profile: ProfileName,
+    pub(super) selection: Selection,
     /// Add the reasons of the order
     #[arg(long)]
     pub(super) why: bool,

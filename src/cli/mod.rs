@@ -4,17 +4,19 @@ mod arguments;
 mod check;
 mod explain;
 mod run;
+mod settings;
+mod show;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
 use crate::exit;
 use crate::host::Host;
 use crate::plan::Plan;
 use crate::plan::draft::Command;
-use crate::profile::find::{self, FindError};
-use crate::profile::text::ReadError;
+use crate::profile::overlay::Overlay;
 use crate::profile::variables::Variables;
+use crate::profile::{document, find, node};
 use crate::sections::{self, Profile};
-use arguments::Arguments;
+use arguments::{Arguments, Selection};
 use clap::Parser as _;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
@@ -40,6 +42,7 @@ pub fn run() -> u8 {
     let mut session = Session::default();
     let result = match arguments.action {
         Some(arguments::Action::Check(check)) => check::run(&check, &mut session),
+        Some(arguments::Action::Show(show)) => show::run(&show, &mut session),
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
         None => run::run(&arguments.run, &mut session),
     };
@@ -82,27 +85,49 @@ struct Session {
 }
 
 impl Session {
-    /// Reads and checks the profile that was asked for, or the implied one.
-    fn profile(&mut self, name: Option<&str>) -> Result<Profile, Refused> {
+    /// Reads and checks the profile that was asked for, with what it is asked to hold instead.
+    fn selected(&mut self, selection: &Selection) -> Result<Profile, Refused> {
+        self.profile(selection.profile.as_deref(), &selection.settings.0)
+    }
+
+    /// Reads and checks a profile, or the implied one.
+    fn profile(&mut self, name: Option<&str>, overlay: &Overlay) -> Result<Profile, Refused> {
         let variables = variables();
+        let id = self.find(name, &variables)?;
+        let loaded = sections::load(&mut self.sources, id, &variables, overlay);
+        Ok(loaded?)
+    }
+
+    /// Reads and checks the profile that was asked for; what it says after all is merged.
+    fn document(&mut self, selection: &Selection) -> Result<node::Table, Refused> {
+        let variables = variables();
+        let overlay = &selection.settings.0;
+        let id = self.find(selection.profile.as_deref(), &variables)?;
+        let mut problems = Diagnostics::default();
+        let document =
+            document::assemble(&mut self.sources, id, &variables, overlay, &mut problems);
+        sections::check(document.clone(), id, &variables, &mut problems);
+        if problems.is_empty() {
+            Ok(document)
+        } else {
+            Err(problems.into())
+        }
+    }
+
+    /// Reads the profile that was asked for, or the implied one.
+    fn find(&mut self, name: Option<&str>, variables: &Variables) -> Result<SourceId, Refused> {
         let found = match name {
-            Some(name) => find::named(name, &variables),
-            None => find::implied(&variables),
+            Some(name) => find::named(name, variables),
+            None => find::implied(variables),
         };
         let source = found.map_err(|error| {
-            let code = match &error {
-                FindError::Read(ReadError::Io { .. }) | FindError::NoSuchName { .. } => {
-                    Code::NotFound
-                }
-                FindError::Read(_) => Code::Unreadable,
-            };
-            Diagnostic::new(code, &Origin::CommandLine, error.to_string()).help(error.remedy())
+            Diagnostic::new(error.code(), &Origin::CommandLine, error.to_string())
+                .help(error.remedy())
         })?;
         if name.is_none() && std::io::stderr().is_terminal() {
             self.say(&format!("profile: {}", source.name()));
         }
-        let id: SourceId = self.sources.add(source);
-        Ok(sections::load(&self.sources, id, &variables)?)
+        Ok(self.sources.add(source))
     }
 
     /// The plan for a command under a profile.

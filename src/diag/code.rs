@@ -46,6 +46,14 @@ codes! {
     Needs = "SBX0012",
     /// Two mounts on one target.
     DuplicateTarget = "SBX0013",
+    /// A profile that extends itself, or too many that extend each other.
+    ExtendsCycle = "SBX0060",
+    /// A path under `remove` that names nothing in the profiles that are extended.
+    NothingToRemove = "SBX0061",
+    /// A parameter that does not exist, is declared wrongly, or has a value that it cannot have.
+    BadParameter = "SBX0062",
+    /// A parameter without a value.
+    NoParameterValue = "SBX0063",
     /// What the profile asks for cannot be had on this machine.
     NotHere = "SBX0100",
     /// Something that the profile names is not there.

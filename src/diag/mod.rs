@@ -137,6 +137,12 @@ impl Diagnostics {
         self.0.push(diagnostic);
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -159,6 +165,12 @@ impl Diagnostics {
             let _ = writeln!(text, "{}\n", diagnostic.render(sources, color));
         }
         text
+    }
+}
+
+impl Extend<Diagnostic> for Diagnostics {
+    fn extend<I: IntoIterator<Item = Diagnostic>>(&mut self, more: I) {
+        self.0.extend(more);
     }
 }
 

@@ -2,12 +2,29 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 /// A profile's text and the name under which messages show it.
 #[derive(Clone, Debug)]
 pub struct Source {
     name: String,
     text: String,
+    kind: SourceKind,
+}
+
+/// What a text was read from.
+#[derive(Clone, Debug)]
+enum SourceKind {
+    /// Part of the program, or given by another program.
+    Text,
+    /// A file: its folder, and what makes it the same file under another name.
+    File {
+        folder: PathBuf,
+        device: u64,
+        inode: u64,
+    },
+    /// Options.
+    CommandLine,
 }
 
 impl Source {
@@ -16,6 +33,58 @@ impl Source {
         Self {
             name: name.into(),
             text: text.into(),
+            kind: SourceKind::Text,
+        }
+    }
+
+    /// The options of a command line.
+    pub fn command_line(text: impl Into<String>) -> Self {
+        Self {
+            kind: SourceKind::CommandLine,
+            ..Self::new("command line", text)
+        }
+    }
+
+    /// The text of a file; its folder is absolute.
+    #[must_use]
+    pub fn in_file(self, folder: PathBuf, device: u64, inode: u64) -> Self {
+        let kind = SourceKind::File {
+            folder,
+            device,
+            inode,
+        };
+        Self { kind, ..self }
+    }
+
+    /// The folder of the file; `None` for a text that is in none.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.kind {
+            SourceKind::File { folder, .. } => Some(folder),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a command line.
+    #[must_use]
+    pub fn is_command_line(&self) -> bool {
+        matches!(self.kind, SourceKind::CommandLine)
+    }
+
+    /// Whether it is the same file, or the same text of the program.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (
+                SourceKind::File { device, inode, .. },
+                SourceKind::File {
+                    device: d,
+                    inode: i,
+                    ..
+                },
+            ) => (device, inode) == (d, i),
+            (SourceKind::Text, SourceKind::Text) => self.name == other.name,
+            _ => false,
         }
     }
 
@@ -116,6 +185,7 @@ impl Origin {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self.0 {
                     Origin::File(id, span) => match self.1.get(*id) {
+                        Some(source) if source.is_command_line() => f.write_str(source.name()),
                         Some(source) => {
                             let (line, _) = source.position(span.start);
                             write!(f, "{}:{line}", super::printable(source.name()))
@@ -123,7 +193,17 @@ impl Origin {
                         None => f.write_str("a profile"),
                     },
                     Origin::CommandLine => f.write_str("command line"),
-                    Origin::Default(name) => write!(f, "default of {name}"),
+                    Origin::Default(name) => {
+                        // A declaration says `[limits] grace`, and `the profile hostname`.
+                        let name = name.strip_prefix("the profile ").unwrap_or(name);
+                        match name
+                            .strip_prefix('[')
+                            .and_then(|name| name.split_once("] "))
+                        {
+                            Some((table, key)) => write!(f, "default of {table}.{key}"),
+                            None => write!(f, "default of {name}"),
+                        }
+                    }
                 }
             }
         }

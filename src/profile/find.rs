@@ -1,6 +1,6 @@
 //! Which profile a run uses: a path, a name that is looked up, or what the project has.
 
-use crate::diag::Source;
+use crate::diag::{Code, Source};
 use crate::profile::text::{self, ReadError};
 use crate::profile::variables::Variables;
 use std::path::{Path, PathBuf};
@@ -30,14 +30,31 @@ pub enum FindError {
         /// The paths that were tried.
         looked: Vec<String>,
     },
+    /// A path under `extends` that does not end in `.toml`.
+    #[error("`{path}` is extended and does not end in `.toml`")]
+    NotAProfile {
+        /// The path.
+        path: String,
+    },
 }
 
 impl FindError {
+    /// The code under which the documentation lists it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Read(ReadError::Io { .. }) | Self::NoSuchName { .. } => Code::NotFound,
+            Self::NotAProfile { .. } => Code::BadPath,
+            Self::Read(_) => Code::Unreadable,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
             Self::Read(error) => error.remedy().into(),
+            Self::NotAProfile { .. } => "name a profile: `./base.toml`, or just `base`".into(),
             Self::NoSuchName { .. } => {
                 let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
                 format!("the built-in profiles are: {}", names.join(", "))
@@ -49,24 +66,78 @@ impl FindError {
 /// Finds and reads the profile that `--profile` names. What holds a `/` or ends in `.toml` is a
 /// path, everything else a name.
 pub fn named(name: &str, variables: &Variables) -> Result<Source, FindError> {
-    if name.contains('/') || name.ends_with(".toml") {
+    if is_path(name) {
         return Ok(text::read(Path::new(name), name)?);
     }
-    let mut looked = Vec::new();
-    for folder in folders(variables) {
-        let path = folder.join(format!("{name}.toml"));
-        if path.symlink_metadata().is_ok() {
-            return Ok(text::read(&path, &shown(&path))?);
-        }
-        looked.push(shown(&path));
+    let here = [PathBuf::from("."), PathBuf::from(".sandbox")];
+    look_up(name, here.into_iter().chain(folders(variables)), None)
+}
+
+/// Finds and reads what a profile extends: a path is relative to its folder, and a name is looked
+/// up there first; the working directory does not matter. A name never means the profile itself, so
+/// that `build.toml` can extend the built-in `build`. A built-in one extends built-in ones.
+///
+/// A path must end in `.toml`: what is wrong with a profile is shown with its line, and a stranger's
+/// profile could otherwise have lines of any file shown, in the log of a CI service for instance.
+pub fn extended(name: &str, by: &Source, variables: &Variables) -> Result<Source, FindError> {
+    let Some(folder) = by.folder() else {
+        return look_up(name, std::iter::empty(), Some(by));
+    };
+    if !is_path(name) {
+        let here = std::iter::once(folder.to_owned());
+        return look_up(name, here.chain(folders(variables)), Some(by));
     }
-    match BUILT_IN.iter().find(|(known, _)| *known == name) {
-        Some((_, text)) => Ok(Source::new(format!("built-in:{name}.toml"), *text)),
-        None => Err(FindError::NoSuchName {
+    if !name.ends_with(".toml") {
+        return Err(FindError::NotAProfile { path: name.into() });
+    }
+    let path = folder.join(name);
+    Ok(text::read(&path, &beside(name, by))?)
+}
+
+/// How messages call the file that a path names beside another: as the other is called.
+fn beside(path: &str, by: &Source) -> String {
+    match by.name().rsplit_once('/') {
+        Some((folder, _)) if !path.starts_with('/') => {
+            format!("{folder}/{}", path.trim_start_matches("./"))
+        }
+        _ => path.trim_start_matches("./").into(),
+    }
+}
+
+fn is_path(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".toml")
+}
+
+/// Looks a name up in folders, then among the built-in profiles; `but` is not meant.
+fn look_up(
+    name: &str,
+    folders: impl Iterator<Item = PathBuf>,
+    but: Option<&Source>,
+) -> Result<Source, FindError> {
+    let is_meant = |source: &Source| !but.is_some_and(|but| but.is_same(source));
+    let mut looked = Vec::new();
+    for folder in folders {
+        let path = folder.join(format!("{name}.toml"));
+        let shown = match but {
+            Some(by) if by.folder() == Some(&folder) => beside(&format!("{name}.toml"), by),
+            _ => shown(&path),
+        };
+        if path.symlink_metadata().is_ok() {
+            let source = text::read(&path, &shown)?;
+            if is_meant(&source) {
+                return Ok(source);
+            }
+        }
+        looked.push(shown);
+    }
+    let built_in = BUILT_IN.iter().find(|(known, _)| *known == name);
+    let source = built_in.map(|(_, text)| Source::new(format!("built-in:{name}.toml"), *text));
+    source
+        .filter(is_meant)
+        .ok_or_else(|| FindError::NoSuchName {
             name: name.into(),
             looked,
-        }),
-    }
+        })
 }
 
 /// The profile of a run without `--profile`: the nearest `sandbox.toml` upwards from the working
@@ -84,9 +155,9 @@ pub fn implied(variables: &Variables) -> Result<Source, FindError> {
     Ok(Source::new(format!("built-in:{name}.toml"), text))
 }
 
-/// Where a name is looked up, in this order.
+/// Where a name is looked up, in this order, whoever asks.
 fn folders(variables: &Variables) -> Vec<PathBuf> {
-    let mut folders = vec![PathBuf::from("."), PathBuf::from(".sandbox")];
+    let mut folders = Vec::new();
     folders.extend(variables.project.as_ref().map(|p| p.join("profiles")));
     let config = variables
         .environment

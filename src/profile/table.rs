@@ -1,135 +1,147 @@
-//! From TOML to tables with places: everything that is wrong is collected, nothing stops early.
+//! From a tree of values to tables of known keys: everything that is wrong is collected, nothing
+//! stops early.
 //!
-//! A table is declared once, with [`table!`](crate::table); its keys, their types and their
+//! A table is declared once, with [`table!`](crate::table); its keys, their types, defaults and
 //! documentation are read off that declaration. Serde reads single values only: a derived struct
 //! stops at its first mistake, and loses places inside untagged and flattened types.
 
-use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Source, SourceId, Span, nearest};
-use crate::profile::variables::{self, VariableError, Variables};
+use super::node::{self, Content, Entry, Node};
+use super::shape::{Kind, Shape};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest};
 use std::collections::BTreeMap;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
-/// What reading needs and fills.
-#[derive(Debug)]
-pub struct Context<'a> {
-    source: SourceId,
-    variables: &'a Variables,
-    diagnostics: &'a mut Diagnostics,
-}
-
-impl Context<'_> {
-    /// The place of a span in the profile that is read.
-    #[must_use]
-    pub fn origin(&self, span: std::ops::Range<usize>) -> Origin {
-        Origin::File(self.source, Span::from(span))
-    }
-
-    /// Adds a problem.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
-    }
-
-    fn wrong(&mut self, span: std::ops::Range<usize>, message: String, help: &str) {
-        let origin = self.origin(span);
-        self.push(Diagnostic::new(Code::WrongValue, &origin, message).help(help));
-    }
-}
-
-/// Something that can be read from a TOML value. `None` means that a problem was pushed.
+/// Something that can be read from a value of a profile.
 pub trait Value: Sized {
-    /// Reads the value.
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self>;
+    /// What it can hold.
+    const KIND: Kind;
+
+    /// Reads the value. `None` means that a problem was pushed.
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self>;
 }
 
 /// A table with a fixed set of keys; implemented by [`table!`](crate::table).
 pub trait Table: Sized {
-    /// How messages call it, such as `[limits]`.
-    const NAME: &'static str;
-    /// The keys.
-    const KEYS: &'static [&'static str];
+    /// Its name, words and keys.
+    const SHAPE: Shape;
+
     /// Reads the keys.
-    fn read_keys(keys: &mut Keys<'_, '_, '_>) -> Self;
+    fn read_keys(keys: &mut Keys<'_>) -> Self;
 }
 
 /// The keys of a table that were not taken yet.
 #[derive(Debug)]
-pub struct Keys<'t, 'c, 'x> {
-    table: BTreeMap<String, (Origin, Spanned<DeValue<'t>>)>,
-    cx: &'c mut Context<'x>,
+pub struct Keys<'p> {
+    /// Of which table, and where it stands.
+    name: &'static str,
+    origin: Origin,
+    table: node::Table,
+    problems: &'p mut Diagnostics,
 }
 
-impl Keys<'_, '_, '_> {
+impl Keys<'_> {
     /// Takes a key, if it is there and its value is right.
     pub fn take<T: Value>(&mut self, key: &str) -> Option<At<T>> {
-        let (_, value) = self.table.remove(key)?;
-        let origin = self.cx.origin(value.span());
-        T::read(value, self.cx).map(|value| At::new(value, origin))
+        let Entry { node, .. } = self.table.remove(key)?;
+        read_at(node, self.problems)
+    }
+
+    /// Takes a key that must be there; `None` means that a problem was pushed.
+    pub fn take_required<T: Value>(&mut self, key: &str, sample: &str) -> Option<At<T>> {
+        if !self.table.contains_key(key) {
+            let message = format!("`{key}` is missing in {}", self.name);
+            self.problems.push(
+                Diagnostic::new(Code::MissingKey, &self.origin, message)
+                    .help(format!("for example: {key} = {sample}")),
+            );
+        }
+        self.take(key)
+    }
+
+    /// Takes a key that has a default; `name` is how the default is called. Where the value is
+    /// wrong, the default stands in for it, so that the rest can be checked.
+    ///
+    /// # Panics
+    /// If the declaration of the table holds a default that its own type refuses.
+    pub fn take_or<T: Value>(&mut self, key: &str, default: &str, name: &'static str) -> At<T> {
+        self.take(key).unwrap_or_else(|| default_of(default, name))
     }
 }
 
-/// Reads a whole profile.
-pub fn read<T: Table>(
-    source: &Source,
-    id: SourceId,
-    variables: &Variables,
-    diagnostics: &mut Diagnostics,
-) -> T {
-    let (table, errors) = DeTable::parse_recoverable(source.text());
-    for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        let origin = Origin::File(id, Span::from(span));
-        diagnostics.push(
-            Diagnostic::new(
-                Code::Syntax,
-                &origin,
-                format!("this is not TOML: {}", error.message()),
-            )
-            .help("the syntax is that of https://toml.io"),
-        );
-    }
-    let mut cx = Context {
-        source: id,
-        variables,
-        diagnostics,
-    };
-    read_table(table.into_inner(), &mut cx)
+/// The default that a declaration names.
+///
+/// # Panics
+/// If it is not of the type.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test reads every default")]
+pub fn default_of<T: Value>(toml: &str, name: &'static str) -> At<T> {
+    let origin = Origin::Default(name);
+    let content = Content::value(toml).expect("a default is TOML");
+    let node = Node::new(content, origin.clone());
+    let value = T::read(node, &mut Diagnostics::default());
+    At::new(value.expect("a default is of its type"), origin)
 }
 
-fn read_table<T: Table>(table: DeTable<'_>, cx: &mut Context<'_>) -> T {
+/// Reads a value and keeps its place.
+fn read_at<T: Value>(node: Node, problems: &mut Diagnostics) -> Option<At<T>> {
+    if node.value == Content::Wrong {
+        return None;
+    }
+    let origin = node.origin.clone();
+    T::read(node, problems).map(|value| At::new(value, origin))
+}
+
+/// Reads a table; `origin` is its place.
+pub fn read<T: Table>(table: node::Table, origin: Origin, problems: &mut Diagnostics) -> T {
     let mut taken = BTreeMap::new();
-    for (key, value) in table {
-        let origin = cx.origin(key.span());
-        let name = key.into_inner();
-        if T::KEYS.contains(&name.as_ref()) {
-            taken.insert(name.into_owned(), (origin, value));
+    for (name, entry) in table {
+        if T::SHAPE.field(&name).is_some() {
+            taken.insert(name, entry);
             continue;
         }
         let mut problem = Diagnostic::new(
             Code::UnknownKey,
-            &origin,
-            format!("there is no key `{name}` in {}", T::NAME),
+            &entry.key,
+            format!("there is no key `{name}` in {}", T::SHAPE.name),
         );
-        problem = match nearest(&name, T::KEYS.iter().copied()) {
+        problem = match nearest(&name, T::SHAPE.fields.iter().map(|field| field.key)) {
             Some(known) => problem.help(format!("did you mean `{known}`?")),
-            None => problem.help(format!("the keys are: {}", T::KEYS.join(", "))),
+            None => problem.help(format!("the keys are: {}", keys::<T>())),
         };
-        cx.push(problem);
+        problems.push(problem);
     }
-    T::read_keys(&mut Keys { table: taken, cx })
+    T::read_keys(&mut Keys {
+        name: T::SHAPE.name,
+        origin,
+        table: taken,
+        problems,
+    })
+}
+
+/// The keys of a table, for messages.
+fn keys<T: Table>() -> String {
+    let keys: Vec<_> = T::SHAPE.fields.iter().map(|field| field.key).collect();
+    keys.join(", ")
+}
+
+/// Pushes that a value is of another kind than was expected.
+pub fn wrong(origin: &Origin, message: String, help: &str, problems: &mut Diagnostics) {
+    problems.push(Diagnostic::new(Code::WrongValue, origin, message).help(help));
 }
 
 impl<T: Table> Value for T {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        let span = value.span();
-        match value.into_inner() {
-            DeValue::Table(table) => Some(read_table(table, cx)),
+    const KIND: Kind = Kind::Table(&T::SHAPE);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        match node.value {
+            Content::Table(table) => Some(read(table, node.origin, problems)),
             other => {
-                cx.wrong(
-                    span,
-                    format!("expected the table {}, found {}", T::NAME, kind(&other)),
-                    &format!("it holds the keys: {}", T::KEYS.join(", ")),
+                let message = format!(
+                    "expected the table {}, found {}",
+                    T::SHAPE.name,
+                    other.kind()
                 );
+                let help = format!("it holds the keys: {}", keys::<T>());
+                wrong(&node.origin, message, &help, problems);
                 None
             }
         }
@@ -141,31 +153,21 @@ impl<T: Table> Value for T {
 pub struct List<T>(pub Vec<At<T>>);
 
 impl<T: Value> Value for List<T> {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        let span = value.span();
-        match value.into_inner() {
-            DeValue::Array(array) => Some(Self(
-                array
-                    .into_iter()
-                    .filter_map(|item| {
-                        let origin = cx.origin(item.span());
-                        T::read(item, cx).map(|value| At::new(value, origin))
-                    })
-                    .collect(),
-            )),
-            other => {
-                cx.wrong(
-                    span,
-                    format!("expected a list, found {}", kind(&other)),
-                    if matches!(other, DeValue::Table(_)) {
-                        "write each as an entry of its own, under a name in [[double brackets]]"
-                    } else {
-                        "write it in [brackets], the values separated by commas"
-                    },
-                );
-                None
-            }
-        }
+    const KIND: Kind = Kind::List(&T::KIND);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let Content::Array(items) = node.value else {
+            let help = if matches!(node.value, Content::Table(_)) {
+                "write each as an entry of its own, under a name in [[double brackets]]"
+            } else {
+                "write it in [brackets], the values separated by commas"
+            };
+            let message = format!("expected a list, found {}", node.value.kind());
+            wrong(&node.origin, message, help, problems);
+            return None;
+        };
+        let items = items.into_iter().filter_map(|item| read_at(item, problems));
+        Some(Self(items.collect()))
     }
 }
 
@@ -174,152 +176,87 @@ impl<T: Value> Value for List<T> {
 pub struct Map<T>(pub BTreeMap<String, At<T>>);
 
 impl<T: Value> Value for Map<T> {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        let span = value.span();
-        match value.into_inner() {
-            DeValue::Table(table) => Some(Self(
-                table
-                    .into_iter()
-                    .filter_map(|(key, item)| {
-                        let origin = cx.origin(key.span());
-                        let value = T::read(item, cx)?;
-                        Some((key.into_inner().into_owned(), At::new(value, origin)))
-                    })
-                    .collect(),
-            )),
-            other => {
-                cx.wrong(
-                    span,
-                    format!("expected a table, found {}", kind(&other)),
-                    "write it as { NAME = \"value\" }",
-                );
-                None
-            }
-        }
+    const KIND: Kind = Kind::Map(&T::KIND);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let Content::Table(table) = node.value else {
+            let message = format!("expected a table, found {}", node.value.kind());
+            let help = "write it as { NAME = \"value\" }";
+            wrong(&node.origin, message, help, problems);
+            return None;
+        };
+        let items = table.into_iter().filter_map(|(name, entry)| {
+            let value: At<T> = read_at(entry.node, problems)?;
+            Some((name, At::new(value.value, entry.key)))
+        });
+        Some(Self(items.collect()))
     }
 }
 
-/// Reads a single value through serde, its variables replaced. `sample` is a valid one.
+/// Reads a single value through serde. `sample` is a valid one.
 pub fn read_leaf<T: for<'de> serde::Deserialize<'de>>(
-    value: Spanned<DeValue<'_>>,
-    cx: &mut Context<'_>,
+    node: Node,
+    problems: &mut Diagnostics,
     sample: &str,
 ) -> Option<T> {
     use serde::de::IntoDeserializer as _;
-    let span = value.span();
-    let value = expand(value, cx)?;
-    match T::deserialize(value.into_deserializer()) {
+    use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
+    let none = std::iter::empty::<()>;
+    let result: Result<T, Error> = match &node.value {
+        Content::String(text) => T::deserialize(text.as_str().into_deserializer()),
+        Content::Integer(digits, radix) => match i64::from_str_radix(digits, *radix) {
+            Ok(number) => T::deserialize(number.into_deserializer()),
+            // Beyond 64 bits: as far from everything as a float.
+            Err(_) => T::deserialize(digits.as_str().into_deserializer()),
+        },
+        Content::Float(number) => T::deserialize(number.into_deserializer()),
+        Content::Boolean(truth) => T::deserialize(truth.into_deserializer()),
+        Content::Datetime(date) => T::deserialize(date.as_str().into_deserializer()),
+        Content::Array(_) => T::deserialize(SeqDeserializer::new(none())),
+        Content::Table(_) | Content::Wrong => {
+            T::deserialize(MapDeserializer::new(none().map(|()| ((), ()))))
+        }
+    };
+    match result {
         Ok(value) => Some(value),
         Err(error) => {
-            let origin = cx.origin(span);
-            cx.push(
-                Diagnostic::new(Code::WrongValue, &origin, error.message().to_owned())
-                    .help(format!("for example: {sample}")),
-            );
+            let help = format!("for example: {sample}");
+            wrong(&node.origin, error.to_string(), &help, problems);
             None
         }
     }
 }
 
-/// Reads a string, its variables replaced.
-pub fn read_string(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<String> {
-    let span = value.span();
-    match expand(value, cx)?.into_inner() {
-        DeValue::String(text) if text.contains('\0') => {
-            cx.wrong(
-                span,
-                "a NUL character, which no path or name can hold".into(),
-                "remove it",
-            );
-            None
-        }
-        DeValue::String(text) => Some(text.into_owned()),
-        other => {
-            cx.wrong(
-                span,
-                format!("expected a string, found {}", kind(&other)),
-                "write one value in \"quotes\"",
-            );
-            None
-        }
-    }
-}
-
-/// Reads a whole number within bounds.
-pub fn read_integer(
-    value: Spanned<DeValue<'_>>,
-    cx: &mut Context<'_>,
-    least: i64,
-    most: i64,
-) -> Option<i64> {
-    let span = value.span();
-    let value = value.into_inner();
-    let found = match &value {
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) if (least..=most).contains(&number) => return Some(number),
-            _ => number.to_string(),
-        },
-        other => kind(other).to_owned(),
+/// Reads a string.
+pub fn read_string(node: Node, problems: &mut Diagnostics) -> Option<String> {
+    let (message, help) = match node.value {
+        Content::String(text) if !text.contains('\0') => return Some(text),
+        Content::String(_) => (
+            "a NUL character, which no path or name can hold".into(),
+            "remove it",
+        ),
+        other => (
+            format!("expected a string, found {}", other.kind()),
+            "write one value in \"quotes\"",
+        ),
     };
-    cx.wrong(
-        span,
-        format!("expected a whole number from {least} to {most}, found {found}"),
-        "write it in digits, without quotes",
-    );
+    wrong(&node.origin, message, help, problems);
     None
 }
 
-fn expand<'t>(value: Spanned<DeValue<'t>>, cx: &mut Context<'_>) -> Option<Spanned<DeValue<'t>>> {
-    let span = value.span();
-    match value.into_inner() {
-        DeValue::String(text) if text.contains("${") => match cx.variables.expand(&text) {
-            Ok(expanded) => Some(Spanned::new(span, DeValue::String(expanded.into()))),
-            Err(error) => {
-                let origin = cx.origin(span);
-                let help = match &error {
-                    VariableError::Unclosed => {
-                        "close it with `}`, or write `$${` for a literal `${`".into()
-                    }
-                    VariableError::Unknown(name) => {
-                        let names = variables::NAMES;
-                        match nearest(&name.to_uppercase(), names.iter().copied()) {
-                            Some(known) => format!("did you mean `${{{known}}}`?"),
-                            None => format!(
-                                "the variables are: {}; `$${{` stands for a literal `${{`",
-                                names.join(", ")
-                            ),
-                        }
-                    }
-                    VariableError::Unset(name) if name.starts_with("env:") => {
-                        format!("set it, or give a default: `${{{name}:-default}}`")
-                    }
-                    VariableError::Unset(name) if name == "PROJECT" => {
-                        "run in a folder of a project, not in the root or a home directory".into()
-                    }
-                    VariableError::Unset(_) => "write the value out".into(),
-                };
-                cx.push(
-                    Diagnostic::new(Code::UnknownVariable, &origin, error.to_string()).help(help),
-                );
-                None
-            }
+/// Reads a whole number within bounds.
+pub fn read_integer(node: Node, problems: &mut Diagnostics, least: i64, most: i64) -> Option<i64> {
+    let found = match &node.value {
+        Content::Integer(digits, radix) => match i64::from_str_radix(digits, *radix) {
+            Ok(number) if (least..=most).contains(&number) => return Some(number),
+            _ => digits.clone(),
         },
-        other => Some(Spanned::new(span, other)),
-    }
-}
-
-/// What a TOML value is, in words.
-#[must_use]
-pub fn kind(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
+        other => other.kind().to_owned(),
+    };
+    let message = format!("expected a whole number from {least} to {most}, found {found}");
+    let help = "write it in digits, without quotes";
+    wrong(&node.origin, message, help, problems);
+    None
 }
 
 /// A key as it is written, from the name of its field: a keyword of Rust has `r#` in front.
@@ -331,28 +268,71 @@ pub const fn key(field: &'static str) -> &'static str {
     }
 }
 
-/// Declares a table: a struct with an optional, placed value for each key.
+/// Declares a table: a struct with a placed value for each key; optional where the declaration
+/// names no default.
 #[macro_export]
 macro_rules! table {
     (
-        $(#[$meta:meta])*
+        $(#[doc = $doc:expr])*
         $vis:vis struct $name:ident as $title:literal {
-            $($(#[$field_meta:meta])* $field:ident : $type:ty,)*
+            $(
+                $(#[doc = $field_doc:expr])*
+                $field:ident : $type:ty $(= $default:literal)? $(; required $sample:literal)?,
+            )*
         }
     ) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug, Default)]
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug)]
         $vis struct $name {
-            $($(#[$field_meta])* pub $field: Option<$crate::diag::At<$type>>,)*
+            $($(#[doc = $field_doc])* pub $field: $crate::table!(@type $type $(, $default)?),)*
         }
 
         impl $crate::profile::table::Table for $name {
-            const NAME: &'static str = $title;
-            const KEYS: &'static [&'static str] =
-                &[$($crate::profile::table::key(stringify!($field)),)*];
-            fn read_keys(keys: &mut $crate::profile::table::Keys<'_, '_, '_>) -> Self {
-                Self { $($field: keys.take($crate::profile::table::key(stringify!($field))),)* }
+            const SHAPE: $crate::profile::shape::Shape = $crate::profile::shape::Shape {
+                name: $title,
+                doc: &[$($doc,)*],
+                fields: &[$($crate::profile::shape::Field {
+                    key: $crate::profile::table::key(stringify!($field)),
+                    doc: &[$($field_doc,)*],
+                    kind: <$type as $crate::profile::table::Value>::KIND,
+                    default: $crate::table!(@text $($default)?),
+                    required: $crate::table!(@text $($sample)?),
+                },)*],
+            };
+            fn read_keys(keys: &mut $crate::profile::table::Keys<'_>) -> Self {
+                Self {
+                    $($field: $crate::table!(@take keys, $title, $field $(, $default)? $(; $sample)?),)*
+                }
             }
         }
+
+        impl Default for $name {
+            fn default() -> Self {
+                let nothing = $crate::profile::node::Table::new();
+                let nowhere = $crate::diag::Origin::Default($title);
+                let mut unheard = $crate::diag::Diagnostics::default();
+                $crate::profile::table::read(nothing, nowhere, &mut unheard)
+            }
+        }
+    };
+    (@type $type:ty) => { Option<$crate::diag::At<$type>> };
+    (@type $type:ty, $default:literal) => { $crate::diag::At<$type> };
+    (@text) => { None };
+    (@text $text:literal) => { Some(stringify!($text)) };
+    (@take $keys:ident, $title:literal, $field:ident) => {
+        $keys.take($crate::profile::table::key(stringify!($field)))
+    };
+    (@take $keys:ident, $title:literal, $field:ident; $sample:literal) => {
+        $keys.take_required(
+            $crate::profile::table::key(stringify!($field)),
+            stringify!($sample),
+        )
+    };
+    (@take $keys:ident, $title:literal, $field:ident, $default:literal) => {
+        $keys.take_or(
+            $crate::profile::table::key(stringify!($field)),
+            stringify!($default),
+            concat!($title, " ", stringify!($field)),
+        )
     };
 }

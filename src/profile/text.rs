@@ -3,7 +3,7 @@
 use crate::diag::Source;
 use std::fs::OpenOptions;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// The largest profile, in bytes. Real ones have a few kilobytes; the bound keeps a wrong path
@@ -70,7 +70,8 @@ pub fn read(path: &Path, name: &str) -> Result<Source, ReadError> {
         .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
         .open(path)
         .map_err(io)?;
-    if !file.metadata().map_err(io)?.is_file() {
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
         return Err(ReadError::NotAFile { path: name.into() });
     }
     let mut bytes = Vec::new();
@@ -96,5 +97,7 @@ pub fn read(path: &Path, name: &str) -> Result<Source, ReadError> {
             byte,
         }
     })?;
-    Ok(Source::new(name, text))
+    let mut folder = std::path::absolute(path).map_err(io)?;
+    folder.pop();
+    Ok(Source::new(name, text).in_file(folder, metadata.dev(), metadata.ino()))
 }

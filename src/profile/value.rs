@@ -1,53 +1,63 @@
 //! The kinds of values: sizes, durations, modes, choices.
 
-use super::table::{Context, Value, kind, read_integer, read_leaf, read_string};
-use crate::diag::{Code, Diagnostic};
+use super::node::{Content, Node};
+use super::shape::Kind;
+use super::table::{Value, read_integer, read_leaf, read_string, wrong};
+use crate::diag::Diagnostics;
 use serde::Deserialize;
 use serde::de::{self, Visitor};
 use std::fmt;
-use toml::Spanned;
-use toml::de::DeValue;
 
 macro_rules! leaf {
-    ($($type:ty = $sample:literal,)*) => {
+    ($($type:ty: $kind:expr, $sample:literal;)*) => {
         $(impl Value for $type {
-            fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-                read_leaf(value, cx, $sample)
+            const KIND: Kind = $kind;
+            fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+                read_leaf(node, problems, $sample)
             }
         })*
     };
 }
 
 leaf! {
-    bool = "true",
-    Size = "\"64M\"",
-    Duration = "\"10s\"",
-    Cores = "0.5",
+    bool: Kind::Boolean, "true";
+    Size: Kind::Either(&[Kind::Integer(0, i64::MAX), Kind::Text {
+        what: "a size",
+        form: "^[0-9]+(\\.[0-9]+)? *([kKmMgGtT]([iI]?[bB])?|[bB])?$",
+    }]), "\"64M\"";
+    Duration: Kind::Either(&[Kind::Number(0.0, LONGEST as f64), Kind::Text {
+        what: "a duration",
+        form: "^ *([0-9]+(\\.[0-9]+)? *(ms|sec|s|min|m|h|d)? *)+$",
+    }]), "\"10s\"";
+    Cores: Kind::Number(0.01, 10_000.0), "0.5";
 }
 
 impl Value for String {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        read_string(value, cx)
+    const KIND: Kind = Kind::Text {
+        what: "a string",
+        form: "",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        read_string(node, problems)
     }
 }
 
-impl Value for u32 {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        read_integer(value, cx, 0, i64::from(u32::MAX)).and_then(|n| n.try_into().ok())
-    }
+macro_rules! integers {
+    ($($type:ty: $least:expr, $most:expr;)*) => {
+        $(impl Value for $type {
+            const KIND: Kind = Kind::Integer($least, $most);
+            fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+                read_integer(node, problems, $least, $most).and_then(|n| n.try_into().ok())
+            }
+        })*
+    };
 }
 
-impl Value for i32 {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        read_integer(value, cx, i64::from(i32::MIN), i64::from(i32::MAX))
-            .and_then(|n| n.try_into().ok())
-    }
-}
-
-impl Value for u64 {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        read_integer(value, cx, 0, i64::MAX).and_then(|n| n.try_into().ok())
-    }
+integers! {
+    u32: 0, u32::MAX as i64;
+    i32: i32::MIN as i64, i32::MAX as i64;
+    u64: 0, i64::MAX;
 }
 
 /// A size in bytes: a number, or a string with K, M, G or T (powers of 1024; `KiB` and `KB` too).
@@ -250,36 +260,31 @@ impl fmt::Display for Mode {
 }
 
 impl Value for Mode {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        let span = value.span();
-        let text = match value.into_inner() {
-            DeValue::Integer(number) if number.radix() == 8 => number.as_str().to_owned(),
-            DeValue::String(text) => text.into_owned(),
+    const KIND: Kind = Kind::Either(&[
+        Kind::Integer(0, 0o7777),
+        Kind::Text {
+            what: "a mode in octal",
+            form: "^(0o)?[0-7]{1,4}$",
+        },
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let help = "for example: 0o755 or \"755\"";
+        let text = match node.value {
+            Content::Integer(digits, 8) => digits,
+            Content::String(text) => text,
             other => {
-                let origin = cx.origin(span);
                 // A decimal 755 would be 0o1363: nobody means that.
-                cx.push(
-                    Diagnostic::new(
-                        Code::WrongValue,
-                        &origin,
-                        format!(
-                            "expected a mode in octal, found {} in decimal",
-                            kind(&other)
-                        ),
-                    )
-                    .help("for example: 0o755 or \"755\""),
-                );
+                let kind = other.kind();
+                let message = format!("expected a mode in octal, found {kind} in decimal");
+                wrong(&node.origin, message, help, problems);
                 return None;
             }
         };
         match u32::from_str_radix(text.trim_start_matches("0o"), 8) {
             Ok(mode) if mode <= 0o7777 => Some(Self(mode)),
             _ => {
-                let origin = cx.origin(span);
-                cx.push(
-                    Diagnostic::new(Code::WrongValue, &origin, format!("`{text}` is no mode"))
-                        .help("for example: 0o755 or \"755\""),
-                );
+                wrong(&node.origin, format!("`{text}` is no mode"), help, problems);
                 None
             }
         }
@@ -291,11 +296,11 @@ impl Value for Mode {
 macro_rules! choice {
     (
         $(#[$meta:meta])*
-        $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal,)* }
+        $vis:vis enum $name:ident { $($(#[doc = $doc:expr])* $variant:ident = $word:literal,)* }
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
-        $vis enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant,)* }
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        $vis enum $name { $($(#[doc = $doc])* $variant,)* }
 
         impl $name {
             /// Every choice.
@@ -309,42 +314,36 @@ macro_rules! choice {
         }
 
         impl $crate::profile::table::Value for $name {
+            const KIND: $crate::profile::shape::Kind = $crate::profile::shape::Kind::Choice(&[
+                $($crate::profile::shape::Word { word: $word, doc: &[$($doc,)*] },)*
+            ]);
+
             fn read(
-                value: toml::Spanned<toml::de::DeValue<'_>>,
-                cx: &mut $crate::profile::table::Context<'_>,
+                node: $crate::profile::node::Node,
+                problems: &mut $crate::diag::Diagnostics,
             ) -> Option<Self> {
-                $crate::profile::value::read_choice(value, cx, &[$($word,)*])
+                let words = [$($word,)*];
+                let index = $crate::profile::value::read_choice(node, problems, &words)?;
+                Self::ALL.get(index).copied()
             }
         }
     };
 }
 
-/// Reads one of some words.
-pub fn read_choice<T: for<'de> Deserialize<'de>>(
-    value: Spanned<DeValue<'_>>,
-    cx: &mut Context<'_>,
-    words: &[&str],
-) -> Option<T> {
-    use serde::de::IntoDeserializer as _;
-    let span = value.span();
-    let text = read_string(value, cx)?;
-    let parsed: Result<T, de::value::Error> = T::deserialize(text.as_str().into_deserializer());
-    if parsed.is_err() {
-        let origin = cx.origin(span);
+/// Reads one of some words: which.
+pub fn read_choice(node: Node, problems: &mut Diagnostics, words: &[&str]) -> Option<usize> {
+    let origin = node.origin.clone();
+    let text = read_string(node, problems)?;
+    let found = words.iter().position(|word| *word == text);
+    if found.is_none() {
         let help = match crate::diag::nearest(&text, words.iter().copied()) {
             Some(word) => format!("did you mean \"{word}\"?"),
             None => format!("one of: \"{}\"", words.join("\", \"")),
         };
-        cx.push(
-            Diagnostic::new(
-                Code::WrongValue,
-                &origin,
-                format!("`{text}` is none of the choices"),
-            )
-            .help(help),
-        );
+        let message = format!("`{text}` is none of the choices");
+        wrong(&origin, message, &help, problems);
     }
-    parsed.ok()
+    found
 }
 
 #[cfg(test)]

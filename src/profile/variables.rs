@@ -1,8 +1,11 @@
 //! `${HOME}` and the few other variables that a string in a profile may use.
 //!
-//! The set is closed: a profile says the same on every machine but for these, and loading it runs
-//! nothing. `$${` stands for a literal `${`.
+//! The set is closed: a profile says the same on every machine but for these and its own parameters
+//! ([`super::parameters`]), and loading it runs nothing. `$${` stands for a literal `${`.
 
+use super::node::{Content, Node, Table};
+use super::parameters::Parameters;
+use crate::diag::{Code, Diagnostic, Diagnostics, Origin, nearest};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -40,11 +43,59 @@ pub enum VariableError {
     /// A variable of the set that has no value here.
     #[error("`${{{0}}}` has no value here")]
     Unset(String),
+    /// A parameter without a value, and where it is declared.
+    #[error("the parameter `{0}` has no value")]
+    NoValue(String, Origin),
+    /// A parameter whose own value is wrong, which was said already.
+    #[error("the parameter `{0}` has a wrong value")]
+    WrongValue(String),
 }
 
 impl Variables {
-    /// Replaces every `${…}` in a string.
-    pub fn expand(&self, text: &str) -> Result<String, VariableError> {
+    /// Replaces every `${…}` in the strings of a table. What cannot be is a problem at its place.
+    pub fn expand_table(
+        &self,
+        table: &mut Table,
+        parameters: &Parameters,
+        problems: &mut Diagnostics,
+    ) {
+        for entry in table.values_mut() {
+            self.expand_node(&mut entry.node, parameters, problems);
+        }
+    }
+
+    fn expand_node(&self, node: &mut Node, parameters: &Parameters, problems: &mut Diagnostics) {
+        match &mut node.value {
+            Content::Table(table) => self.expand_table(table, parameters, problems),
+            Content::Array(items) => {
+                for item in items {
+                    self.expand_node(item, parameters, problems);
+                }
+            }
+            Content::String(text) if text.contains("${") => {
+                node.value = match self.expand(text, parameters) {
+                    Ok(expanded) => expanded,
+                    Err(error) => {
+                        problems.extend(error.diagnostic(&node.origin, parameters));
+                        Content::Wrong
+                    }
+                };
+            }
+            _ => {}
+        }
+    }
+
+    /// Replaces every `${…}` in a string. A string that is a parameter and nothing else becomes
+    /// the parameter's value, which may be a number.
+    pub fn expand(&self, text: &str, parameters: &Parameters) -> Result<Content, VariableError> {
+        let whole = text.strip_prefix("${").and_then(|t| t.strip_suffix('}'));
+        if let Some(value) = whole.and_then(|name| parameters.value(name)) {
+            return value;
+        }
+        self.expand_text(text, parameters).map(Content::String)
+    }
+
+    fn expand_text(&self, text: &str, parameters: &Parameters) -> Result<String, VariableError> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -59,14 +110,17 @@ impl Variables {
             let inner = after.get(2..).unwrap_or_default();
             let end = closing(inner).ok_or(VariableError::Unclosed)?;
             let (name, tail) = inner.split_at(end);
-            out.push_str(&self.value(name)?);
+            match parameters.value(name) {
+                Some(value) => out.push_str(&value?.to_string()),
+                None => out.push_str(&self.value(name, parameters)?),
+            }
             rest = tail.get(1..).unwrap_or_default();
         }
         out.push_str(rest);
         Ok(out)
     }
 
-    fn value(&self, name: &str) -> Result<String, VariableError> {
+    fn value(&self, name: &str, parameters: &Parameters) -> Result<String, VariableError> {
         let unset = || VariableError::Unset(name.into());
         let path = |path: &Option<PathBuf>| {
             path.as_ref()
@@ -91,11 +145,47 @@ impl Variables {
                 };
                 match (self.environment.get(key).filter(|v| !v.is_empty()), default) {
                     (Some(value), _) => Ok(value.clone()),
-                    (None, Some(default)) => self.expand(default),
+                    (None, Some(default)) => self.expand_text(default, parameters),
                     (None, None) => Err(VariableError::Unset(name.into())),
                 }
             }
         }
+    }
+}
+
+impl VariableError {
+    /// The problem at the place of the string; `None` where it was said already.
+    fn diagnostic(&self, origin: &Origin, parameters: &Parameters) -> Option<Diagnostic> {
+        let problem = Diagnostic::new(Code::UnknownVariable, origin, self.to_string());
+        Some(match self {
+            Self::Unclosed => problem.help("close it with `}`, or write `$${` for a literal `${`"),
+            Self::Unknown(name) => {
+                let own: Vec<_> = parameters.names().collect();
+                let near = nearest(name, own.iter().copied())
+                    .or_else(|| nearest(&name.to_uppercase(), NAMES.iter().copied()));
+                let known = [NAMES, &own].concat().join(", ");
+                problem.help(match near {
+                    Some(near) => format!("did you mean `${{{near}}}`?"),
+                    None => {
+                        format!("the variables are: {known}; `$${{` stands for a literal `${{`")
+                    }
+                })
+            }
+            Self::Unset(name) if name.starts_with("env:") => {
+                problem.help(format!("set it, or give a default: `${{{name}:-default}}`"))
+            }
+            Self::Unset(name) if name == "PROJECT" => {
+                problem.help("run in a folder of a project, not in the root or a home directory")
+            }
+            Self::Unset(_) => problem.help("write the value out"),
+            Self::NoValue(name, declared) => {
+                Diagnostic::new(Code::NoParameterValue, origin, self.to_string())
+                    .here("wanted here")
+                    .and(declared, "declared here, without a default")
+                    .help(format!("give one: --set {name}=VALUE"))
+            }
+            Self::WrongValue(_) => return None,
+        })
     }
 }
 
@@ -130,10 +220,13 @@ mod tests {
         }
     }
 
+    fn expand(text: &str) -> Result<Content, VariableError> {
+        variables().expand(text, &Parameters::default())
+    }
+
     #[test]
     fn variables_are_replaced() {
-        let v = variables();
-        let is = |text: &str, expected: &str| assert_eq!(v.expand(text).as_deref(), Ok(expected));
+        let is = |text: &str, expected: &str| assert_eq!(expand(text), Ok(expected.into()));
         is("plain $x {y}", "plain $x {y}");
         is("${HOME}/.cargo", "/home/ada/.cargo");
         is("${env:A}${UID}", "17");
@@ -145,19 +238,10 @@ mod tests {
 
     #[test]
     fn wrong_variables_are_named() {
-        let v = variables();
-        assert_eq!(
-            v.expand("${HOEM}"),
-            Err(VariableError::Unknown("HOEM".into()))
-        );
-        assert_eq!(
-            v.expand("${env:B}"),
-            Err(VariableError::Unset("env:B".into()))
-        );
-        assert_eq!(v.expand("a${HOME"), Err(VariableError::Unclosed));
-        assert_eq!(
-            v.expand("${PROJECT}"),
-            Err(VariableError::Unset("PROJECT".into()))
-        );
+        let is = |text: &str, expected| assert_eq!(expand(text), Err(expected));
+        is("${HOEM}", VariableError::Unknown("HOEM".into()));
+        is("${env:B}", VariableError::Unset("env:B".into()));
+        is("a${HOME", VariableError::Unclosed);
+        is("${PROJECT}", VariableError::Unset("PROJECT".into()));
     }
 }

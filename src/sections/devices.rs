@@ -1,7 +1,7 @@
 //! `[devices]`: what /dev holds. Nodes are bound from the host's /dev, since no user namespace
 //! may make one (user_namespaces(7)).
 
-use super::{or_default, split};
+use super::split;
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, What, tmpfs};
@@ -16,8 +16,8 @@ crate::table! {
         /// Nodes of the host's /dev besides the minimal ones (null, zero, full, random, urandom,
         /// tty), such as `"kvm"` or `"net/tun"`.
         nodes: List<String>,
-        /// The most that /dev/shm may hold. Default: 256M.
-        shm_size: Size,
+        /// The most that /dev/shm may hold.
+        shm_size: Size = "256M",
     }
 }
 
@@ -66,7 +66,7 @@ impl Devices {
                 );
             }
         }
-        let shm_size = or_default(raw.shm_size, "devices.shm_size", Size(256 << 20));
+        let shm_size = raw.shm_size;
         if shm_size.value.0 == 0 {
             problems.push(
                 Diagnostic::new(Code::WrongValue, &shm_size.origin, "0 would mean no bound")

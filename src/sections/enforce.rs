@@ -1,6 +1,6 @@
 //! `[enforce]`: what happens where this machine cannot do what a profile asks for.
 
-use super::{or_default, split};
+use super::split;
 use crate::diag::At;
 
 crate::choice! {
@@ -16,16 +16,16 @@ crate::choice! {
 }
 
 crate::table! {
-    /// Each: `"require"` (the default), `"prefer"` or `"off"`.
+    /// What happens where this machine cannot do what the profile asks for.
     pub struct RawEnforce as "[enforce]" {
         /// The limits of `[limits]` that need a cgroup: pids, memory, swap, cpu, cpuset.
-        limits: Level,
+        limits: Level = "require",
         /// Namespaces that the kernel may lack.
-        namespaces: Wanted,
+        namespaces: Wanted = "require",
         /// Mapped owners of bind mounts, where the file system of a source has none.
-        idmap: Level,
+        idmap: Level = "require",
         /// The system call filter.
-        seccomp: Level,
+        seccomp: Level = "require",
     }
 }
 
@@ -57,17 +57,15 @@ impl Enforce {
     #[must_use]
     pub fn check(raw: Option<At<RawEnforce>>) -> Self {
         let (raw, _) = split(raw, "enforce");
-        let namespaces = raw.namespaces.map(|at| {
-            at.map(|wanted| match wanted {
-                Wanted::Require => Level::Require,
-                Wanted::Prefer => Level::Prefer,
-            })
+        let namespaces = raw.namespaces.map(|wanted| match wanted {
+            Wanted::Require => Level::Require,
+            Wanted::Prefer => Level::Prefer,
         });
         Self {
-            limits: or_default(raw.limits, "enforce.limits", Level::Require),
-            namespaces: or_default(namespaces, "enforce.namespaces", Level::Require),
-            idmap: or_default(raw.idmap, "enforce.idmap", Level::Require),
-            seccomp: or_default(raw.seccomp, "enforce.seccomp", Level::Require),
+            limits: raw.limits,
+            namespaces,
+            idmap: raw.idmap,
+            seccomp: raw.seccomp,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `[limits]`: what the command and all its descendants may use together (cgroups(7)).
 
-use super::{Profile, enforce::Level, or_default, split};
+use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::host::cgroup::{Controller, Place};
 use crate::plan::op::{Limit, Op};
@@ -22,8 +22,8 @@ crate::table! {
         cpuset: String,
         /// How long the command may run; then it gets SIGTERM, and after `grace` SIGKILL.
         wall_time: Duration,
-        /// How long after SIGTERM. Default: 5s.
-        grace: Duration,
+        /// How long after SIGTERM, whoever sent it.
+        grace: Duration = "5s",
     }
 }
 
@@ -113,11 +113,7 @@ impl Limits {
             group: group.into_iter().flatten().collect(),
             memory: raw.memory,
             wall_time: raw.wall_time,
-            grace: or_default(
-                raw.grace,
-                "limits.grace",
-                Duration(std::time::Duration::from_secs(5)),
-            ),
+            grace: raw.grace,
         }
     }
 

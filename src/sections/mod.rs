@@ -20,12 +20,15 @@ pub mod rootfs;
 pub mod seccomp;
 pub mod user;
 
-use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
 use crate::host::Host;
 use crate::plan::draft::{Command, Draft};
 use crate::plan::{Plan, layout};
+use crate::profile::overlay::Overlay;
+use crate::profile::parameters::Params;
 use crate::profile::table::{self, List};
 use crate::profile::variables::Variables;
+use crate::profile::{document, node};
 use std::path::{Component, Path, PathBuf};
 
 crate::table! {
@@ -35,10 +38,18 @@ crate::table! {
         version: u32,
         /// What the profile is for.
         description: String,
+        /// The profiles that this one lies on: names, or paths relative to this file that end in
+        /// `.toml`. Later ones lie on top of earlier ones, and this one on top of all.
+        extends: List<String>,
+        /// What is taken out of them first: the path of a key (`"limits.memory"`), of a value of a
+        /// list (`"environment.inherit.LANG"`) or of a mount (`"mounts./srv/data"`).
+        remove: List<String>,
+        /// What callers may choose: `--set NAME=VALUE`, used as `${NAME}`.
+        params: Params,
         /// The host name inside (uts namespace).
-        hostname: String,
+        hostname: String = "sandbox",
         /// The NIS domain name inside (uts namespace).
-        domainname: String,
+        domainname: String = "(none)",
         /// What the root is.
         rootfs: rootfs::RawRootfs,
         /// Which namespaces are new.
@@ -103,18 +114,17 @@ pub struct Profile {
     pub variables: Variables,
 }
 
-/// From a text to a checked profile; or everything that is wrong with it.
+/// From a text, what it extends and what the command line puts on top to a checked profile; or
+/// everything that is wrong with it.
 pub fn load(
-    sources: &Sources,
-    id: crate::diag::SourceId,
+    sources: &mut Sources,
+    id: SourceId,
     variables: &Variables,
+    overlay: &Overlay,
 ) -> Result<Profile, Diagnostics> {
     let mut problems = Diagnostics::default();
-    let Some(source) = sources.get(id) else {
-        return Err(problems);
-    };
-    let raw: Raw = table::read(source, id, variables, &mut problems);
-    let profile = check(raw, variables, &mut problems);
+    let document = document::assemble(sources, id, variables, overlay, &mut problems);
+    let profile = check(document, id, variables, &mut problems);
     if problems.is_empty() {
         Ok(profile)
     } else {
@@ -122,23 +132,15 @@ pub fn load(
     }
 }
 
-fn check(raw: Raw, variables: &Variables, problems: &mut Diagnostics) -> Profile {
-    if let Some(version) = raw.version
-        && version.value != 1
-    {
-        problems.push(
-            Diagnostic::new(
-                Code::WrongValue,
-                &version.origin,
-                format!(
-                    "version {} of the language is not known to this program",
-                    version.value
-                ),
-            )
-            .help("write `version = 1`, or use a newer sandbox"),
-        );
-    }
-    let namespaces = namespaces::Namespaces::check(raw.namespaces, problems);
+/// Checks what a profile and all that it extends say together; `id` is the profile's own text.
+pub fn check(
+    document: node::Table,
+    id: SourceId,
+    variables: &Variables,
+    problems: &mut Diagnostics,
+) -> Profile {
+    let raw: Raw = table::read(document, Origin::File(id, (0..0).into()), problems);
+    let namespaces = namespaces::Namespaces::check(raw.namespaces);
     let profile = Profile {
         names: names::Names::check(raw.hostname, raw.domainname, problems),
         rootfs: rootfs::Rootfs::check(raw.rootfs, variables, problems),
@@ -198,11 +200,6 @@ pub fn build(profile: &Profile, host: &Host, command: &Command) -> Result<Plan, 
     profile.seccomp.steps(profile, &mut draft);
     profile.environment.steps(profile, &mut draft);
     draft.finish()
-}
-
-/// The value, or the default under its name.
-fn or_default<T>(value: Option<At<T>>, name: &'static str, default: T) -> At<T> {
-    value.unwrap_or_else(|| At::default_of(name, default))
 }
 
 /// The place of a table that may be missing.

@@ -48,9 +48,9 @@ crate::table! {
     /// One mount.
     pub struct RawMount as "[[mounts]]" {
         /// What is mounted.
-        r#type: Kind,
+        r#type: Kind; required "bind",
         /// Where, an absolute path inside.
-        target: String,
+        target: String; required "/data",
         /// `bind`: the path on the host, absolute or relative to the project. Default: the target.
         source: String,
         /// `bind`, `tmpfs`: whether it is read-only. Default: true for `bind`, false for `tmpfs`.
@@ -171,25 +171,11 @@ fn check_one(
     problems: &mut Diagnostics,
 ) -> Option<At<Mount>> {
     let At { value: raw, origin } = raw;
-    let missing = |key: &str, sample: &str| {
-        Diagnostic::new(
-            Code::MissingKey,
-            &origin,
-            format!("a mount without `{key}`"),
-        )
-        .help(format!("for example: {sample}"))
-    };
     let kind = raw.r#type.as_ref().map(|kind| kind.value);
-    if kind.is_none() {
-        problems.push(missing("type", "type = \"bind\""));
-    }
-    let target = match &raw.target {
-        Some(target) => absolute(target, "target", problems),
-        None => {
-            problems.push(missing("target", "target = \"/data\""));
-            None
-        }
-    };
+    let target = raw
+        .target
+        .as_ref()
+        .and_then(|target| absolute(target, "target", problems));
     let source = raw
         .source
         .as_ref()
@@ -228,7 +214,10 @@ fn check_one(
         }
     }
     if kind == Kind::Symlink && raw.to.is_none() {
-        problems.push(missing("to", "to = \"/usr/bin/python3\""));
+        problems.push(
+            Diagnostic::new(Code::MissingKey, &origin, "a symbolic link needs `to`")
+                .help("for example: to = \"/usr/bin/python3\""),
+        );
     }
     if let Some(inodes) = raw.inodes.as_ref().filter(|inodes| inodes.value == 0) {
         problems.push(

@@ -1,6 +1,6 @@
 //! `hostname`, `domainname`: the names in the uts namespace (uts_namespaces(7)).
 
-use super::{Profile, or_default};
+use super::Profile;
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::plan::draft::c_string;
 use crate::plan::{Draft, Op, Phase};
@@ -19,14 +19,10 @@ const LONGEST: usize = 64;
 
 impl Names {
     /// Checks both names.
-    pub fn check(
-        hostname: Option<At<String>>,
-        domainname: Option<At<String>>,
-        problems: &mut Diagnostics,
-    ) -> Self {
+    pub fn check(hostname: At<String>, domainname: At<String>, problems: &mut Diagnostics) -> Self {
         let names = Self {
-            hostname: or_default(hostname, "hostname", "sandbox".into()),
-            domainname: or_default(domainname, "domainname", "(none)".into()),
+            hostname,
+            domainname,
         };
         for (name, what) in [(&names.hostname, "host"), (&names.domainname, "domain")] {
             let printable = name.value.chars().all(|c| c.is_ascii_graphic());

@@ -6,29 +6,32 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::plan::draft::c_string;
 use crate::plan::op::{NamespaceKind, Op};
 use crate::plan::{Draft, Phase};
+use crate::profile::node::Node;
+use crate::profile::shape::{Kind, Word};
+use crate::profile::table::{Value, read_string};
 use crate::sections::network::Mode as NetworkMode;
 use std::path::PathBuf;
 
 crate::table! {
-    /// Each: `"new"` (the default), `"shared"`, or the path of a namespace to join.
+    /// Which namespaces are new, shared with the caller, or joined from a path.
     pub struct RawNamespaces as "[namespaces]" {
         /// User and group ids, capabilities (user_namespaces(7)).
-        user: String,
+        user: Choice = "new",
         /// Mounts (mount_namespaces(7)). Shared or joined, no root is built.
-        mount: String,
+        mount: Choice = "new",
         /// Process ids (pid_namespaces(7)). Shared or joined, /proc is mounted only on request: it
         /// would show processes of the host, and through them the host's files.
-        pid: String,
+        pid: Choice = "new",
         /// System V IPC and POSIX message queues (ipc_namespaces(7)).
-        ipc: String,
+        ipc: Choice = "new",
         /// Host and domain name (uts_namespaces(7)).
-        uts: String,
+        uts: Choice = "new",
         /// Network devices, addresses, ports, abstract sockets (network_namespaces(7)).
-        net: String,
+        net: Choice = "new",
         /// The view of the cgroup tree (cgroup_namespaces(7)).
-        cgroup: String,
+        cgroup: Choice = "new",
         /// Boot-time and monotonic clocks (time_namespaces(7)).
-        time: String,
+        time: Choice = "new",
     }
 }
 
@@ -48,6 +51,46 @@ impl Choice {
     #[must_use]
     pub fn is_new(&self) -> bool {
         *self == Self::New
+    }
+}
+
+impl Value for Choice {
+    const KIND: Kind = Kind::Either(&[
+        Kind::Choice(&[
+            Word {
+                word: "new",
+                doc: &["A new one."],
+            },
+            Word {
+                word: "shared",
+                doc: &["The caller's."],
+            },
+        ]),
+        Kind::Text {
+            what: "the path of a namespace to join",
+            form: "^/",
+        },
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        match text.as_str() {
+            "new" => Some(Self::New),
+            "shared" => Some(Self::Shared),
+            path if path.starts_with('/') => Some(Self::Join(path.into())),
+            other => {
+                problems.push(
+                    Diagnostic::new(
+                        Code::WrongValue,
+                        &origin,
+                        format!("`{other}` is no choice for a namespace"),
+                    )
+                    .help("\"new\", \"shared\", or an absolute path such as \"/proc/42/ns/net\""),
+                );
+                None
+            }
+        }
     }
 }
 
@@ -99,40 +142,19 @@ const TIME: NamespaceKind = NamespaceKind {
 };
 
 impl Namespaces {
-    /// Reads the choices.
-    pub fn check(raw: Option<At<RawNamespaces>>, problems: &mut Diagnostics) -> Self {
+    /// Fills in the defaults.
+    #[must_use]
+    pub fn check(raw: Option<At<RawNamespaces>>) -> Self {
         let (raw, _) = split(raw, "namespaces");
-        let mut choice = |value: Option<At<String>>| match value {
-            None => At::default_of("namespaces", Choice::New),
-            Some(At { value, origin }) => {
-                let choice = match value.as_str() {
-                    "new" => Choice::New,
-                    "shared" => Choice::Shared,
-                    path if path.starts_with('/') => Choice::Join(path.into()),
-                    other => {
-                        problems.push(
-                            Diagnostic::new(
-                                Code::WrongValue,
-                                &origin,
-                                format!("`{other}` is no choice for a namespace"),
-                            )
-                            .help("\"new\", \"shared\", or an absolute path such as \"/proc/42/ns/net\""),
-                        );
-                        Choice::New
-                    }
-                };
-                At::new(choice, origin)
-            }
-        };
         Self {
-            user: choice(raw.user),
-            mount: choice(raw.mount),
-            pid: choice(raw.pid),
-            ipc: choice(raw.ipc),
-            uts: choice(raw.uts),
-            net: choice(raw.net),
-            cgroup: choice(raw.cgroup),
-            time: choice(raw.time),
+            user: raw.user,
+            mount: raw.mount,
+            pid: raw.pid,
+            ipc: raw.ipc,
+            uts: raw.uts,
+            net: raw.net,
+            cgroup: raw.cgroup,
+            time: raw.time,
         }
     }
 

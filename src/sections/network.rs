@@ -1,6 +1,6 @@
 //! `[network]`: what of the network there is (network_namespaces(7)).
 
-use super::{Profile, or_default, split};
+use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::layout::{Entry, What};
 use crate::plan::{Draft, Op, Phase};
@@ -22,8 +22,8 @@ crate::choice! {
 crate::table! {
     /// The network.
     pub struct RawNetwork as "[network]" {
-        /// `"loopback"` (the default), `"none"` or `"host"`.
-        mode: Mode,
+        /// What of the network there is.
+        mode: Mode = "loopback",
     }
 }
 
@@ -39,9 +39,7 @@ impl Network {
     #[must_use]
     pub fn check(raw: Option<At<RawNetwork>>) -> Self {
         let (raw, _) = split(raw, "network");
-        Self {
-            mode: or_default(raw.mode, "network.mode", Mode::Loopback),
-        }
+        Self { mode: raw.mode }
     }
 
     /// The mode and the namespace must not contradict each other.

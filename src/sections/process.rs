@@ -1,7 +1,7 @@
 //! `[process]`: how the command runs.
 
 use super::rootfs::Project;
-use super::{Profile, absolute, mounts, or_default, split};
+use super::{Profile, absolute, mounts, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::draft::c_string;
 use crate::plan::{Draft, Op, Phase};
@@ -23,17 +23,17 @@ crate::table! {
     pub struct RawProcess as "[process]" {
         /// The working directory inside. Default: the caller's where it is visible, else `/`.
         cwd: String,
-        /// Which permissions new files lack (umask(2)). Default: 022.
-        umask: Mode,
+        /// Which permissions new files lack (umask(2)).
+        umask: Mode = "022",
         /// Whether an init of ours is the first process: it reaps, and hands on signals.
-        /// Default: true. Without it the command itself is pid 1.
-        init: bool,
+        /// Without it the command itself is pid 1.
+        init: bool = true,
         /// The nice value, -20 to 19 (nice(2)). Default: the caller's.
         nice: i32,
         /// -1000 to 1000 (proc_pid_oom_score_adj(5)). Default: the caller's.
         oom_score_adj: i32,
-        /// `"new"` (the default) or `"inherit"`.
-        session: Session,
+        /// Which session the command is in.
+        session: Session = "new",
     }
 }
 
@@ -70,11 +70,11 @@ impl Process {
                 );
             }
         }
-        if let Some(umask) = raw.umask.as_ref().filter(|umask| umask.value.0 > 0o777) {
+        if raw.umask.value.0 > 0o777 {
             problems.push(
                 Diagnostic::new(
                     Code::WrongValue,
-                    &umask.origin,
+                    &raw.umask.origin,
                     "a umask has permission bits only",
                 )
                 .help("for example: umask = \"022\""),
@@ -85,11 +85,11 @@ impl Process {
         });
         Self {
             cwd,
-            umask: or_default(raw.umask, "process.umask", Mode(0o022)),
-            init: or_default(raw.init, "process.init", true),
+            umask: raw.umask,
+            init: raw.init,
             nice: raw.nice,
             oom_score_adj: raw.oom_score_adj,
-            session: or_default(raw.session, "process.session", Session::New),
+            session: raw.session,
         }
     }
 

@@ -1,13 +1,13 @@
 //! `[rlimits]`: what each process may use (getrlimit(2)).
 
 use super::split;
-use crate::diag::{At, Code, Diagnostic};
+use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::plan::op::INFINITY;
 use crate::plan::{Draft, Op, Phase};
-use crate::profile::table::{Context, Value, key, read_leaf};
+use crate::profile::node::{Content, Node};
+use crate::profile::shape::{Kind, Word};
+use crate::profile::table::{Value, key, read_leaf};
 use crate::profile::value::Size;
-use toml::Spanned;
-use toml::de::DeValue;
 
 /// What becomes of one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,9 @@ crate::table! {
     /// Soft and hard.
     pub struct RawPair as "a limit" {
         /// The limit in force.
-        soft: Bound,
+        soft: Bound; required 1024,
         /// How far it may be raised.
-        hard: Bound,
+        hard: Bound; required 4096,
     }
 }
 
@@ -37,35 +37,48 @@ crate::table! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound(u64);
 
+/// The word for a limit that is none.
+const UNLIMITED: Kind = Kind::Choice(&[Word {
+    word: "infinity",
+    doc: &["No limit."],
+}]);
+
 impl Value for Bound {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        if matches!(value.get_ref(), DeValue::String(text) if text == "infinity") {
+    const KIND: Kind = Kind::Either(&[Size::KIND, UNLIMITED]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        if matches!(&node.value, Content::String(text) if text == "infinity") {
             return Some(Self(INFINITY));
         }
-        read_leaf::<Size>(value, cx, "1024, \"64M\" or \"infinity\"").map(|size| Self(size.0))
+        let sample = "1024, \"64M\" or \"infinity\"";
+        read_leaf::<Size>(node, problems, sample).map(|size| Self(size.0))
     }
 }
 
 impl Value for Rlimit {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        let origin = cx.origin(value.span());
-        match value.get_ref() {
-            DeValue::String(text) if text == "inherit" => Some(Self::Inherit),
-            DeValue::Table(_) => {
-                let pair = RawPair::read(value, cx)?;
-                let (Some(soft), Some(hard)) = (pair.soft, pair.hard) else {
-                    cx.push(
-                        Diagnostic::new(
-                            Code::MissingKey,
-                            &origin,
-                            "a pair needs `soft` and `hard`",
-                        )
-                        .help("for example: { soft = 1024, hard = 4096 }"),
-                    );
-                    return None;
-                };
+    const KIND: Kind = Kind::Either(&[
+        Size::KIND,
+        Kind::Choice(&[
+            Word {
+                word: "infinity",
+                doc: &["No limit."],
+            },
+            Word {
+                word: "inherit",
+                doc: &["As the caller has it."],
+            },
+        ]),
+        RawPair::KIND,
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        match &node.value {
+            Content::String(text) if text == "inherit" => Some(Self::Inherit),
+            Content::Table(_) => {
+                let pair = RawPair::read(node, problems)?;
+                let (soft, hard) = (pair.soft?, pair.hard?);
                 if soft.value.0 > hard.value.0 {
-                    cx.push(
+                    problems.push(
                         Diagnostic::new(Code::Conflict, &soft.origin, "soft is above hard")
                             .and(&hard.origin, "hard")
                             .help("lower `soft`, or raise `hard`"),
@@ -77,7 +90,7 @@ impl Value for Rlimit {
                     hard: hard.value.0,
                 })
             }
-            _ => Bound::read(value, cx).map(|both| Self::Set {
+            _ => Bound::read(node, problems).map(|both| Self::Set {
                 soft: both.0,
                 hard: both.0,
             }),

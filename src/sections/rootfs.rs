@@ -1,6 +1,6 @@
 //! `[rootfs]`: what the root is, and what of the project and of changes to the root is kept.
 
-use super::{Profile, host_path, or_default, split, user::Identity};
+use super::{Profile, host_path, split, user::Identity};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::tree::Kind;
 use crate::plan::Draft;
@@ -42,10 +42,10 @@ crate::table! {
         programs: List<String>,
         /// Nothing but what `[[mounts]]` puts there.
         empty: bool,
-        /// What becomes of changes: `"forbid"` (the default), or with `directory` `"write"`.
-        changes: Changes,
-        /// How the command sees the project's folder: `"write"` (the default), `"read"`, `"hide"`.
-        project: Project,
+        /// What becomes of changes to the root.
+        changes: Changes = "forbid",
+        /// How the command sees the project's folder.
+        project: Project = "write",
     }
 }
 
@@ -116,7 +116,7 @@ impl Rootfs {
             .into_iter()
             .next()
             .unwrap_or_else(|| At::default_of("rootfs", Source::Host));
-        let changes = or_default(raw.changes, "rootfs.changes", Changes::Forbid);
+        let changes = raw.changes;
         if changes.value == Changes::Write && !matches!(source.value, Source::Directory(_)) {
             problems.push(
                 Diagnostic::new(
@@ -127,7 +127,7 @@ impl Rootfs {
                 .help("set `directory`, or grant single folders with [[mounts]]"),
             );
         }
-        let project = or_default(raw.project, "rootfs.project", Project::Write);
+        let project = raw.project;
         Self {
             source,
             changes,

@@ -108,7 +108,7 @@ fn all_mistakes_are_reported_in_one_run_at_their_lines() {
     40 SBX0004 `nice` goes from -20 to 19
     42 SBX0004 `sometimes` is none of the choices
     45 SBX0008 the target `data` is not absolute
-    46 SBX0005 a mount without `type`
+    46 SBX0005 `type` is missing in [[mounts]]
     50 SBX0008 the target `/data/..` leads upwards (`..`)
     51 SBX0007 `size` means nothing for the type "bind"
     "#);

@@ -240,7 +240,7 @@ wall_time = 2024-01-01
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0004]: invalid type: map, expected a duration, such as 10 (seconds), "500ms", "90s" or "1h30m"
+    error[SBX0004]: invalid value: string "2024-01-01", expected a duration, such as 10 (seconds), "500ms", "90s" or "1h30m"
      --> sandbox.toml:2:13
       |
     2 | wall_time = 2024-01-01
@@ -450,14 +450,6 @@ target = "${HOEM}/.cargo"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0005]: a mount without `target`
-     --> sandbox.toml:1:1
-      |
-    1 | [[mounts]]
-      | ^^^^^^^^^^
-      |
-      = help: for example: target = "/data"
-
     error[SBX0006]: there is no variable `${HOEM}`
      --> sandbox.toml:3:10
       |

@@ -92,7 +92,7 @@ read_only = true
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0005]: a mount without `type`
+    error[SBX0005]: `type` is missing in [[mounts]]
      --> sandbox.toml:1:1
       |
     1 | [[mounts]]
@@ -100,7 +100,7 @@ read_only = true
       |
       = help: for example: type = "bind"
 
-    error[SBX0005]: a mount without `target`
+    error[SBX0005]: `target` is missing in [[mounts]]
      --> sandbox.toml:1:1
       |
     1 | [[mounts]]
@@ -120,14 +120,6 @@ target = "/data"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0005]: a mount without `type`
-     --> sandbox.toml:1:1
-      |
-    1 | [[mounts]]
-      | ^^^^^^^^^^
-      |
-      = help: for example: type = "bind"
-
     error[SBX0004]: `tmpsf` is none of the choices
      --> sandbox.toml:2:8
       |
@@ -214,7 +206,7 @@ target = "/usr/bin/python"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0005]: a mount without `to`
+    error[SBX0005]: a symbolic link needs `to`
      --> sandbox.toml:1:1
       |
     1 | [[mounts]]

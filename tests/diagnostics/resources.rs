@@ -194,15 +194,15 @@ fn soft_without_hard() {
 nofile = { soft = 4096 }
 "#,
     );
-    insta::assert_snapshot!(wrong, @r#"
-    error[SBX0005]: a pair needs `soft` and `hard`
+    insta::assert_snapshot!(wrong, @"
+    error[SBX0005]: `hard` is missing in a limit
      --> sandbox.toml:2:10
       |
     2 | nofile = { soft = 4096 }
       |          ^^^^^^^^^^^^^^^
       |
-      = help: for example: { soft = 1024, hard = 4096 }
-    "#);
+      = help: for example: hard = 4096
+    ");
 }
 
 #[test]

@@ -46,7 +46,7 @@ const DATA_ARCH: u32 = 4;
 const MAX_LEN: usize = 4096;
 
 /// Which calls a filter permits: a preset, and what a profile adds and takes away.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The starting point.
     pub preset: Preset,

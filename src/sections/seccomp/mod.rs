@@ -3,7 +3,7 @@
 pub mod compile;
 pub mod presets;
 
-use super::{Profile, enforce::Level, or_default, split};
+use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
@@ -14,8 +14,8 @@ use syscalls::Sysno;
 crate::table! {
     /// Which system calls the command may make.
     pub struct RawSeccomp as "[seccomp]" {
-        /// `"default"`, `"strict"` or `"off"`.
-        preset: Preset,
+        /// What the filter starts from.
+        preset: Preset = "default",
         /// Calls that are permitted besides those of the preset, whatever their arguments.
         allow: List<String>,
         /// Calls that are refused (EPERM), whatever the preset says.
@@ -38,7 +38,6 @@ impl Seccomp {
     /// Checks the names.
     pub fn check(raw: Option<At<RawSeccomp>>, problems: &mut Diagnostics) -> Self {
         let (raw, origin) = split(raw, "seccomp");
-        let preset = or_default(raw.preset, "seccomp.preset", Preset::Default);
         let allow = calls(&raw.allow, problems);
         let deny = calls(&raw.deny, problems);
         for (call, place) in &deny {
@@ -66,7 +65,7 @@ impl Seccomp {
         }
         let only = |calls: Vec<(Sysno, Origin)>| calls.into_iter().map(|(call, _)| call).collect();
         let policy = Policy {
-            preset: preset.value,
+            preset: raw.preset.value,
             allow: only(allow),
             deny: only(deny),
         };

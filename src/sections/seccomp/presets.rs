@@ -13,10 +13,9 @@ use syscalls::Sysno;
 
 crate::choice! {
     /// A named starting point for a filter.
-    #[derive(Default, Hash)]
+    #[derive(Hash)]
     pub enum Preset {
         /// Everything that builds, tests and their debuggers do.
-        #[default]
         Default = "default",
         /// Computing on given files: no network, no tracing, no change of identity.
         Strict = "strict",

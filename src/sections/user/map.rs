@@ -2,19 +2,19 @@
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::op::IdRange;
-use crate::profile::table::{Context, List, Value, read_string};
-use toml::Spanned;
-use toml::de::DeValue;
+use crate::profile::node::{Content, Node};
+use crate::profile::shape::{Kind, Word};
+use crate::profile::table::{List, Value, read_string};
 
 crate::table! {
     /// A line of an id map.
     struct RawRange as "a range of ids" {
         /// The first id inside.
-        inside: u32,
+        inside: u32; required 0,
         /// The first id outside.
-        outside: u32,
-        /// How many ids. Default: 1.
-        count: u32,
+        outside: u32; required 100000,
+        /// How many ids.
+        count: u32 = 1,
     }
 }
 
@@ -32,26 +32,44 @@ pub enum Map {
 }
 
 impl Value for Map {
-    fn read(value: Spanned<DeValue<'_>>, cx: &mut Context<'_>) -> Option<Self> {
-        if matches!(value.get_ref(), DeValue::Array(_)) {
-            let ranges = List::<RawRange>::read(value, cx)?.0;
-            return ranges
-                .into_iter()
-                .map(|range| range_of(range, cx))
-                .collect::<Option<_>>()
-                .map(Self::Ranges);
-        }
-        let origin = cx.origin(value.span());
-        let text = match value.get_ref() {
-            DeValue::String(_) => read_string(value, cx)?,
-            other => crate::profile::table::kind(other).to_owned(),
+    const KIND: Kind = Kind::Either(&[
+        Kind::Choice(&[
+            Word {
+                word: "self",
+                doc: &["One id: the command's, onto the caller's."],
+            },
+            Word {
+                word: "root",
+                doc: &["One id: 0, onto the caller's."],
+            },
+            Word {
+                word: "auto",
+                doc: &["0 and the caller's subordinate ids."],
+            },
+        ]),
+        Kind::List(&RawRange::KIND),
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = match &node.value {
+            Content::Array(_) => {
+                let ranges = List::<RawRange>::read(node, problems)?.0;
+                return ranges
+                    .into_iter()
+                    .map(range_of)
+                    .collect::<Option<_>>()
+                    .map(Self::Ranges);
+            }
+            Content::String(_) => read_string(node, problems)?,
+            other => other.kind().to_owned(),
         };
         match text.as_str() {
             "self" => Some(Self::Own),
             "root" => Some(Self::Root),
             "auto" => Some(Self::Auto),
             other => {
-                cx.push(
+                problems.push(
                     Diagnostic::new(Code::WrongValue, &origin, format!("`{other}` is no id map"))
                         .help("\"self\", \"root\", \"auto\", or [{ inside = 0, outside = 100000, count = 65536 }]"),
                 );
@@ -61,24 +79,12 @@ impl Value for Map {
     }
 }
 
-fn range_of(range: At<RawRange>, cx: &mut Context<'_>) -> Option<At<IdRange>> {
+fn range_of(range: At<RawRange>) -> Option<At<IdRange>> {
     let At { value: raw, origin } = range;
-    let (Some(inside), Some(outside)) = (raw.inside, raw.outside) else {
-        cx.push(
-            Diagnostic::new(
-                Code::MissingKey,
-                &origin,
-                "a range of ids needs `inside` and `outside`",
-            )
-            .help("for example: { inside = 0, outside = 100000, count = 65536 }"),
-        );
-        return None;
-    };
-    let count = raw.count.map_or(1, |c| c.value);
     let range = IdRange {
-        inside: inside.value,
-        outside: outside.value,
-        count,
+        inside: raw.inside?.value,
+        outside: raw.outside?.value,
+        count: raw.count.value,
     };
     Some(At::new(range, origin))
 }

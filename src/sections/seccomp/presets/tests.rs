@@ -10,7 +10,8 @@ use libc::{c_long, sock_filter};
 fn filter(preset: Preset) -> Vec<sock_filter> {
     let policy = Policy {
         preset,
-        ..Policy::default()
+        allow: Vec::new(),
+        deny: Vec::new(),
     };
     policy.compile().unwrap().unwrap_or_default()
 }

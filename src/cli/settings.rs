@@ -1,0 +1,91 @@
+//! An option for every single value of a profile: `--limits.memory 2G`. They are read off the
+//! declarations of the tables, so that there is one for each, under its own name and words.
+
+use crate::profile::overlay::Overlay;
+use crate::profile::shape::{self, Field, Kind};
+use crate::profile::table::Table as _;
+use crate::sections::Raw;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+
+/// What the command line says on top of the file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings(pub(super) Overlay);
+
+/// Keys that speak about the file itself.
+const NOT_OPTIONS: &[&str] = &["version", "description"];
+
+/// The values that have an option, by path.
+fn options() -> impl Iterator<Item = (String, &'static Field)> {
+    let all = shape::scalars(const { &Raw::SHAPE });
+    all.into_iter()
+        .filter(|(path, _)| !NOT_OPTIONS.contains(&path.as_str()))
+}
+
+impl Args for Settings {
+    fn augment_args(command: Command) -> Command {
+        let heading = "Settings of the profile (each holds instead of the file's)";
+        let set = Arg::new("set")
+            .long("set")
+            .value_name("NAME=VALUE")
+            .action(ArgAction::Append)
+            .help("The value of a parameter of the profile");
+        let options = options().map(|(path, field)| {
+            Arg::new(path.clone())
+                .long(path)
+                .value_name(value_name(&field.kind))
+                .allow_hyphen_values(true)
+                .help(field.doc.concat().trim().to_owned())
+                .help_heading(heading)
+                .hide_short_help(true)
+        });
+        command.arg(set).args(options)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Settings {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut settings = Self::default();
+        settings.update_from_arg_matches(matches)?;
+        Ok(settings)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        for set in matches.get_many::<String>("set").into_iter().flatten() {
+            let Some((name, value)) = set.split_once('=') else {
+                let message = format!("`--set {set}` names no value: write --set NAME=VALUE\n");
+                return Err(Error::raw(clap::error::ErrorKind::InvalidValue, message));
+            };
+            self.0.set(name, value);
+        }
+        // Ids of arguments that were given, whatever their number: most runs give none.
+        let given: Vec<_> = matches.ids().map(clap::Id::as_str).collect();
+        for (path, field) in options().filter(|(path, _)| given.contains(&path.as_str())) {
+            if let Some(text) = matches.get_one::<String>(&path) {
+                self.0.value(&path, field, text);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What stands behind the option in the help.
+fn value_name(kind: &Kind) -> String {
+    match kind {
+        Kind::Boolean => "true|false".into(),
+        Kind::Integer(..) | Kind::Number(..) => "NUMBER".into(),
+        Kind::Choice(words) => {
+            let words: Vec<_> = words.iter().map(|word| word.word).collect();
+            words.join("|")
+        }
+        Kind::Text { what, .. } => what.trim_start_matches("a ").to_uppercase(),
+        Kind::Either(kinds) => {
+            let names: Vec<_> = kinds.iter().map(value_name).collect();
+            names.join("|")
+        }
+        Kind::List(_) | Kind::Map(_) | Kind::Table(_) => "TOML".into(),
+    }
+}
