@@ -70,8 +70,12 @@ impl Content {
     /// A value as it stands behind the `=` of a profile; the places of what it holds are nowhere.
     #[must_use]
     pub fn value(text: &str) -> Option<Self> {
-        let value = DeValue::parse(text).ok()?.into_inner();
-        Some(content(value, &|_| Origin::CommandLine))
+        let value = content(DeValue::parse(text).ok()?.into_inner(), &|_| {
+            Origin::CommandLine
+        });
+        // `0x` passes as a number without digits.
+        let digits = !matches!(&value, Self::Integer(digits, _) if digits.is_empty());
+        digits.then_some(value)
     }
 }
 

@@ -66,7 +66,15 @@ impl Printer<'_> {
     fn section(&mut self, node: Option<&Node>, kind: &'static Kind, path: &str) {
         match (kind, node.map(|node| &node.value)) {
             (Kind::Table(shape), Some(Content::Table(table))) => {
-                self.heading(&format!("[{path}]"), None);
+                // A table of nothing but tables needs no heading of its own.
+                let single = |field: &&Field| !is_section(&field.kind);
+                let is_printed = |field: &Field| {
+                    let default = self.detail == Detail::Origins && field.default.is_some();
+                    table.contains_key(field.key) || default
+                };
+                if table.is_empty() || shape.fields.iter().filter(single).any(is_printed) {
+                    self.heading(&format!("[{path}]"), None);
+                }
                 self.table(table, shape, path);
             }
             (Kind::Table(shape), None) => {

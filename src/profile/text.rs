@@ -50,7 +50,7 @@ impl ReadError {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Io { .. } => "name an existing profile with --profile, by path or by name",
+            Self::Io { .. } => "name a profile that is there, by path or by name",
             Self::NotAFile { .. } => "name a TOML file",
             Self::TooLarge { .. } => "is this a profile? Move large data to files that it mounts",
             Self::NotUtf8 { .. } => "TOML is UTF-8: save the file in that encoding",

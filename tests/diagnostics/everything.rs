@@ -134,6 +134,7 @@ fn every_code_has_a_test_that_shows_it() {
     let tests = [
         include_str!("identity.rs"),
         include_str!("language.rs"),
+        include_str!("layers.rs"),
         include_str!("machine.rs"),
         include_str!("mounts.rs"),
         include_str!("privileges.rs"),

@@ -7,11 +7,11 @@ use std::process::Stdio;
 fn a_profile_that_is_not_there() {
     let folder = Folder::with("");
     let said = refused(&folder, &mut folder.program(&["check", "missing.toml"]));
-    insta::assert_snapshot!(said, @r#"
+    insta::assert_snapshot!(said, @"
     error[SBX0101]: cannot read the profile missing.toml: No such file or directory (os error 2)
     --> command line
-     = help: name an existing profile with --profile, by path or by name
-    "#);
+     = help: name a profile that is there, by path or by name
+    ");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn several_profiles_are_all_checked() {
 
     error[SBX0101]: cannot read the profile missing.toml: No such file or directory (os error 2)
     --> command line
-     = help: name an existing profile with --profile, by path or by name
+     = help: name a profile that is there, by path or by name
 
     error[SBX0004]: expected a string, found a whole number
      --> other.toml:1:12

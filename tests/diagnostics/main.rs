@@ -7,6 +7,7 @@
 mod everything;
 mod identity;
 mod language;
+mod layers;
 mod machine;
 mod mounts;
 mod privileges;
