@@ -1,0 +1,349 @@
+//! The plans: generated profiles on generated machines. Nothing here needs a privilege.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod machines;
+mod profiles;
+mod show;
+
+use machines::{Machine, machine};
+use profiles::profile;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use sandbox::diag::{Diagnostics, Source, Sources};
+use sandbox::plan::draft::Command;
+use sandbox::plan::op::{NewRoot, Op};
+use sandbox::plan::order::{Phase, RULES};
+use sandbox::plan::{Actor, Plan, explain};
+use sandbox::profile::overlay::Overlay;
+use sandbox::sections;
+use std::ffi::CStr;
+use std::path::PathBuf;
+
+/// The plan of a text on a machine, as the program makes it.
+fn plan(text: &str, machine: &Machine) -> Result<Plan, Diagnostics> {
+    let mut sources = Sources::default();
+    let id = sources.add(Source::new("sandbox.toml", text));
+    let overlay = Overlay::default();
+    let loaded = sections::load(&mut sources, id, &machine.variables(), &overlay);
+    let result = loaded.and_then(|profile| {
+        let command = Command {
+            program: c"true".into(),
+            arguments: vec![c"-v".into()],
+        };
+        sections::build(&profile, &machine.host(), &command)
+    });
+    match &result {
+        // What can be planned can be printed, and what is wrong can be said.
+        Ok(plan) => assert!(!explain::text(plan, &sources, true).is_empty()),
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            let said = problems.clone().render(&sources, false);
+            for problem in problems.clone().sorted() {
+                assert!(problem.help.is_some(), "no remedy: {said}");
+            }
+        }
+    }
+    result
+}
+
+/// What an operation of the mounts phase makes or covers, relative to the root.
+fn place(op: &Op) -> Option<(PathBuf, bool)> {
+    let path = |text: &CStr| PathBuf::from(text.to_str().unwrap());
+    Some(match op {
+        Op::MakeDirectory(name, _) | Op::MakeFile(name) | Op::MakeSymlink(name, _) => {
+            (path(&name.parent).join(path(&name.name)), false)
+        }
+        Op::MountFilesystem { target, .. }
+        | Op::AttachSource { target, .. }
+        | Op::Protect { target, .. } => (path(target), true),
+        _ => return None,
+    })
+}
+
+fn parents_come_before_children(plan: &Plan) {
+    let mounts: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|step| step.phase == Phase::Mounts)
+        .map(|step| {
+            (
+                place(&step.op).expect("a step of the mounts phase has a place"),
+                step,
+            )
+        })
+        .collect();
+    for (index, ((later, is_mount), step)) in mounts.iter().enumerate() {
+        assert!(
+            !later.as_os_str().is_empty(),
+            "a mount on the root: {step:?}"
+        );
+        let clean = later
+            .components()
+            .all(|c| matches!(c, std::path::Component::Normal(_)));
+        assert!(
+            clean,
+            "a target that does not lie beneath the root: {step:?}"
+        );
+        for ((earlier, earlier_is_mount), _) in mounts.iter().take(index) {
+            let hides = *is_mount && earlier.starts_with(later);
+            let on_its_mount_point = earlier == later && !earlier_is_mount;
+            assert!(
+                !hides || on_its_mount_point,
+                "{step:?} hides {}",
+                earlier.display()
+            );
+        }
+    }
+}
+
+fn slots_are_opened_before_they_are_used(plan: &Plan) {
+    let mut open = vec![false; plan.slots];
+    let mut used = vec![false; plan.slots];
+    for step in &plan.steps {
+        match &step.op {
+            Op::OpenSource { slot, .. }
+            | Op::StageFile { slot, .. }
+            | Op::MakeIdmap { slot, .. } => {
+                assert!(
+                    !std::mem::replace(&mut open[*slot], true),
+                    "opened twice: {step:?}"
+                );
+            }
+            Op::OpenMapped { slot, idmap, .. } => {
+                assert!(open[*idmap], "a map that is not there: {step:?}");
+                assert!(
+                    !std::mem::replace(&mut open[*slot], true),
+                    "opened twice: {step:?}"
+                );
+            }
+            Op::AttachSource { slot, .. } | Op::AttachRoot(NewRoot::Tree(slot, _)) => {
+                assert!(open[*slot], "used before it is opened: {step:?}");
+                assert!(
+                    !std::mem::replace(&mut used[*slot], true),
+                    "used twice: {step:?}"
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+fn count(plan: &Plan, is: impl Fn(&Op) -> bool) -> usize {
+    plan.steps.iter().filter(|step| is(&step.op)).count()
+}
+
+/// What must hold for every plan.
+fn check(text: &str, plan: &Plan) {
+    assert!(plan.steps.is_sorted_by_key(|step| step.phase));
+    for rule in RULES {
+        let last = plan
+            .steps
+            .iter()
+            .rposition(|step| step.phase == rule.before);
+        let first = plan.steps.iter().position(|step| step.phase == rule.after);
+        if let (Some(last), Some(first)) = (last, first) {
+            assert!(last < first, "{}", rule.because);
+        }
+    }
+    parents_come_before_children(plan);
+    slots_are_opened_before_they_are_used(plan);
+
+    let last = &plan.steps.last().expect("no plan is empty").op;
+    assert!(matches!(last, Op::Exec { .. }), "{last:?}");
+    assert_eq!(count(plan, |op| matches!(op, Op::Exec { .. })), 1);
+    for (what, times) in [
+        (
+            "clone",
+            count(plan, |op| matches!(op, Op::CloneInit { .. })),
+        ),
+        (
+            "no_new_privs",
+            count(plan, |op| matches!(op, Op::NoNewPrivileges)),
+        ),
+        (
+            "capabilities",
+            count(plan, |op| matches!(op, Op::SetCapabilities { .. })),
+        ),
+        (
+            "bounding set",
+            count(plan, |op| matches!(op, Op::DropBounding(_))),
+        ),
+        (
+            "descriptors",
+            count(plan, |op| matches!(op, Op::CloseDescriptors(3))),
+        ),
+        ("signals", count(plan, |op| matches!(op, Op::ResetSignals))),
+        ("uid", count(plan, |op| matches!(op, Op::SetUid(_)))),
+        ("gid", count(plan, |op| matches!(op, Op::SetGid(_)))),
+        (
+            "working directory",
+            count(plan, |op| matches!(op, Op::ChangeDirectory(_))),
+        ),
+    ] {
+        assert_eq!(times, 1, "{what}");
+    }
+    let filters = count(plan, |op| matches!(op, Op::SetFilter(_)));
+    let off = text.contains("preset = \"off\"")
+        || plan
+            .notes
+            .iter()
+            .any(|n| n.text.contains("system call filter"));
+    assert!(filters == 1 || off && filters == 0, "{filters} filters");
+
+    only_own_namespaces_are_changed(plan);
+}
+
+/// Nothing is set up that would act on a namespace of the host.
+fn only_own_namespaces_are_changed(plan: &Plan) {
+    let own = |name: &str| {
+        plan.steps.iter().any(|step| match &step.op {
+            Op::CloneInit { namespaces, .. } => namespaces.iter().any(|kind| kind.name == name),
+            _ => false,
+        })
+    };
+    for step in &plan.steps {
+        let kind = match &step.op {
+            Op::SetHostname(_) | Op::SetDomainname(_) => "uts",
+            Op::LoopbackUp => "net",
+            Op::WriteIdMap { .. } | Op::DenySetgroups => "user",
+            Op::MakePrivate | Op::PivotRoot | Op::AttachRoot(_) | Op::DetachOldRoot => "mnt",
+            Op::ForkPayload { alone: true } => "pid",
+            _ => continue,
+        };
+        assert!(own(kind), "{step:?} without a {kind} namespace of its own");
+    }
+    if own("mnt") {
+        for needed in [
+            Phase::Propagation,
+            Phase::Root,
+            Phase::Pivot,
+            Phase::DetachOldRoot,
+        ] {
+            let there = plan.steps.iter().any(|step| step.phase == needed);
+            assert!(there, "{needed:?} is missing");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_plan_keeps_the_order(text in profile(), machine in machine()) {
+        if let Ok(plan) = plan(&text, &machine) {
+            check(&text, &plan);
+        }
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_plan(text in profile(), machine in machine()) {
+        match (plan(&text, &machine), plan(&text, &machine)) {
+            (Ok(one), Ok(two)) => prop_assert_eq!(one, two),
+            (Err(one), Err(two)) => prop_assert_eq!(one.sorted(), two.sorted()),
+            _ => prop_assert!(false, "once a plan and once none"),
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_without_a_panic(text in any::<String>(), machine in machine()) {
+        let _ = plan(&text, &machine);
+    }
+
+    #[test]
+    fn any_text_that_looks_like_toml_is_read_without_a_panic(
+        text in "([\\[\\]{}=\",.#\n\\\\a-c0-9 ]|version|mounts|limits|type|target|\\$\\{|user|uid_map){0,60}",
+        machine in machine(),
+    ) {
+        let _ = plan(&text, &machine);
+    }
+
+    #[test]
+    fn any_damaged_profile_is_read_without_a_panic(
+        text in profile(),
+        machine in machine(),
+        damage in vec((any::<prop::sample::Index>(), damage()), 1..4),
+    ) {
+        let mut text: Vec<char> = text.chars().collect();
+        for (at, damage) in damage {
+            let at = at.index(text.len() + 1);
+            match damage {
+                Damage::Cut(n) => drop(text.drain(at..(at + n).min(text.len()))),
+                Damage::Insert(new) => drop(text.splice(at..at, new.chars())),
+                Damage::End => text.truncate(at),
+            }
+        }
+        let _ = plan(&text.into_iter().collect::<String>(), &machine);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Damage {
+    Cut(usize),
+    Insert(String),
+    End,
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        (1usize..20).prop_map(Damage::Cut),
+        prop_oneof![
+            ".{1,5}",
+            "[\\[\\]{}=\"\n#.]",
+            "-?[0-9]{1,25}",
+            Just("${".to_owned()),
+            Just("\\u0000".to_owned())
+        ]
+        .prop_map(Damage::Insert),
+        Just(Damage::End),
+    ]
+}
+
+/// The properties above would hold for no plans at all.
+#[test]
+fn enough_of_the_generated_profiles_have_a_plan() {
+    let mut runner = TestRunner::deterministic();
+    let mut plans = 0;
+    let mut phases = std::collections::BTreeSet::new();
+    for _ in 0..600 {
+        let text = profile().new_tree(&mut runner).unwrap().current();
+        let machine = machine().new_tree(&mut runner).unwrap().current();
+        if let Ok(plan) = plan(&text, &machine) {
+            plans += 1;
+            phases.extend(plan.steps.iter().map(|step| step.phase));
+        }
+    }
+    assert!(plans >= 70, "{plans} plans of 600");
+    // A generated machine has no cgroups.
+    let without = [Phase::Group, Phase::Limits, Phase::JoinGroup];
+    let missing: Vec<_> = Phase::ALL
+        .iter()
+        .filter(|phase| !phases.contains(phase) && !without.contains(phase))
+        .collect();
+    assert!(missing.is_empty(), "never planned: {missing:?}");
+}
+
+/// Every side's steps are a part of the one list.
+#[test]
+fn the_sides_share_one_list() {
+    let all = [
+        Actor::Supervisor,
+        Actor::Joiner,
+        Actor::Init,
+        Actor::Payload,
+    ];
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..100 {
+        let text = profile().new_tree(&mut runner).unwrap().current();
+        let machine = machine().new_tree(&mut runner).unwrap().current();
+        if let Ok(plan) = plan(&text, &machine) {
+            let mut numbers: Vec<_> = all
+                .iter()
+                .flat_map(|actor| plan.steps_of(*actor).map(|(number, _)| number))
+                .collect();
+            numbers.sort_unstable();
+            assert!(numbers.into_iter().eq(0..plan.steps.len()));
+        }
+    }
+}

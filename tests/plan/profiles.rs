@@ -1,0 +1,331 @@
+//! Generated profiles.
+
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+/// A string as it stands in a profile.
+fn quoted(text: impl AsRef<str>) -> String {
+    format!("{:?}", text.as_ref())
+}
+
+fn one_of(words: &'static [&'static str]) -> BoxedStrategy<String> {
+    select(words).prop_map(quoted).boxed()
+}
+
+fn some_of(words: &'static [&'static str]) -> BoxedStrategy<String> {
+    subsequence(words, 0..=words.len().min(4))
+        .prop_map(|words| format!("{words:?}"))
+        .boxed()
+}
+
+fn number(range: std::ops::Range<u32>) -> BoxedStrategy<String> {
+    range.prop_map(|n| n.to_string()).boxed()
+}
+
+/// Some of these keys, each with a value.
+fn keys(all: Vec<(&'static str, BoxedStrategy<String>)>) -> BoxedStrategy<String> {
+    let all: Vec<_> = all
+        .into_iter()
+        .map(|(key, value)| option::of(value.prop_map(move |v| format!("{key} = {v}\n"))))
+        .collect();
+    all.prop_map(|lines| lines.into_iter().flatten().collect())
+        .boxed()
+}
+
+fn table(
+    name: &'static str,
+    all: Vec<(&'static str, BoxedStrategy<String>)>,
+) -> BoxedStrategy<String> {
+    option::weighted(0.4, keys(all))
+        .prop_map(move |keys| keys.map_or(String::new(), |k| format!("[{name}]\n{k}")))
+        .boxed()
+}
+
+fn namespace(kind: &'static str) -> BoxedStrategy<String> {
+    prop_oneof![
+        12 => Just(quoted("new")),
+        2 => Just(quoted("shared")),
+        1 => Just(quoted(format!("/proc/1/ns/{kind}"))),
+    ]
+    .boxed()
+}
+
+fn id_map() -> BoxedStrategy<String> {
+    let ranges = vec((0u32..3, 1u32..2000), 1..4).prop_map(|ranges| {
+        let ranges: Vec<_> = (0u32..)
+            .zip(ranges)
+            .map(|(at, (gap, count))| {
+                let (inside, outside) = (at * 5000 + gap, 100_000 + at * 5000);
+                format!("{{ inside = {inside}, outside = {outside}, count = {count} }}")
+            })
+            .collect();
+        format!("[{}]", ranges.join(", "))
+    });
+    prop_oneof![3 => one_of(&["self", "root", "auto"]), 1 => ranges].boxed()
+}
+
+const TARGETS: &[&str] = &[
+    "/data",
+    "/data/deep/down",
+    "/etc/hosts",
+    "/etc/missing",
+    "/etc/ssl",
+    "/etc/ssl/new",
+    "/home/ada/.cache",
+    "/link/below",
+    "/loop",
+    "/proc",
+    "/proc/sys/kernel",
+    "/proc/cpuinfo",
+    "/srv/rootfs/etc",
+    "/tmp",
+    "/tmp/inner",
+    "/usr/bin/tool",
+    "/usr/lib",
+    "/usr/share/doc/new",
+    "/var/run/x",
+    "/work/project",
+    "/work/project/node_modules",
+    "/work/project/src",
+    "/work/project/planted/x",
+];
+
+const SOURCES: &[&str] = &[
+    "/etc/hosts",
+    "/etc/ssl",
+    "/link",
+    "/missing",
+    "/srv/data",
+    "/usr/lib",
+    "/work/project/src",
+    "build",
+    "src",
+];
+
+fn mount() -> BoxedStrategy<String> {
+    let flags = || {
+        vec![
+            ("nosuid", one_of_plain(&["true", "false"])),
+            ("nodev", one_of_plain(&["true", "false"])),
+            ("noexec", one_of_plain(&["true", "false"])),
+            ("read_only", one_of_plain(&["true", "false"])),
+        ]
+    };
+    let mode = || ("mode", one_of_plain(&["0o755", "\"700\"", "0o1777"]));
+    let bind = [
+        flags(),
+        vec![
+            ("source", one_of(SOURCES)),
+            ("optional", one_of_plain(&["true", "true", "false"])),
+            ("idmap", one_of_plain(&["true", "false"])),
+        ],
+    ];
+    let tmpfs = [
+        flags(),
+        vec![
+            ("size", one_of_plain(&["65536", "\"64M\"", "\"1.5G\""])),
+            ("inodes", number(1..100_000)),
+            mode(),
+        ],
+    ];
+    let kind = prop_oneof![
+        4 => keys(bind.concat()).prop_map(|k| ("bind", k)),
+        3 => keys(tmpfs.concat()).prop_map(|k| ("tmpfs", k)),
+        2 => select(&["proc", "sysfs", "devpts", "mqueue", "mask"][..])
+            .prop_map(|kind| (kind, String::new())),
+        1 => keys(vec![("contents", one_of(&["", "hello\n", "x\ty"])), mode()])
+            .prop_map(|k| ("file", k)),
+        1 => one_of(&["/usr/lib", "../up", "name"]).prop_map(|to| ("symlink", format!("to = {to}\n"))),
+        1 => keys(vec![mode()]).prop_map(|k| ("directory", k)),
+    ];
+    (kind, select(TARGETS))
+        .prop_map(|((kind, keys), target)| {
+            format!("[[mounts]]\ntype = \"{kind}\"\ntarget = \"{target}\"\n{keys}")
+        })
+        .boxed()
+}
+
+fn one_of_plain(words: &'static [&'static str]) -> BoxedStrategy<String> {
+    select(words).prop_map(str::to_owned).boxed()
+}
+
+fn rootfs() -> BoxedStrategy<String> {
+    prop_oneof![
+        8 => Just(String::new()),
+        4 => Just("directory = \"/srv/rootfs\"\n".to_owned()),
+        1 => Just("directory = \"/srv/rootfs\"\nchanges = \"write\"\n".to_owned()),
+        1 => Just("directory = \"/srv/missing\"\n".to_owned()),
+        3 => Just("empty = true\n".to_owned()),
+    ]
+    .prop_flat_map(|source| {
+        keys(vec![("project", one_of(&["write", "read", "hide"]))])
+            .prop_map(move |project| format!("[rootfs]\n{source}{project}"))
+    })
+    .boxed()
+}
+
+fn top() -> BoxedStrategy<String> {
+    keys(vec![
+        ("version", Just("1".to_owned()).boxed()),
+        ("description", one_of(&["", "what it is for"])),
+        ("hostname", "[a-z][a-z0-9.-]{0,30}".prop_map(quoted).boxed()),
+        (
+            "domainname",
+            "[a-z][a-z0-9.-]{0,30}".prop_map(quoted).boxed(),
+        ),
+    ])
+}
+
+fn namespaces() -> BoxedStrategy<String> {
+    table(
+        "namespaces",
+        vec![
+            ("user", namespace("user")),
+            ("mount", namespace("mnt")),
+            ("pid", namespace("pid")),
+            ("ipc", namespace("ipc")),
+            ("uts", namespace("uts")),
+            ("net", namespace("net")),
+            ("cgroup", namespace("cgroup")),
+            ("time", namespace("time")),
+        ],
+    )
+}
+
+fn identity() -> BoxedStrategy<String> {
+    let groups = btree_set(0u32..3000, 0..4).prop_map(|g| format!("{g:?}"));
+    let groups = groups.prop_map(|g| g.replace('{', "[").replace('}', "]"));
+    table(
+        "user",
+        vec![
+            ("uid", number(0..3000)),
+            ("gid", number(0..3000)),
+            ("groups", groups.boxed()),
+            ("uid_map", id_map()),
+            ("gid_map", id_map()),
+        ],
+    )
+}
+
+fn privileges() -> BoxedStrategy<String> {
+    let kept = some_of(&["net_raw", "CAP_CHOWN", "sys_admin", "all", "kill"]);
+    let capabilities = (kept, any::<bool>()).prop_map(|(kept, ambient)| {
+        let ambient = if ambient {
+            format!("ambient = {kept}\n")
+        } else {
+            String::new()
+        };
+        format!("[capabilities]\nkeep = {kept}\n{ambient}")
+    });
+    let seccomp = table(
+        "seccomp",
+        vec![
+            ("preset", one_of(&["default", "strict", "off"])),
+            ("allow", some_of(&["ptrace", "bpf", "unshare"])),
+            ("deny", some_of(&["socket", "kill", "fork"])),
+        ],
+    );
+    (option::of(capabilities), seccomp)
+        .prop_map(|(capabilities, seccomp)| capabilities.unwrap_or_default() + &seccomp)
+        .boxed()
+}
+
+fn resources() -> BoxedStrategy<String> {
+    let bound = || {
+        one_of_plain(&[
+            "1024",
+            "\"64M\"",
+            "\"infinity\"",
+            "\"inherit\"",
+            "{ soft = 1, hard = 2 }",
+        ])
+    };
+    let limits = table(
+        "limits",
+        vec![
+            ("pids", number(2..1000)),
+            ("memory", one_of(&["64M", "1G"])),
+            ("cpu", one_of_plain(&["0.5", "2", "0.01"])),
+            ("cpuset", one_of(&["0", "0-1"])),
+            ("wall_time", one_of(&["500ms", "1h30m"])),
+            ("grace", one_of_plain(&["0", "5"])),
+        ],
+    );
+    let rlimits = table(
+        "rlimits",
+        vec![
+            ("nofile", bound()),
+            ("core", bound()),
+            ("as", bound()),
+            ("stack", bound()),
+        ],
+    );
+    (limits, rlimits).prop_map(|(l, r)| l + &r).boxed()
+}
+
+fn rest() -> BoxedStrategy<String> {
+    let environment = table(
+        "environment",
+        vec![
+            ("inherit", some_of(&["CI", "LC_*", "*", "CARGO_*"])),
+            (
+                "set",
+                one_of_plain(&["{}", "{ A = \"${HOME}/x\" }", "{ PATH = \"\" }"]),
+            ),
+            ("unset", some_of(&["HOME", "L*"])),
+        ],
+    );
+    let process = table(
+        "process",
+        vec![
+            ("cwd", one_of(&["/", "/work/project", "/data"])),
+            ("umask", one_of_plain(&["0o022", "\"077\""])),
+            ("init", one_of_plain(&["true", "true", "false"])),
+            ("nice", number(0..20)),
+            ("oom_score_adj", number(0..1001)),
+            ("session", one_of(&["new", "inherit"])),
+        ],
+    );
+    let enforce = table(
+        "enforce",
+        vec![
+            ("limits", one_of(&["prefer", "prefer", "off", "require"])),
+            ("namespaces", one_of(&["require", "prefer"])),
+            ("idmap", one_of(&["require", "prefer", "off"])),
+            ("seccomp", one_of(&["require", "prefer", "off"])),
+        ],
+    );
+    let devices = table(
+        "devices",
+        vec![
+            ("nodes", some_of(&["kvm"])),
+            ("shm_size", one_of(&["64K", "1G"])),
+        ],
+    );
+    let network = table(
+        "network",
+        vec![("mode", one_of(&["none", "loopback", "host"]))],
+    );
+    (environment, process, enforce, devices, network)
+        .prop_map(|(a, b, c, d, e)| [a, b, c, d, e].concat())
+        .boxed()
+}
+
+/// A profile whose values are valid one by one; together they may contradict each other.
+pub(crate) fn profile() -> BoxedStrategy<String> {
+    let mounts = vec(mount(), 0..5).prop_map(|mounts| mounts.concat());
+    (
+        top(),
+        rootfs(),
+        namespaces(),
+        identity(),
+        privileges(),
+        resources(),
+        rest(),
+        mounts,
+    )
+        .prop_map(|(a, b, c, d, e, f, g, h)| [a, b, c, d, e, f, g, h].concat())
+        .boxed()
+}
