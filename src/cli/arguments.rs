@@ -32,6 +32,8 @@ pub(super) enum Action {
     /// Print the profile that holds, whatever it extends and the command line sets, with the origin
     /// of every value
     Show(Show),
+    /// Print the language of profiles: a JSON Schema for editors, or the reference
+    Schema(Schema),
     /// Print the operations that a run would perform, in order, with the line each comes from
     Explain(Explain),
 }
@@ -87,6 +89,23 @@ pub(super) enum ShowFormat {
     Plain,
     /// JSON, with origins and defaults
     Json,
+}
+
+/// Printing the language.
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// In which form
+    #[arg(long, value_enum, default_value_t = SchemaFormat::Json)]
+    pub(super) format: SchemaFormat,
+}
+
+/// In which form the language is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum SchemaFormat {
+    /// JSON Schema, draft 7
+    Json,
+    /// The reference of all keys
+    Markdown,
 }
 
 /// Explaining a plan.

@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod explain;
 mod run;
+mod schema;
 mod settings;
 mod show;
 
@@ -43,6 +44,7 @@ pub fn run() -> u8 {
     let result = match arguments.action {
         Some(arguments::Action::Check(check)) => check::run(&check, &mut session),
         Some(arguments::Action::Show(show)) => show::run(&show, &mut session),
+        Some(arguments::Action::Schema(schema)) => schema::run(&schema),
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
         None => run::run(&arguments.run, &mut session),
     };

@@ -4,10 +4,12 @@
 pub mod document;
 pub mod extends;
 pub mod find;
+pub mod manual;
 pub mod merge;
 pub mod node;
 pub mod overlay;
 pub mod parameters;
+pub mod schema;
 pub mod shape;
 pub mod show;
 pub mod table;

@@ -59,6 +59,15 @@ impl Value for Scalar {
 crate::table! {
     /// A parameter: what a caller may choose with `--set NAME=VALUE`, and strings use as
     /// `${NAME}`. A single value stands for `{ default = … }`.
+    ///
+    /// ```toml
+    /// [params]
+    /// jobs = 4
+    /// level = { type = "string", default = "debug", choices = ["debug", "release"], description = "How to compile" }
+    ///
+    /// [environment]
+    /// set = { MAKEFLAGS = "-j${jobs}", LEVEL = "${level}" }
+    /// ```
     pub struct RawParameter as "a parameter" {
         /// What its values are. Default: as the default is, else a string.
         r#type: Type,

@@ -262,7 +262,7 @@ fn json_origin(origin: &Origin, sources: &Sources) -> Value {
 }
 
 /// A value without places.
-fn plain(content: &Content) -> Value {
+pub(super) fn plain(content: &Content) -> Value {
     match content {
         Content::String(text) | Content::Datetime(text) => text.as_str().into(),
         Content::Integer(digits, radix) => match i64::from_str_radix(digits, *radix) {

@@ -10,6 +10,12 @@ use caps::Capability;
 
 crate::table! {
     /// All are dropped by default. Names as in capabilities(7), with or without `cap_`; `"all"`.
+    ///
+    /// ```toml
+    /// [capabilities]
+    /// keep = ["net_bind_service", "kill"]
+    /// ambient = ["net_bind_service"]
+    /// ```
     pub struct RawCapabilities as "[capabilities]" {
         /// Which are kept: in the bounding, permitted and effective sets.
         keep: List<String>,

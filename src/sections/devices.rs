@@ -12,6 +12,12 @@ use std::path::{Component, Path};
 
 crate::table! {
     /// What /dev holds.
+    ///
+    /// ```toml
+    /// [devices]
+    /// nodes = ["kvm", "net/tun"]
+    /// shm_size = "1G"
+    /// ```
     pub struct RawDevices as "[devices]" {
         /// Nodes of the host's /dev besides the minimal ones (null, zero, full, random, urandom,
         /// tty), such as `"kvm"` or `"net/tun"`.

@@ -17,6 +17,11 @@ crate::choice! {
 
 crate::table! {
     /// What happens where this machine cannot do what the profile asks for.
+    ///
+    /// ```toml
+    /// [enforce]
+    /// limits = "prefer"
+    /// ```
     pub struct RawEnforce as "[enforce]" {
         /// The limits of `[limits]` that need a cgroup: pids, memory, swap, cpu, cpuset.
         limits: Level = "require",
@@ -32,9 +37,9 @@ crate::table! {
 crate::choice! {
     /// How much namespaces matter. One that is not wanted at all is shared under `[namespaces]`.
     pub enum Wanted {
-        /// See [`Level::Require`].
+        /// The run is refused, with the reason and a remedy, before anything happens.
         Require = "require",
-        /// See [`Level::Prefer`].
+        /// The run goes on with a namespace that is shared, and says so.
         Prefer = "prefer",
     }
 }

@@ -11,6 +11,13 @@ use std::os::unix::ffi::OsStrExt as _;
 
 crate::table! {
     /// Clean by default: HOME, PATH, and language and terminal settings.
+    ///
+    /// ```toml
+    /// [environment]
+    /// inherit = ["CC", "CMAKE_*"]
+    /// set = { CI = "true" }
+    /// unset = ["LANG"]
+    /// ```
     pub struct RawEnvironment as "[environment]" {
         /// Names that are inherited besides the defaults; `*` stands for anything: `"LC_*"`.
         inherit: List<String>,

@@ -9,6 +9,15 @@ use crate::profile::value::{Cores, Duration, Size};
 
 crate::table! {
     /// What the command and all its descendants may use together.
+    ///
+    /// ```toml
+    /// [limits]
+    /// pids = 200
+    /// memory = "2G"
+    /// cpu = 1.5
+    /// wall_time = "10m"
+    /// grace = "10s"
+    /// ```
     pub struct RawLimits as "[limits]" {
         /// The most processes and threads, the sandbox's own init included.
         pids: u64,

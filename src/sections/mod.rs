@@ -32,7 +32,14 @@ use crate::profile::{document, node};
 use std::path::{Component, Path, PathBuf};
 
 crate::table! {
-    /// A profile as it is written.
+    /// What stands above all tables.
+    ///
+    /// ```toml
+    /// version = 1
+    /// description = "The tests, with network"
+    /// extends = ["build"]
+    /// hostname = "tests"
+    /// ```
     pub struct Raw as "the profile" {
         /// The version of the language: 1.
         version: u32,

@@ -45,7 +45,29 @@ crate::choice! {
 }
 
 crate::table! {
-    /// One mount.
+    /// What is mounted, one entry a target.
+    ///
+    /// ```toml
+    /// [[mounts]]
+    /// type = "bind"
+    /// target = "/data"
+    /// source = "${HOME}/datasets"
+    /// optional = true
+    ///
+    /// [[mounts]]
+    /// type = "tmpfs"
+    /// target = "/var/cache"
+    /// size = "512M"
+    ///
+    /// [[mounts]]
+    /// type = "file"
+    /// target = "/etc/motd"
+    /// contents = "inside\n"
+    ///
+    /// [[mounts]]
+    /// type = "mask"
+    /// target = "/usr/share/doc"
+    /// ```
     pub struct RawMount as "[[mounts]]" {
         /// What is mounted.
         r#type: Kind; required "bind",

@@ -14,6 +14,12 @@ use std::path::PathBuf;
 
 crate::table! {
     /// Which namespaces are new, shared with the caller, or joined from a path.
+    ///
+    /// ```toml
+    /// [namespaces]
+    /// net = "/run/netns/lab"
+    /// time = "shared"
+    /// ```
     pub struct RawNamespaces as "[namespaces]" {
         /// User and group ids, capabilities (user_namespaces(7)).
         user: Choice = "new",

@@ -21,6 +21,11 @@ crate::choice! {
 
 crate::table! {
     /// The network.
+    ///
+    /// ```toml
+    /// [network]
+    /// mode = "host"
+    /// ```
     pub struct RawNetwork as "[network]" {
         /// What of the network there is.
         mode: Mode = "loopback",

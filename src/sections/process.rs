@@ -20,6 +20,14 @@ crate::choice! {
 
 crate::table! {
     /// How the command runs.
+    ///
+    /// ```toml
+    /// [process]
+    /// cwd = "/tmp"
+    /// umask = "027"
+    /// nice = 10
+    /// session = "inherit"
+    /// ```
     pub struct RawProcess as "[process]" {
         /// The working directory inside. Default: the caller's where it is visible, else `/`.
         cwd: String,

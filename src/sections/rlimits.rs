@@ -103,6 +103,13 @@ macro_rules! rlimits {
         crate::table! {
             /// Each: a number or a size, `{ soft, hard }`, `"infinity"` or `"inherit"` (the
             /// default, but for `core`).
+    ///
+    /// ```toml
+    /// [rlimits]
+    /// nofile = { soft = 1024, hard = 4096 }
+    /// stack = "64M"
+    /// memlock = "inherit"
+    /// ```
             pub struct RawRlimits as "[rlimits]" { $($(#[doc = $doc])* $name: Rlimit,)* }
         }
 

@@ -35,6 +35,12 @@ crate::choice! {
 crate::table! {
     /// The root: one of `directory`, `programs`, `empty`; without any of them the host's own root,
     /// read-only and without what is private.
+    ///
+    /// ```toml
+    /// [rootfs]
+    /// programs = ["sh", "make", "cc"]
+    /// project = "read"
+    /// ```
     pub struct RawRootfs as "[rootfs]" {
         /// A directory that holds a root, such as debootstrap makes one.
         directory: String,

@@ -16,6 +16,12 @@ use crate::profile::table::List;
 
 crate::table! {
     /// Who the command is.
+    ///
+    /// ```toml
+    /// [user]
+    /// uid = 0
+    /// uid_map = "auto"
+    /// ```
     pub struct RawUser as "[user]" {
         /// The user id inside. Default: the caller's; 1000 when root calls; with the maps `"root"`
         /// and `"auto"` 0.

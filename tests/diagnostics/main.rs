@@ -12,6 +12,7 @@ mod machine;
 mod mounts;
 mod privileges;
 mod process;
+mod reference;
 mod resources;
 mod root;
 

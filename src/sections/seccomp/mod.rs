@@ -13,6 +13,13 @@ use syscalls::Sysno;
 
 crate::table! {
     /// Which system calls the command may make.
+    ///
+    /// ```toml
+    /// [seccomp]
+    /// preset = "strict"
+    /// allow = ["ptrace"]
+    /// deny = ["chroot"]
+    /// ```
     pub struct RawSeccomp as "[seccomp]" {
         /// What the filter starts from.
         preset: Preset = "default",
