@@ -342,10 +342,11 @@ impl Layout<'_, '_> {
             What::Symlink(_) | What::Directory(_) => None,
             What::Mask | What::Protect => {
                 let there = match self.placed.get(&entry.target) {
-                    Some(placed) => match placed.entry.what {
-                        What::Directory(_) | What::Filesystem { .. } => Kind::Directory,
-                        What::File(..) => Kind::File,
-                        _ => self.kind_at(&entry.target),
+                    Some(placed) => match (&placed.entry.what, placed.point) {
+                        (What::Directory(_), _) => Kind::Directory,
+                        (_, Some(Point::Directory)) => Kind::Directory,
+                        (_, Some(Point::File)) => Kind::File,
+                        (_, None) => self.kind_at(&entry.target),
                     },
                     None => self.kind_at(&entry.target),
                 };
