@@ -239,6 +239,10 @@ impl Layout<'_, '_> {
         let wanted = entry.target.clone();
         match self.resolve(&wanted) {
             Ok(target) => entry.target = target,
+            // A link of the defaults is a convenience; in a folder of the host's it is there already.
+            Err(problem) if entry.origin.is_default() && matches!(entry.what, What::Symlink(_)) => {
+                return self.draft.note(&entry.origin, problem.message);
+            }
             Err(problem) => {
                 let problem = Diagnostic {
                     labels: labels(&entry.origin),

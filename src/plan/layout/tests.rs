@@ -123,6 +123,23 @@ fn a_mask_hides_what_the_root_shows_and_what_a_rebuilt_directory_holds() {
 }
 
 #[test]
+fn a_link_of_the_defaults_yields_to_one_of_a_writable_folder_of_the_host() {
+    let host = &["/etc/", "/dev/", "/dev/fd -> /proc/self/fd"];
+    let link = |origin| Entry {
+        origin,
+        ..entry("/dev/fd", What::Symlink("/proc/self/fd".into()), READ_ONLY)
+    };
+    let with = |origin| {
+        plan(
+            host,
+            vec![bind("/dev", "/dev", Attributes::NONE), link(origin)],
+        )
+    };
+    assert!(with(Origin::Default("devices")).is_ok());
+    assert!(with(Origin::CommandLine).is_err());
+}
+
+#[test]
 fn in_a_writable_tree_the_supervisor_makes_the_mount_point() {
     let entries = vec![
         bind("/home", "/home", Attributes::NONE),
