@@ -13,6 +13,7 @@ mod privileges;
 mod process;
 mod resources;
 mod root;
+mod translated;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
