@@ -239,6 +239,10 @@ impl Layout<'_, '_> {
         let wanted = entry.target.clone();
         match self.resolve(&wanted) {
             Ok(target) => entry.target = target,
+            // A link of the defaults is a convenience; in a folder of the host's it is there already.
+            Err(problem) if entry.origin.is_default() && matches!(entry.what, What::Symlink(_)) => {
+                return self.draft.note(&entry.origin, problem.message);
+            }
             Err(problem) => {
                 let problem = Diagnostic {
                     labels: labels(&entry.origin),
@@ -342,10 +346,11 @@ impl Layout<'_, '_> {
             What::Symlink(_) | What::Directory(_) => None,
             What::Mask | What::Protect => {
                 let there = match self.placed.get(&entry.target) {
-                    Some(placed) => match placed.entry.what {
-                        What::Directory(_) | What::Filesystem { .. } => Kind::Directory,
-                        What::File(..) => Kind::File,
-                        _ => self.kind_at(&entry.target),
+                    Some(placed) => match (&placed.entry.what, placed.point) {
+                        (What::Directory(_), _) => Kind::Directory,
+                        (_, Some(Point::Directory)) => Kind::Directory,
+                        (_, Some(Point::File)) => Kind::File,
+                        (_, None) => self.kind_at(&entry.target),
                     },
                     None => self.kind_at(&entry.target),
                 };

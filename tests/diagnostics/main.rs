@@ -15,6 +15,7 @@ mod process;
 mod reference;
 mod resources;
 mod root;
+mod translated;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

@@ -911,3 +911,21 @@ fn a_root_of_programs_holds_them_and_their_libraries_only() {
         "{words}"
     );
 }
+
+#[test]
+fn a_mask_hides_a_folder_of_the_root_and_what_a_rebuilt_folder_holds() {
+    let project = Project::new();
+    let profile = profile(&[
+        &["type = \"mask\"", "target = \"/opt\""],
+        &["type = \"mask\"", "target = \"/etc/ssl\""],
+        // /etc lacks this mount point, so it is rebuilt from its entries.
+        &["type = \"file\"", "target = \"/etc/made-for-a-test\""],
+    ]);
+    for folder in ["/opt", "/etc/ssl"] {
+        // Nothing to hide on a machine without it.
+        if Path::new(folder).exists() {
+            let output = project.run(&profile, &format!("ls {folder} 2>/dev/null || echo hidden"));
+            assert_eq!(output.ok(), "hidden\n", "{folder}");
+        }
+    }
+}

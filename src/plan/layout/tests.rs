@@ -96,6 +96,49 @@ fn a_read_only_directory_that_lacks_a_mount_point_is_rebuilt() {
     assert!(words(&plan, Phase::MountPoints).is_empty());
 }
 
+/// What the root shows by itself, and what a rebuilt directory holds, is not in the host's tree at
+/// this path but placed: it is hidden all the same.
+#[test]
+fn a_mask_hides_what_the_root_shows_and_what_a_rebuilt_directory_holds() {
+    let host = &["/usr/", "/etc/", "/etc/passwd", "/etc/ssl/"];
+    let entries = vec![
+        entry("/etc/app", What::File(b"x".to_vec(), 0o644), READ_ONLY),
+        entry("/etc/passwd", What::Mask, Attributes::NONE),
+        entry("/etc/ssl", What::Mask, Attributes::NONE),
+        entry("/usr", What::Mask, Attributes::NONE),
+    ];
+    let plan = plan(host, entries).unwrap();
+    assert_eq!(plan.notes.len(), 0, "{:?}", plan.notes);
+    let mounts = words(&plan, Phase::Mounts).join("\n");
+    for hidden in [
+        "mount tmpfs on /etc/ssl ",
+        "mount tmpfs on /usr ",
+        "bind nothing on /etc/passwd",
+    ] {
+        assert!(mounts.contains(hidden), "{mounts}");
+    }
+    for shown in ["bind /etc/ssl on", "bind /usr on", "bind /etc/passwd on"] {
+        assert!(!mounts.contains(shown), "{mounts}");
+    }
+}
+
+#[test]
+fn a_link_of_the_defaults_yields_to_one_of_a_writable_folder_of_the_host() {
+    let host = &["/etc/", "/dev/", "/dev/fd -> /proc/self/fd"];
+    let link = |origin| Entry {
+        origin,
+        ..entry("/dev/fd", What::Symlink("/proc/self/fd".into()), READ_ONLY)
+    };
+    let with = |origin| {
+        plan(
+            host,
+            vec![bind("/dev", "/dev", Attributes::NONE), link(origin)],
+        )
+    };
+    assert!(with(Origin::Default("devices")).is_ok());
+    assert!(with(Origin::CommandLine).is_err());
+}
+
 #[test]
 fn in_a_writable_tree_the_supervisor_makes_the_mount_point() {
     let entries = vec![
