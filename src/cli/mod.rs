@@ -5,7 +5,7 @@ mod check;
 mod explain;
 mod run;
 
-use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
+use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources, text};
 use crate::exit;
 use crate::host::Host;
 use crate::plan::Plan;
@@ -46,7 +46,7 @@ pub fn run() -> u8 {
     match result {
         Ok(code) => code,
         Err(refused) => {
-            session.print(refused.problems);
+            session.print(&refused.problems.sorted());
             refused.code
         }
     }
@@ -82,27 +82,25 @@ struct Session {
 }
 
 impl Session {
-    /// Reads and checks the profile that was asked for, or the implied one.
-    fn profile(&mut self, name: Option<&str>) -> Result<Profile, Refused> {
-        let variables = variables();
-        let found = match name {
-            Some(name) => find::named(name, &variables),
-            None => find::implied(&variables),
-        };
-        let source = found.map_err(|error| {
-            let code = match &error {
-                FindError::Read(ReadError::Io { .. }) | FindError::NoSuchName { .. } => {
-                    Code::NotFound
-                }
-                FindError::Read(_) => Code::Unreadable,
-            };
-            Diagnostic::new(code, &Origin::CommandLine, error.to_string()).help(error.remedy())
-        })?;
+    /// Finds and reads the profile that was asked for, or the implied one.
+    fn read(&mut self, name: Option<&str>, variables: &Variables) -> Result<SourceId, FindError> {
+        let source = match name {
+            Some(name) => find::named(name, variables),
+            None => find::implied(variables),
+        }?;
         if name.is_none() && std::io::stderr().is_terminal() {
             self.say(&format!("profile: {}", source.name()));
         }
-        let id: SourceId = self.sources.add(source);
-        Ok(sections::load(&self.sources, id, &variables)?)
+        Ok(self.sources.add(source))
+    }
+
+    /// The profile that was asked for, or the implied one. Warnings are for `check` to say: what a
+    /// run prints is the command's.
+    fn profile(&mut self, name: Option<&str>) -> Result<Profile, Refused> {
+        let variables = variables();
+        let id = self.read(name, &variables).map_err(|e| not_found(&e))?;
+        let (profile, _) = sections::load(&self.sources, id, &variables)?;
+        Ok(profile)
     }
 
     /// The plan for a command under a profile.
@@ -122,8 +120,8 @@ impl Session {
     }
 
     /// Prints problems for people.
-    fn print(&self, problems: Diagnostics) {
-        let text = problems.render(&self.sources, std::io::stderr().is_terminal());
+    fn print(&self, problems: &[Diagnostic]) {
+        let text = text::render(problems, &self.sources, std::io::stderr().is_terminal());
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 
@@ -132,6 +130,15 @@ impl Session {
         let line = crate::diag::printable(line);
         let _ = writeln!(std::io::stderr(), "sandbox: {line}");
     }
+}
+
+/// The sentence about a profile that cannot be had.
+fn not_found(error: &FindError) -> Diagnostic {
+    let code = match error {
+        FindError::Read(ReadError::Io { .. }) | FindError::NoSuchName { .. } => Code::NotFound,
+        FindError::Read(_) => Code::Unreadable,
+    };
+    Diagnostic::new(code, &Origin::CommandLine, error.to_string()).help(error.remedy())
 }
 
 /// Writes text to stdout.

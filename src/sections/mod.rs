@@ -103,22 +103,23 @@ pub struct Profile {
     pub variables: Variables,
 }
 
-/// From a text to a checked profile; or everything that is wrong with it.
+/// From a text to a checked profile and what is odd about it, which is no reason to refuse it; or
+/// everything that is wrong.
 pub fn load(
     sources: &Sources,
     id: crate::diag::SourceId,
     variables: &Variables,
-) -> Result<Profile, Diagnostics> {
+) -> Result<(Profile, Diagnostics), Diagnostics> {
     let mut problems = Diagnostics::default();
     let Some(source) = sources.get(id) else {
         return Err(problems);
     };
     let raw: Raw = table::read(source, id, variables, &mut problems);
     let profile = check(raw, variables, &mut problems);
-    if problems.is_empty() {
-        Ok(profile)
-    } else {
+    if problems.has_errors() {
         Err(problems)
+    } else {
+        Ok((profile, problems))
     }
 }
 
