@@ -11,6 +11,7 @@ mod input;
 mod language;
 mod machine;
 mod mounts;
+mod page;
 mod privileges;
 mod process;
 mod resources;
