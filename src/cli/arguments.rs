@@ -63,11 +63,43 @@ pub(super) struct Selection {
 /// Checking profiles.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// The profiles, by path or name
-    #[arg(required = true, value_name = "PROFILE")]
+    /// The profiles, by path or name [default: that of a run without --profile]
+    #[arg(value_name = "PROFILE")]
     pub(super) profiles: Vec<String>,
     #[command(flatten)]
     pub(super) settings: Settings,
+    /// How to say it: for people on stderr, the other forms on stdout
+    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    pub(super) format: Format,
+    /// What counts as an error besides errors; to deny notes is to deny warnings too
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) deny: Option<Deny>,
+    /// Check against this machine too: missing sources, ids, limits and kernel features
+    #[arg(long)]
+    pub(super) host: bool,
+}
+
+/// The form of diagnostics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Sentences with the lines underlined
+    #[default]
+    Text,
+    /// A JSON document, described in docs/diagnostics.md
+    Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
+    /// Workflow commands of GitHub Actions, which annotate the lines of a change
+    Github,
+}
+
+/// What is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Deny {
+    /// Warnings
+    Warnings,
+    /// Warnings and notes
+    Notes,
 }
 
 /// Showing a profile.

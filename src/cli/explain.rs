@@ -6,7 +6,7 @@ use crate::plan::explain;
 use std::ffi::OsString;
 
 pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refused> {
-    let profile = session.selected(&arguments.selection)?;
+    let profile = session.profile(&arguments.selection)?;
     let placeholder = [OsString::from("COMMAND")];
     let command = if arguments.command.is_empty() {
         &placeholder[..]

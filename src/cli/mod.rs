@@ -8,14 +8,14 @@ mod schema;
 mod settings;
 mod show;
 
-use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
+use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources, text};
 use crate::exit;
 use crate::host::Host;
 use crate::plan::Plan;
 use crate::plan::draft::Command;
-use crate::profile::overlay::Overlay;
+use crate::profile::find::{self, FindError};
 use crate::profile::variables::Variables;
-use crate::profile::{document, find, node};
+use crate::profile::{document, node};
 use crate::sections::{self, Profile};
 use arguments::{Arguments, Selection};
 use clap::Parser as _;
@@ -51,7 +51,7 @@ pub fn run() -> u8 {
     match result {
         Ok(code) => code,
         Err(refused) => {
-            session.print(refused.problems);
+            session.print(&refused.problems.sorted());
             refused.code
         }
     }
@@ -87,49 +87,50 @@ struct Session {
 }
 
 impl Session {
-    /// Reads and checks the profile that was asked for, with what it is asked to hold instead.
-    fn selected(&mut self, selection: &Selection) -> Result<Profile, Refused> {
-        self.profile(selection.profile.as_deref(), &selection.settings.0)
-    }
-
-    /// Reads and checks a profile, or the implied one.
-    fn profile(&mut self, name: Option<&str>, overlay: &Overlay) -> Result<Profile, Refused> {
-        let variables = variables();
-        let id = self.find(name, &variables)?;
-        let loaded = sections::load(&mut self.sources, id, &variables, overlay);
-        Ok(loaded?)
-    }
-
-    /// Reads and checks the profile that was asked for; what it says after all is merged.
-    fn document(&mut self, selection: &Selection) -> Result<node::Table, Refused> {
-        let variables = variables();
-        let overlay = &selection.settings.0;
-        let id = self.find(selection.profile.as_deref(), &variables)?;
-        let mut problems = Diagnostics::default();
-        let document =
-            document::assemble(&mut self.sources, id, &variables, overlay, &mut problems);
-        sections::check(document.clone(), id, &variables, &mut problems);
-        if problems.is_empty() {
-            Ok(document)
-        } else {
-            Err(problems.into())
-        }
-    }
-
-    /// Reads the profile that was asked for, or the implied one.
-    fn find(&mut self, name: Option<&str>, variables: &Variables) -> Result<SourceId, Refused> {
-        let found = match name {
+    /// Finds and reads the profile that was asked for, or the implied one.
+    fn read(&mut self, name: Option<&str>, variables: &Variables) -> Result<SourceId, FindError> {
+        let source = match name {
             Some(name) => find::named(name, variables),
             None => find::implied(variables),
-        };
-        let source = found.map_err(|error| {
-            Diagnostic::new(error.code(), &Origin::CommandLine, error.to_string())
-                .help(error.remedy())
-        })?;
+        }?;
         if name.is_none() && std::io::stderr().is_terminal() {
             self.say(&format!("profile: {}", source.name()));
         }
         Ok(self.sources.add(source))
+    }
+
+    /// The profile that was asked for, with what it is asked to hold instead. Warnings are for
+    /// `check` to say: what a run prints is the command's.
+    fn profile(&mut self, selection: &Selection) -> Result<Profile, Refused> {
+        let variables = variables();
+        let id = self.selected(selection, &variables)?;
+        let overlay = &selection.settings.0;
+        let (profile, _) = sections::load(&mut self.sources, id, &variables, overlay)?;
+        Ok(profile)
+    }
+
+    /// What the profile that was asked for says, after all is merged; it has been checked.
+    fn document(&mut self, selection: &Selection) -> Result<node::Table, Refused> {
+        let variables = variables();
+        let id = self.selected(selection, &variables)?;
+        let overlay = &selection.settings.0;
+        let mut problems = Diagnostics::default();
+        let document =
+            document::assemble(&mut self.sources, id, &variables, overlay, &mut problems);
+        sections::check(document.clone(), id, &variables, &mut problems);
+        if problems.has_errors() {
+            return Err(problems.into());
+        }
+        Ok(document)
+    }
+
+    fn selected(
+        &mut self,
+        selection: &Selection,
+        variables: &Variables,
+    ) -> Result<SourceId, Refused> {
+        let found = self.read(selection.profile.as_deref(), variables);
+        Ok(found.map_err(|error| not_found(&error))?)
     }
 
     /// The plan for a command under a profile.
@@ -149,8 +150,8 @@ impl Session {
     }
 
     /// Prints problems for people.
-    fn print(&self, problems: Diagnostics) {
-        let text = problems.render(&self.sources, std::io::stderr().is_terminal());
+    fn print(&self, problems: &[Diagnostic]) {
+        let text = text::render(problems, &self.sources, std::io::stderr().is_terminal());
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
 
@@ -159,6 +160,11 @@ impl Session {
         let line = crate::diag::printable(line);
         let _ = writeln!(std::io::stderr(), "sandbox: {line}");
     }
+}
+
+/// The sentence about a profile that cannot be had.
+fn not_found(error: &FindError) -> Diagnostic {
+    Diagnostic::new(error.code(), &Origin::CommandLine, error.to_string()).help(error.remedy())
 }
 
 /// Writes text to stdout.

@@ -7,7 +7,7 @@ use crate::plan::Step;
 use crate::supervisor;
 
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
-    let profile = session.selected(&arguments.selection)?;
+    let profile = session.profile(&arguments.selection)?;
     let plan = session.plan(&profile, &arguments.command)?;
     let without = |step: &Step, why: &str| {
         let origin = step.origin.display(&session.sources);

@@ -1,7 +1,7 @@
 //! The stable codes of diagnostics. A code is never used again for something else.
 
 macro_rules! codes {
-    ($($(#[doc = $doc:expr])* $name:ident = $code:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal,)*) => {
         /// A stable code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code { $($(#[doc = $doc])* $name,)* }
@@ -15,12 +15,17 @@ macro_rules! codes {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Code::$name => $code,)* }
             }
+
+            /// What it says of its documentation here: the whole text.
+            const fn doc(self) -> &'static str {
+                match self { $(Code::$name => concat!($($doc),*),)* }
+            }
         }
     };
 }
 
 codes! {
-    /// The profile cannot be read: missing, not a file, too large, not UTF-8.
+    /// The profile cannot be read: not a file, too large, not UTF-8.
     Unreadable = "SBX0001",
     /// The text is not TOML.
     Syntax = "SBX0002",
@@ -62,6 +67,54 @@ codes! {
     StepFailed = "SBX0102",
     /// The output cannot be written.
     Output = "SBX0103",
+    /// Less would be enforced on this machine than the profile asks for.
+    NotEnforced = "SBX0107",
+    /// What a line of the profile comes to on this machine.
+    OnThisMachine = "SBX0108",
+}
+
+/// How bad a problem is, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The profile is wrong: nothing runs under it.
+    Error,
+    /// The profile runs, and probably does not do what its author meant.
+    Warning,
+    /// Something that the author may like to know.
+    Note,
+}
+
+impl Severity {
+    /// The word, as messages and documents have it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+impl Code {
+    /// How bad it is. A code has one severity, so that what is denied can be said in advance.
+    #[must_use]
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::NotEnforced => Severity::Warning,
+            Self::OnThisMachine => Severity::Note,
+            _ => Severity::Error,
+        }
+    }
+
+    /// One line that says what it is: the first sentence of its documentation, which is also the
+    /// title of its section in `docs/diagnostics.md`.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        let doc = self.doc().trim();
+        let end = doc.find(". ").unwrap_or(doc.len());
+        doc.get(..end).unwrap_or(doc).trim_end_matches('.')
+    }
 }
 
 #[cfg(test)]
@@ -74,5 +127,14 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn a_title_is_one_sentence() {
+        assert_eq!(Code::Syntax.title(), "The text is not TOML");
+        for code in Code::ALL {
+            let title = code.title();
+            assert!(!title.is_empty() && !title.contains(". "), "{title}");
+        }
     }
 }

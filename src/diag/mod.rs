@@ -1,13 +1,16 @@
 //! Diagnostics: what is wrong, where, why, and what to do about it.
 
+mod checked;
 mod code;
+pub mod github;
+pub mod json;
 mod origin;
+pub mod sarif;
+pub mod text;
 
-pub use code::Code;
-pub use origin::{At, Origin, Source, SourceId, Sources, Span};
-
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use std::fmt::Write as _;
+pub use checked::{Checked, Counts};
+pub use code::{Code, Severity};
+pub use origin::{At, Origin, Position, Region, Source, SourceId, Sources, Span};
 
 /// One problem, with the places it concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,106 +74,68 @@ impl Diagnostic {
         self.help = Some(text.into());
         self
     }
-
-    /// The text for people, with the source lines underlined.
-    #[must_use]
-    pub fn render(&self, sources: &Sources, color: bool) -> String {
-        let mut notes = Vec::new();
-        let mut group = Level::ERROR
-            .primary_title(printable(&self.message))
-            .id(self.code.as_str())
-            .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
-        for (index, label) in self.labels.iter().enumerate() {
-            let Origin::File(source, span) = &label.origin else {
-                let place = label.origin.display(sources).to_string();
-                if index == 0 {
-                    group = group.element(annotate_snippets::Origin::path(place));
-                } else {
-                    notes.push(if label.text.is_empty() {
-                        place
-                    } else {
-                        format!("{place}: {}", label.text)
-                    });
-                }
-                continue;
-            };
-            let Some(source) = sources.get(*source) else {
-                continue;
-            };
-            let kind = if index == 0 {
-                AnnotationKind::Primary
-            } else {
-                AnnotationKind::Context
-            };
-            let mut annotation = kind.span(span.clamped(source.text()));
-            if !label.text.is_empty() {
-                annotation = annotation.label(printable(&label.text));
-            }
-            group = group.element(
-                Snippet::source(source.text())
-                    .path(source.name())
-                    .annotation(annotation),
-            );
-        }
-        for note in notes {
-            group = group.element(Level::NOTE.message(printable(&note).into_owned()));
-        }
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(printable(help)));
-        }
-        let renderer = if color {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
-        renderer.render(&[group])
-    }
 }
 
-/// Everything that was found wrong, in the order of the file. Checks push here and go on.
+/// Everything that was found wrong. Checks push here and go on.
 #[derive(Clone, Debug, Default)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    kept: Vec<Diagnostic>,
+    omitted: usize,
+    errors: bool,
+}
+
+/// How many problems of one profile are kept; more are only counted. No person reads as many, and a
+/// file of a megabyte could hold a million, each a few hundred bytes here.
+pub const KEPT: usize = 10_000;
 
 impl Diagnostics {
     /// Adds a problem.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        self.errors |= diagnostic.code.severity() == Severity::Error;
+        if self.kept.len() < KEPT {
+            self.kept.push(diagnostic);
+        } else {
+            self.omitted += 1;
+        }
     }
 
-    /// How many there are.
+    /// Adds problems.
+    pub fn extend(&mut self, others: Self) {
+        self.errors |= others.errors;
+        self.omitted += others.omitted;
+        others.kept.into_iter().for_each(|d| self.push(d));
+    }
+
+    /// How many there are, kept or not.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.kept.len() + self.omitted
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
+    }
+
+    /// Whether one of them is an error, and not only a warning or a note.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.errors
+    }
+
+    /// How many were not kept.
+    #[must_use]
+    pub fn omitted(&self) -> usize {
+        self.omitted
     }
 
     /// The problems, by place.
     #[must_use]
     pub fn sorted(mut self) -> Vec<Diagnostic> {
-        self.0
+        self.kept
             .sort_by_key(|d| d.labels.first().map(|l| l.origin.clone()));
-        self.0
-    }
-
-    /// The text of all of them for people, separated by empty lines.
-    #[must_use]
-    pub fn render(self, sources: &Sources, color: bool) -> String {
-        let mut text = String::new();
-        for diagnostic in self.sorted() {
-            let _ = writeln!(text, "{}\n", diagnostic.render(sources, color));
-        }
-        text
-    }
-}
-
-impl Extend<Diagnostic> for Diagnostics {
-    fn extend<I: IntoIterator<Item = Diagnostic>>(&mut self, more: I) {
-        self.0.extend(more);
+        self.kept
     }
 }
 
@@ -200,6 +165,9 @@ pub fn nearest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Opt
     let wrong = wrong.to_lowercase().replace('-', "_");
     known
         .into_iter()
+        // The distance is at least the difference in length: what a hostile profile makes long is
+        // not compared.
+        .filter(|name| name.len().abs_diff(wrong.len()) <= name.len().max(wrong.len()) / 3)
         .map(|name| (strsim::damerau_levenshtein(&wrong, name), name))
         .filter(|(distance, name)| *distance <= name.len().max(wrong.len()) / 3)
         .min()
@@ -213,6 +181,20 @@ mod tests {
     #[test]
     fn control_characters_are_escaped() {
         assert_eq!(printable("a\x1b[31mb\nc"), "a\\u{1b}[31mb\nc");
+    }
+
+    #[test]
+    fn what_is_not_kept_is_counted() {
+        let warning = Diagnostic::new(Code::NotEnforced, &Origin::CommandLine, "");
+        let error = Diagnostic::new(Code::Syntax, &Origin::CommandLine, "");
+        let mut problems = Diagnostics::default();
+        (0..KEPT).for_each(|_| problems.push(warning.clone()));
+        assert!(!problems.has_errors() && problems.omitted() == 0);
+        problems.push(error);
+        assert!(problems.has_errors());
+        problems.extend(problems.clone());
+        assert_eq!(problems.omitted(), KEPT + 2);
+        assert_eq!(problems.sorted().len(), KEPT);
     }
 
     #[test]

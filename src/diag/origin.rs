@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// A profile's text and the name under which messages show it.
 #[derive(Clone, Debug)]
@@ -10,6 +11,8 @@ pub struct Source {
     name: String,
     text: String,
     kind: SourceKind,
+    /// Where each line starts, found out when a message first needs it.
+    lines: OnceLock<Vec<usize>>,
 }
 
 /// What a text was read from.
@@ -34,6 +37,7 @@ impl Source {
             name: name.into(),
             text: text.into(),
             kind: SourceKind::Text,
+            lines: OnceLock::new(),
         }
     }
 
@@ -100,14 +104,68 @@ impl Source {
         &self.text
     }
 
-    /// Line and column, both from 1, of a byte position.
+    /// Line and column of a byte position.
     #[must_use]
-    pub fn position(&self, byte: usize) -> (usize, usize) {
-        let before = self.text.get(..byte).unwrap_or(&self.text);
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        (line, column)
+    pub fn position(&self, byte: usize) -> Position {
+        let byte = self.text.floor_char_boundary(byte);
+        let lines = self.lines();
+        let line = lines.partition_point(|start| *start <= byte);
+        let start = lines.get(line.wrapping_sub(1)).copied().unwrap_or(0);
+        let before = self.text.get(start..byte).unwrap_or_default();
+        Position {
+            line,
+            column: before.chars().count() + 1,
+        }
     }
+
+    /// The place of a span.
+    #[must_use]
+    pub fn region(&self, span: Span) -> Region {
+        let bytes = span.clamped(&self.text);
+        Region {
+            start: self.position(bytes.start),
+            end: self.position(bytes.end),
+            bytes,
+        }
+    }
+
+    /// The bytes of some whole lines, numbered from 1, both ends included.
+    #[must_use]
+    pub fn line_bytes(&self, first: usize, last: usize) -> Range<usize> {
+        let lines = self.lines();
+        let end = self.text.len();
+        let start = |line: usize| lines.get(line).copied().unwrap_or(end);
+        start(first.saturating_sub(1))..start(last)
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+            std::iter::once(0)
+                .chain(ends.map(|(at, _)| at + 1))
+                .collect()
+        })
+    }
+}
+
+/// A position in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters (Unicode scalar values).
+    pub column: usize,
+}
+
+/// A range of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Its first character.
+    pub start: Position,
+    /// The character after its last one.
+    pub end: Position,
+    /// The same in bytes, from 0.
+    pub bytes: Range<usize>,
 }
 
 /// All profiles that were read for a run.
@@ -171,6 +229,16 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The profile and the place in it, if it is one.
+    #[must_use]
+    pub fn region<'s>(&self, sources: &'s Sources) -> Option<(&'s Source, Region)> {
+        let Self::File(id, span) = self else {
+            return None;
+        };
+        let source = sources.get(*id)?;
+        Some((source, source.region(*span)))
+    }
+
     /// Whether nobody asked for the value: it is what holds otherwise.
     #[must_use]
     pub const fn is_default(&self) -> bool {
@@ -187,7 +255,7 @@ impl Origin {
                     Origin::File(id, span) => match self.1.get(*id) {
                         Some(source) if source.is_command_line() => f.write_str(source.name()),
                         Some(source) => {
-                            let (line, _) = source.position(span.start);
+                            let line = source.position(span.start).line;
                             write!(f, "{}:{line}", super::printable(source.name()))
                         }
                         None => f.write_str("a profile"),
@@ -240,5 +308,38 @@ impl<T> At<T> {
             value: f(self.value),
             origin: self.origin,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters() {
+        let source = Source::new("a.toml", "a = 1\nbé = \"ü\" # \u{1f600}\r\n\nlast");
+        let place = |byte| {
+            let Position { line, column } = source.position(byte);
+            (line, column)
+        };
+        assert_eq!(place(0), (1, 1));
+        assert_eq!(place(5), (1, 6));
+        assert_eq!(place(6), (2, 1));
+        // Inside the two bytes of a character: the character.
+        assert_eq!(place(8), (2, 2));
+        assert_eq!(place(9), (2, 3));
+        assert_eq!(place(source.text().find('\r').unwrap()), (2, 13));
+        assert_eq!(place(source.text().find("last").unwrap()), (4, 1));
+        assert_eq!(place(1000), (4, 5));
+        assert_eq!(Source::new("empty", "").position(7).line, 1);
+    }
+
+    #[test]
+    fn lines_end_with_their_line_feed() {
+        let source = Source::new("a.toml", "one\ntwo\nthree");
+        let lines = |first, last| &source.text()[source.line_bytes(first, last)];
+        assert_eq!(lines(1, 1), "one\n");
+        assert_eq!(lines(2, 3), "two\nthree");
+        assert_eq!(lines(4, 9), "");
     }
 }

@@ -4,7 +4,7 @@
 use lddtree::DependencyAnalyzer;
 use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Why the files of a program cannot be named.
@@ -72,7 +72,15 @@ fn collect(path: &Path, all: &mut BTreeSet<PathBuf>, depth: u32) -> Result<(), P
     let path = std::path::absolute(path).map_err(|e| unreadable(e.to_string()))?;
     all.insert(path.clone());
     let mut head = [0u8; 256];
-    let mut file = std::fs::File::open(&path).map_err(|e| unreadable(e.to_string()))?;
+    // O_NONBLOCK: opening a FIFO would otherwise wait for somebody to write into it.
+    let mut file = std::fs::File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+        .open(&path)
+        .map_err(|e| unreadable(e.to_string()))?;
+    if !file.metadata().is_ok_and(|m| m.is_file()) {
+        return Err(unreadable("it is not a regular file".into()));
+    }
     let length = file
         .read(&mut head)
         .map_err(|e| unreadable(e.to_string()))?;

@@ -7,7 +7,7 @@ pub mod layout;
 pub mod op;
 pub mod order;
 
-use crate::diag::Origin;
+use crate::diag::{Code, Diagnostic, Origin};
 pub use draft::Draft;
 pub use op::Op;
 pub use order::{Actor, Phase};
@@ -46,6 +46,19 @@ pub struct Note {
     /// Whether less is enforced than the profile asked for (under `[enforce]`): said on stderr at
     /// every run, not only by `explain`.
     pub weaker: bool,
+}
+
+impl Note {
+    /// The same as a diagnostic, for a check against this machine.
+    #[must_use]
+    pub fn diagnostic(&self) -> Diagnostic {
+        if self.weaker {
+            return Diagnostic::new(Code::NotEnforced, &self.origin, self.text.clone()).help(
+                "`sandbox check --deny warnings` takes this for an error; `require` under [enforce] refuses the run",
+            );
+        }
+        Diagnostic::new(Code::OnThisMachine, &self.origin, self.text.clone())
+    }
 }
 
 /// What the supervisor watches once the command runs, and what it says in the end.

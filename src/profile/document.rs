@@ -10,7 +10,7 @@ use super::{extends, merge};
 use crate::diag::{Code, Diagnostic, Diagnostics, SourceId, Sources};
 
 /// The version of the language.
-const VERSION: &str = "1";
+const VERSION: u32 = 1;
 
 /// Reads the profile and everything that it extends, and merges it all.
 #[must_use]
@@ -78,18 +78,21 @@ fn check_version(table: &Table, problems: &mut Diagnostics) {
     let Some(Entry { node, .. }) = table.get("version") else {
         return;
     };
-    match &node.value {
-        Content::Integer(digits, 10) if digits != VERSION => problems.push(
+    let Content::Integer(digits, radix) = &node.value else {
+        return; // Its type is checked with that of the others.
+    };
+    if let Ok(version) = u32::from_str_radix(digits, *radix)
+        && version != VERSION
+    {
+        problems.push(
             Diagnostic::new(
                 Code::WrongValue,
                 &node.origin,
-                format!("version {digits} of the language is not known to this program"),
+                format!("version {version} of the language is not known to this program"),
             )
             .help(format!(
                 "write `version = {VERSION}`, or use a newer sandbox"
             )),
-        ),
-        // Its type is checked with that of the others.
-        _ => {}
+        );
     }
 }

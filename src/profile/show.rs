@@ -254,8 +254,8 @@ fn json_origin(origin: &Origin, sources: &Sources) -> Value {
     };
     match place {
         Some((source, span)) if !source.is_command_line() => {
-            let (line, column) = source.position(span.start);
-            json!({ "kind": "file", "file": source.name(), "line": line, "column": column })
+            let at = source.position(span.start);
+            json!({ "kind": "file", "file": source.name(), "line": at.line, "column": at.column })
         }
         _ => json!({ "kind": "command-line" }),
     }

@@ -46,6 +46,17 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// The file, as messages call it.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Io { path, .. }
+            | Self::NotAFile { path }
+            | Self::TooLarge { path }
+            | Self::NotUtf8 { path, .. } => path,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {

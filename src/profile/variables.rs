@@ -76,7 +76,9 @@ impl Variables {
                 node.value = match self.expand(text, parameters) {
                     Ok(expanded) => expanded,
                     Err(error) => {
-                        problems.extend(error.diagnostic(&node.origin, parameters));
+                        if let Some(problem) = error.diagnostic(&node.origin, parameters) {
+                            problems.push(problem);
+                        }
                         Content::Wrong
                     }
                 };

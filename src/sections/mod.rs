@@ -121,21 +121,21 @@ pub struct Profile {
     pub variables: Variables,
 }
 
-/// From a text, what it extends and what the command line puts on top to a checked profile; or
-/// everything that is wrong with it.
+/// From a text, what it extends and what the command line puts on top to a checked profile and what
+/// is odd about it, which is no reason to refuse it; or everything that is wrong.
 pub fn load(
     sources: &mut Sources,
     id: SourceId,
     variables: &Variables,
     overlay: &Overlay,
-) -> Result<Profile, Diagnostics> {
+) -> Result<(Profile, Diagnostics), Diagnostics> {
     let mut problems = Diagnostics::default();
     let document = document::assemble(sources, id, variables, overlay, &mut problems);
     let profile = check(document, id, variables, &mut problems);
-    if problems.is_empty() {
-        Ok(profile)
-    } else {
+    if problems.has_errors() {
         Err(problems)
+    } else {
+        Ok((profile, problems))
     }
 }
 

@@ -202,9 +202,10 @@ impl Rootfs {
     /// Adds the files of the programs and of the command.
     fn programs(&self, programs: &[At<String>], profile: &Profile, draft: &mut Draft<'_>) {
         let command = draft.command.program.to_string_lossy().into_owned();
-        let command = At::new(command, Origin::CommandLine);
+        // A check plans without a command.
+        let command = (!command.is_empty()).then(|| At::new(command, Origin::CommandLine));
         let search = profile.environment.search_path(profile);
-        for program in programs.iter().chain([&command]) {
+        for program in programs.iter().chain(&command) {
             let files = match draft.host.program_files(&program.value, &search) {
                 Ok(files) => files,
                 Err(error) => {

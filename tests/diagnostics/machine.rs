@@ -1,7 +1,19 @@
 //! What is wrong with no line of a profile: the file itself, the machine, the output, the command.
 
 use crate::{Folder, refused};
+use sandbox::diag::{Source, Sources};
+use sandbox::host::Host;
+use sandbox::host::caller::{Caller, SubordinateIds};
+use sandbox::host::tree::Tree;
+use sandbox::plan::draft::Command;
+use sandbox::profile::overlay::Overlay;
+use sandbox::profile::variables::Variables;
+use sandbox::sections;
 use std::process::Stdio;
+
+/// A profile that works everywhere, and of which there is something to say on a machine.
+pub(crate) const NOTE: &str = "[[mounts]]\ntype = \"bind\"\nsource = \"/no/such/folder\"\n\
+                               target = \"/data\"\noptional = true\n";
 
 #[test]
 fn a_profile_that_is_not_there() {
@@ -75,6 +87,8 @@ fn several_profiles_are_all_checked() {
       |            ^
       |
       = help: write one value in "quotes"
+
+    sandbox: 3 errors in 3 profiles
     "#);
 }
 
@@ -92,4 +106,28 @@ fn a_step_that_fails() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.starts_with("error[SBX0102]: "), "{said}");
     assert!(said.contains("help: "), "{said}");
+}
+
+/// A machine without cgroups, whatever this one has.
+#[test]
+fn limits_that_are_not_enforced_and_need_not_be() {
+    let text = "version = 1\n[limits]\npids = 100\n[enforce]\nlimits = \"prefer\"\n";
+    let mut sources = Sources::default();
+    let id = sources.add(Source::new("sandbox.toml", text));
+    let (profile, warnings) =
+        sections::load(&mut sources, id, &Variables::default(), &Overlay::default()).unwrap();
+    assert!(warnings.is_empty());
+    let host = Host::fixed(Caller::here(), Tree::here(), SubordinateIds::default());
+    let plan = sections::build(&profile, &host, &Command::default()).unwrap();
+    let weaker: Vec<_> = plan.notes.iter().filter(|note| note.weaker).collect();
+    assert_eq!(weaker.len(), 1);
+    insta::assert_snapshot!(weaker[0].diagnostic().render(&sources, false), @"
+    warning[SBX0107]: the limits on pids are not enforced: a test without cgroups
+     --> sandbox.toml:3:8
+      |
+    3 | pids = 100
+      |        ^^^
+      |
+      = help: `sandbox check --deny warnings` takes this for an error; `require` under [enforce] refuses the run
+    ");
 }

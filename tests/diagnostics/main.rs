@@ -5,11 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod everything;
+mod forms;
 mod identity;
+mod input;
 mod language;
 mod layers;
 mod machine;
 mod mounts;
+mod page;
 mod privileges;
 mod process;
 mod reference;
@@ -21,11 +24,15 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What `sandbox check` says about a profile with mistakes.
+/// What `sandbox check` says about a profile with mistakes, without the count at the end.
 #[track_caller]
 fn checked(profile: &str) -> String {
     let folder = Folder::with(profile);
-    refused(&folder, &mut folder.program(&["check", "sandbox.toml"]))
+    let said = refused(&folder, &mut folder.program(&["check", "sandbox.toml"]));
+    match said.rsplit_once("\n\n") {
+        Some((problems, count)) if count.starts_with("sandbox: ") => problems.to_owned(),
+        _ => said,
+    }
 }
 
 /// What `sandbox explain` says about a profile without mistakes that cannot be had here.
@@ -51,13 +58,28 @@ fn refused(folder: &Folder, command: &mut Command) -> String {
     assert_eq!(String::from_utf8_lossy(&stdout), "");
     assert!(!stderr.contains("panicked"), "{stderr}");
     // A remedy with every sentence.
-    let sentences = stderr.lines().filter(|l| l.starts_with("error[")).count();
+    let levels = ["error[", "warning["];
+    let sentences = stderr
+        .lines()
+        .filter(|l| levels.iter().any(|level| l.starts_with(level)))
+        .count();
     let remedies = stderr.lines().filter(|l| l.contains("= help: ")).count();
     assert_eq!(sentences, remedies, "{stderr}");
     stderr
         .replace(folder.0.to_str().unwrap(), "[project]")
         .trim()
         .to_owned()
+}
+
+/// The codes of a `check --format json`, in order. It prints no more than that.
+#[track_caller]
+fn codes(command: &mut Command) -> Vec<String> {
+    let Output { stdout, stderr, .. } = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&stderr), "");
+    let document: serde_json::Value = serde_json::from_slice(&stdout).unwrap();
+    let diagnostics = document["diagnostics"].as_array().unwrap();
+    let code = |d: &serde_json::Value| d["code"].as_str().unwrap().to_owned();
+    diagnostics.iter().map(code).collect()
 }
 
 /// A project with one profile, removed in the end.

@@ -27,7 +27,7 @@ fn plan(text: &str, machine: &Machine) -> Result<Plan, Diagnostics> {
     let id = sources.add(Source::new("sandbox.toml", text));
     let overlay = Overlay::default();
     let loaded = sections::load(&mut sources, id, &machine.variables(), &overlay);
-    let result = loaded.and_then(|profile| {
+    let result = loaded.and_then(|(profile, _)| {
         let command = Command {
             program: c"true".into(),
             arguments: vec![c"-v".into()],

@@ -397,8 +397,9 @@ fn usage_errors_give_125_and_help_gives_0() {
         &["--no-such-option"],
         &["--profile"],
         &["--profile", "sandbox.toml"],
-        &["check"],
         &["check", "--no-such-option", "sandbox.toml"],
+        &["check", "--format", "xml"],
+        &["check", "--deny", "errors"],
         &["explain", "--profile"],
         &["no-such-subcommand"],
     ] {
