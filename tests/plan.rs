@@ -536,7 +536,7 @@ fn machine() -> impl Strategy<Value = Machine> {
 fn plan(text: &str, machine: &Machine) -> Result<Plan, Diagnostics> {
     let mut sources = Sources::default();
     let id = sources.add(Source::new("sandbox.toml", text));
-    let result = sections::load(&sources, id, &machine.variables()).and_then(|profile| {
+    let result = sections::load(&sources, id, &machine.variables()).and_then(|(profile, _)| {
         let command = Command {
             program: c"true".into(),
             arguments: vec![c"-v".into()],

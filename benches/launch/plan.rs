@@ -52,7 +52,7 @@ pub(crate) fn of(project: &Path, profile: Option<&Path>) -> Option<Plan> {
         arguments: Vec::new(),
     };
     let plan = sandbox::sections::load(&sources, id, &variables)
-        .and_then(|profile| sandbox::sections::build(&profile, &Host::here(), &command));
+        .and_then(|(profile, _)| sandbox::sections::build(&profile, &Host::here(), &command));
     plan.map_err(|problems| println!("  left out: {}", problems.render(&sources, false)))
         .ok()
 }

@@ -7,9 +7,12 @@ use crate::exit;
 pub(super) fn run(arguments: &Check, session: &mut Session) -> Result<u8, Refused> {
     let mut code = 0;
     for name in &arguments.profiles {
-        if let Err(refused) = session.profile(Some(name)) {
-            session.print(refused.problems);
-            code = exit::SET_UP_FAILED;
+        match session.checked(Some(name)) {
+            Ok((_, warnings)) => session.print(warnings),
+            Err(refused) => {
+                session.print(refused.problems);
+                code = exit::SET_UP_FAILED;
+            }
         }
     }
     Ok(code)

@@ -84,6 +84,11 @@ struct Session {
 impl Session {
     /// Reads and checks the profile that was asked for, or the implied one.
     fn profile(&mut self, name: Option<&str>) -> Result<Profile, Refused> {
+        Ok(self.checked(name)?.0)
+    }
+
+    /// The same, with what is no reason to refuse it.
+    fn checked(&mut self, name: Option<&str>) -> Result<(Profile, Diagnostics), Refused> {
         let variables = variables();
         let found = match name {
             Some(name) => find::named(name, &variables),

@@ -3,7 +3,7 @@
 mod code;
 mod origin;
 
-pub use code::Code;
+pub use code::{Code, Severity};
 pub use origin::{At, Origin, Source, SourceId, Sources, Span};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -76,7 +76,12 @@ impl Diagnostic {
     #[must_use]
     pub fn render(&self, sources: &Sources, color: bool) -> String {
         let mut notes = Vec::new();
-        let mut group = Level::ERROR
+        let level = match self.code.severity() {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
+        };
+        let mut group = level
             .primary_title(printable(&self.message))
             .id(self.code.as_str())
             .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
@@ -141,6 +146,12 @@ impl Diagnostics {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether there is one that refuses the profile.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|d| d.code.severity() == Severity::Error)
     }
 
     /// The problems, by place.

@@ -1,7 +1,9 @@
 //! `[capabilities]`: which privileges over its own namespaces the command keeps
 //! (capabilities(7)).
 
-use super::split;
+mod power;
+
+use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
@@ -27,6 +29,8 @@ pub struct Capabilities {
     keep: u64,
     ambient: u64,
     origin: Origin,
+    /// What is kept by name, and where it stands.
+    named: Vec<(At<String>, u64)>,
 }
 
 /// `SECBIT_NOROOT` and its lock: uid 0 gains nothing by exec.
@@ -49,7 +53,7 @@ impl Capabilities {
             if let Some((twice, _)) = twice {
                 problems.push(
                     Diagnostic::new(
-                        Code::Conflict,
+                        Code::KeptAndDropped,
                         &name.origin,
                         format!("`{}` is dropped and kept", name.value),
                     )
@@ -76,7 +80,19 @@ impl Capabilities {
             keep,
             ambient: union(&ambient) & keep,
             origin,
+            named: kept,
         }
+    }
+
+    /// Whether all are dropped.
+    #[must_use]
+    pub fn keeps_none(&self) -> bool {
+        self.keep == 0
+    }
+
+    /// What they are good for under the rest of the profile.
+    pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
+        power::check(self, profile, problems);
     }
 
     /// Reduces all five sets.

@@ -83,6 +83,37 @@ impl Environment {
                 );
             }
         }
+        for name in &environment.inherit {
+            if name.value == "*" {
+                problems.push(
+                    Diagnostic::new(
+                        Code::WholeEnvironment,
+                        &name.origin,
+                        "the command gets every variable of the caller, tokens and keys included",
+                    )
+                    .help("name the variables that it needs"),
+                );
+                continue;
+            }
+            let unset = environment.unset.iter();
+            let removed = unset
+                .into_iter()
+                .find(|unset| matches(&unset.value, &name.value));
+            let (other, what) = match (removed, environment.set.get(&name.value)) {
+                (Some(removed), _) => (&removed.origin, "removed"),
+                (None, Some(set)) => (&set.origin, "set"),
+                (None, None) => continue,
+            };
+            problems.push(
+                Diagnostic::new(
+                    Code::InheritedInVain,
+                    &name.origin,
+                    format!("`{}` is inherited in vain: it is {what}", name.value),
+                )
+                .and(other, format!("{what} here"))
+                .help("remove one of the two"),
+            );
+        }
         environment
     }
 

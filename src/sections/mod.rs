@@ -103,22 +103,24 @@ pub struct Profile {
     pub variables: Variables,
 }
 
-/// From a text to a checked profile; or everything that is wrong with it.
+/// From a text to a checked profile, with what is odd about it; or everything that is wrong.
 pub fn load(
     sources: &Sources,
     id: crate::diag::SourceId,
     variables: &Variables,
-) -> Result<Profile, Diagnostics> {
+) -> Result<(Profile, Diagnostics), Diagnostics> {
     let mut problems = Diagnostics::default();
     let Some(source) = sources.get(id) else {
         return Err(problems);
     };
     let raw: Raw = table::read(source, id, variables, &mut problems);
     let profile = check(raw, variables, &mut problems);
-    if problems.is_empty() {
-        Ok(profile)
-    } else {
+    profile.mounts.relate(&profile, sources, &mut problems);
+    profile.rootfs.relate(&profile, sources, &mut problems);
+    if problems.has_errors() {
         Err(problems)
+    } else {
+        Ok((profile, problems))
     }
 }
 
@@ -149,7 +151,7 @@ fn check(raw: Raw, variables: &Variables, problems: &mut Diagnostics) -> Profile
         capabilities: capabilities::Capabilities::check(raw.capabilities, problems),
         seccomp: seccomp::Seccomp::check(raw.seccomp, problems),
         limits: limits::Limits::check(raw.limits, problems),
-        rlimits: rlimits::Rlimits::check(raw.rlimits),
+        rlimits: rlimits::Rlimits::check(raw.rlimits, problems),
         environment: environment::Environment::check(raw.environment, problems),
         process: process::Process::check(raw.process, problems),
         enforce: enforce::Enforce::check(raw.enforce),
@@ -159,6 +161,11 @@ fn check(raw: Raw, variables: &Variables, problems: &mut Diagnostics) -> Profile
     profile.names.relate(&profile, problems);
     profile.network.relate(&profile, problems);
     profile.namespaces.relate(&profile, problems);
+    profile.user.relate(&profile, problems);
+    profile.devices.relate(&profile, problems);
+    profile.capabilities.relate(&profile, problems);
+    profile.process.relate(&profile, problems);
+    profile.enforce.relate(&profile, problems);
     profile
 }
 
