@@ -9,6 +9,7 @@ use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use crate::sys::identity::CapabilitySets;
 use caps::Capability;
+use std::collections::BTreeMap;
 
 crate::table! {
     /// All are dropped by default. Names as in capabilities(7), with or without `cap_`; `"all"`.
@@ -46,18 +47,16 @@ impl Capabilities {
         let kept = named(&raw.keep, problems);
         let dropped = named(&raw.drop, problems);
         let ambient = named(&raw.ambient, problems);
-        for (name, mask) in &dropped {
-            let twice = kept
-                .iter()
-                .find(|(k, m)| m == mask && k.value == name.value);
-            if let Some((twice, _)) = twice {
+        let places: BTreeMap<_, _> = kept.iter().map(|(k, _)| (&k.value, &k.origin)).collect();
+        for (name, _) in &dropped {
+            if let Some(twice) = places.get(&name.value) {
                 problems.push(
                     Diagnostic::new(
                         Code::KeptAndDropped,
                         &name.origin,
                         format!("`{}` is dropped and kept", name.value),
                     )
-                    .and(&twice.origin, "kept here")
+                    .and(twice, "kept here")
                     .help("remove it from one of the two lists"),
                 );
             }

@@ -220,8 +220,22 @@ fn split<T: Default>(table: Option<At<T>>, name: &'static str) -> (T, Origin) {
     }
 }
 
+/// `PATH_MAX`, the terminating NUL included.
+const LONGEST_PATH: usize = 4096;
+
 /// A path that is absolute and does not lead upwards, without trailing slashes.
 fn absolute(path: &At<String>, what: &str, problems: &mut Diagnostics) -> Option<PathBuf> {
+    if path.value.len() >= LONGEST_PATH {
+        problems.push(
+            Diagnostic::new(
+                Code::BadPath,
+                &path.origin,
+                format!("the {what} is longer than the kernel takes: {LONGEST_PATH} bytes or more"),
+            )
+            .help("shorten it"),
+        );
+        return None;
+    }
     let clean: PathBuf = Path::new(&path.value).components().collect();
     let upwards = clean.components().any(|c| c == Component::ParentDir);
     if clean.is_absolute() && !upwards {

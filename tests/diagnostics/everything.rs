@@ -1,7 +1,7 @@
 //! All mistakes at once.
 
 use crate::checked;
-use sandbox::diag::Code;
+use sandbox::diag::{Code, Severity};
 
 /// One mistake a line, but for the first and the lines of tables.
 const MISTAKES: &str = r#"version = 3
@@ -93,13 +93,13 @@ fn all_mistakes_are_reported_in_one_run_at_their_lines() {
     20 SBX0010 there is no capability `flying`
     21 SBX0012 `net_raw` can be ambient only if it is kept
     23 SBX0011 there is no system call `opne` on this architecture
-    24 SBX0011 without `execve` no command can be started
-    26 SBX0004 too few processes to start a command
+    24 SBX0040 without `execve` no command can be started
+    26 SBX0044 too few processes to start a command
     27 SBX0004 invalid value: string "lots", expected a size in bytes, such as 65536, "64M" or "1.5GiB"
     28 SBX0004 invalid value: floating point `-1.0`, expected a number of processors from 0.01 to 10000, such as 0.5 or 2
     29 SBX0004 `all` is no list of processors
     30 SBX0004 invalid value: string "later", expected a duration, such as 10 (seconds), "500ms", "90s" or "1h30m"
-    32 SBX0007 soft is above hard
+    32 SBX0045 soft is above hard
     33 SBX0004 invalid value: string "tall", expected a size in bytes, such as 65536, "64M" or "1.5GiB"
     35 SBX0004 the name of a variable is not empty and holds no `=`
     36 SBX0006 there is no variable `${HOUSE}`
@@ -132,17 +132,27 @@ fn all_mistakes_are_reported_in_one_run_at_their_lines() {
 #[test]
 fn every_code_has_a_test_that_shows_it() {
     let tests = [
+        include_str!("bounds.rs"),
+        include_str!("effects.rs"),
+        include_str!("exposure.rs"),
         include_str!("identity.rs"),
         include_str!("language.rs"),
         include_str!("machine.rs"),
         include_str!("mounts.rs"),
+        include_str!("nesting.rs"),
+        include_str!("power.rs"),
         include_str!("privileges.rs"),
         include_str!("process.rs"),
         include_str!("resources.rs"),
         include_str!("root.rs"),
     ];
     for code in Code::ALL {
-        let shown = format!("error[{}]: ", code.as_str());
+        let word = match code.severity() {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        let shown = format!("{word}[{}]: ", code.as_str());
         assert!(tests.iter().any(|t| t.contains(&shown)), "{code:?}");
     }
 }
@@ -156,4 +166,14 @@ fn a_profile_without_mistakes_is_checked_in_silence() {
         output.stdout.is_empty() && output.stderr.is_empty(),
         "{output:?}"
     );
+}
+
+#[test]
+fn the_built_in_profiles_are_checked_in_silence() {
+    let folder = crate::Folder::with("version = 1\n");
+    for (name, _) in sandbox::profile::find::BUILT_IN {
+        let output = folder.program(&["check", name]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
 }

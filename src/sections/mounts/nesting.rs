@@ -6,7 +6,7 @@ use super::{Kind, Mount};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::sections::Profile;
 use crate::sections::rootfs::{Project, Source};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub(super) fn check(mounts: &[At<Mount>], profile: &Profile, problems: &mut Diagnostics) {
@@ -32,35 +32,59 @@ pub(super) fn check(mounts: &[At<Mount>], profile: &Profile, problems: &mut Diag
         claimed.insert(target.clone(), origin);
         by_target.insert(target, mount);
     }
-    for mount in by_target.values() {
-        let above = mount.target.value.ancestors().skip(1);
-        let parent = above.into_iter().find_map(|path| {
-            let placed = by_target.get(path).map(|parent| Parent::Mount(parent));
-            placed.or_else(|| Parent::of_project(path, profile))
-        });
-        match parent {
-            Some(Parent::Mount(parent)) => below(mount, parent, problems),
-            Some(Parent::Project(origin)) if mount.kind == Kind::Symlink => {
+    let mut placed: BTreeMap<&Path, Parent<'_>> = BTreeMap::new();
+    if let Some(project) = &profile.variables.project
+        && profile.rootfs.project.value == Project::Write
+    {
+        placed.insert(project, Parent::Project(&profile.rootfs.project.origin));
+    }
+    placed.extend(
+        by_target
+            .iter()
+            .map(|(path, mount)| (*path, Parent::Mount(mount))),
+    );
+    let mut open = Open::default();
+    for (path, this) in placed {
+        match (this, open.holder(path)) {
+            (Parent::Mount(mount), Some(Parent::Mount(parent))) => below(mount, parent, problems),
+            (Parent::Mount(mount), Some(Parent::Project(origin)))
+                if mount.kind == Kind::Symlink =>
+            {
                 problems.push(link_in(mount, origin));
             }
             _ => {}
         }
+        open.0.push((path, this));
     }
     inodes(&by_target, profile, problems);
 }
 
 /// What a mount lies in.
+#[derive(Clone, Copy)]
 enum Parent<'p> {
     Mount(&'p Mount),
     /// The project, writable.
     Project(&'p Origin),
 }
 
-impl<'p> Parent<'p> {
-    fn of_project(path: &Path, profile: &'p Profile) -> Option<Self> {
-        let project = &profile.rootfs.project;
-        let is = profile.variables.project.as_deref() == Some(path);
-        (is && project.value == Project::Write).then_some(Self::Project(&project.origin))
+/// The holders that a walk over sorted paths is in, the innermost last: a path stands right before
+/// those below it.
+struct Open<'p, T>(Vec<(&'p Path, T)>);
+
+impl<T> Default for Open<'_, T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Copy> Open<'_, T> {
+    fn holder(&mut self, path: &Path) -> Option<T> {
+        while self
+            .0
+            .pop_if(|(holder, _)| !path.starts_with(holder))
+            .is_some()
+        {}
+        self.0.last().map(|(_, holder)| *holder)
     }
 }
 
@@ -147,32 +171,41 @@ fn link_in(link: &Mount, tree: &Origin) -> Diagnostic {
 fn inodes(by_target: &BTreeMap<&Path, &Mount>, profile: &Profile, problems: &mut Diagnostics) {
     let scarce = |mount: &Mount| mount.kind == Kind::Tmpfs && !mount.inodes.origin.is_default();
     let small: Vec<_> = by_target.values().filter(|mount| scarce(mount)).collect();
-    if small.is_empty() {
+    // A link may lead what is below it elsewhere.
+    if small.is_empty() || by_target.values().any(|mount| mount.kind == Kind::Symlink) {
         return;
     }
-    let sure = |mount: &&Mount| mount.kind != Kind::Mask && !mount.optional;
-    let given = by_target.values().copied().filter(sure);
-    let mut targets: BTreeSet<PathBuf> = given.map(|mount| mount.target.value.clone()).collect();
-    targets.extend(home(&profile.variables).map(Path::to_owned));
-    targets.extend(profile.devices.targets());
-    let mut needed: BTreeMap<&Path, BTreeSet<PathBuf>> = BTreeMap::new();
-    for target in &targets {
-        let holder = target
-            .ancestors()
-            .skip(1)
-            .find_map(|path| by_target.get(path));
-        if let Some(holder) = holder.filter(|holder| scarce(holder)) {
+    // What may be left out takes no inode for certain, but holds what is below it if it is there.
+    let sure = |mount: &Mount| mount.kind != Kind::Mask && !mount.optional;
+    let given = by_target
+        .values()
+        .map(|mount| (mount.target.value.clone(), sure(mount)));
+    let others = profile
+        .devices
+        .targets()
+        .chain(home(&profile.variables).map(Path::to_owned));
+    let mut targets: BTreeMap<PathBuf, bool> = others.map(|path| (path, true)).collect();
+    targets.extend(given);
+    // Of each holder, how many directories it takes and the last path in it: what a path shares
+    // with the one before it, which is sorted, is counted already.
+    let mut needed: BTreeMap<&Path, (u64, &Path)> = BTreeMap::new();
+    let mut open: Open<'_, &Mount> = Open::default();
+    for (target, sure) in &targets {
+        if let Some(holder) = open.holder(target).filter(|_| *sure) {
             let holder = holder.target.value.as_path();
-            let on_the_way = target.ancestors().take_while(|path| *path != holder);
-            let made = needed.entry(holder).or_default();
-            made.extend(on_the_way.map(Path::to_owned));
+            let (count, last) = needed.entry(holder).or_insert((0, holder));
+            let shared = last.iter().zip(target).take_while(|(a, b)| a == b).count();
+            *count += target.iter().skip(shared).count() as u64;
+            *last = target;
+        }
+        if let Some(mount) = by_target.get(target.as_path()) {
+            open.0.push((target, mount));
         }
     }
     for mount in small {
+        let inside = needed.get(mount.target.value.as_path());
         // The first is the root directory.
-        let needed = 1 + needed
-            .get(mount.target.value.as_path())
-            .map_or(0, BTreeSet::len) as u64;
+        let needed = 1 + inside.map_or(0, |(count, _)| *count);
         if mount.inodes.value < needed && needed > 1 {
             problems.push(
                 Diagnostic::new(
@@ -182,8 +215,7 @@ fn inodes(by_target: &BTreeMap<&Path, &Mount>, profile: &Profile, problems: &mut
                 )
                 .and(&mount.target.origin, "below this target")
                 .help(format!(
-                    "inodes = {}, or more if the command makes files there",
-                    needed
+                    "inodes = {needed}, or more if the command makes files there"
                 )),
             );
         }

@@ -9,6 +9,7 @@ use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use compile::{Policy, Verdict, parse_call};
 use presets::Preset;
+use std::collections::BTreeMap;
 use syscalls::Sysno;
 
 crate::table! {
@@ -55,8 +56,12 @@ impl Seccomp {
         let preset = or_default(raw.preset, "seccomp.preset", Preset::Default);
         let allow = calls(&raw.allow, problems);
         let deny = calls(&raw.deny, problems);
+        let places: BTreeMap<_, _> = allow
+            .iter()
+            .map(|(call, place)| (call.id(), place))
+            .collect();
         for (call, place) in &deny {
-            if let Some((_, other)) = allow.iter().find(|(allowed, _)| allowed == call) {
+            if let Some(other) = places.get(&call.id()) {
                 problems.push(
                     Diagnostic::new(
                         Code::AllowedAndDenied,

@@ -18,7 +18,8 @@ impl User {
         let groups = self.gid.iter().chain(&self.groups);
         let users = self.uid.iter().map(|id| (id, &self.uid_map, "uid"));
         for (id, map, what) in users.chain(groups.map(|id| (id, &self.gid_map, "gid"))) {
-            if map.value.holds(id.value) == Some(false) {
+            // The largest one is refused as what it is.
+            if id.value != u32::MAX && map.value.holds(id.value) == Some(false) {
                 problems.push(outside(id, map, what));
             }
         }
