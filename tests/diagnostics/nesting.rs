@@ -47,7 +47,7 @@ to = "/srv/data/1"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0016]: the link /srv/data/latest would have to be made in a writable folder of the host
+    error[SBX0016]: the symbolic link /srv/data/latest would have to be made in a writable folder of the host
      --> sandbox.toml:8:10
       |
     8 | target = "/srv/data/latest"
@@ -242,7 +242,7 @@ to = "1"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0016]: the link [project]/latest would have to be made in a writable folder of the host
+    error[SBX0016]: the symbolic link [project]/latest would have to be made in a writable folder of the host
      --> sandbox.toml:3:10
       |
     3 | target = "${PROJECT}/latest"

@@ -159,7 +159,7 @@ fn link_in(link: &Mount, tree: &Origin) -> Diagnostic {
         Code::LinkInWritableTree,
         &link.target.origin,
         format!(
-            "the link {} would have to be made in a writable folder of the host",
+            "the symbolic link {} would have to be made in a writable folder of the host",
             link.target.value.display()
         ),
     )
