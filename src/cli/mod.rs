@@ -117,7 +117,13 @@ impl Session {
         let mut problems = Diagnostics::default();
         let document =
             document::assemble(&mut self.sources, id, &variables, overlay, &mut problems);
-        sections::check(document.clone(), id, &variables, &mut problems);
+        sections::check(
+            document.clone(),
+            &self.sources,
+            id,
+            &variables,
+            &mut problems,
+        );
         if problems.has_errors() {
             return Err(problems.into());
         }

@@ -41,16 +41,100 @@ codes! {
     Conflict = "SBX0007",
     /// A path that is not absolute, or leads upwards.
     BadPath = "SBX0008",
-    /// Ids that overlap, are empty or out of range, or that the map does not hold.
+    /// Ids that overlap, are empty or out of range.
     BadIds = "SBX0009",
     /// A capability that does not exist.
     UnknownCapability = "SBX0010",
-    /// A system call that does not exist on this architecture, or cannot be denied.
+    /// A system call that does not exist.
     BadSystemCall = "SBX0011",
     /// A setting that needs another one.
     Needs = "SBX0012",
     /// Two mounts on one target.
     DuplicateTarget = "SBX0013",
+    /// A mount below a mask, which does not hide it.
+    BelowMask = "SBX0014",
+    /// A mount below something that holds no other: a file, a queue, a terminal.
+    BelowFile = "SBX0015",
+    /// A symbolic link that would have to be made in a writable folder of the host.
+    LinkInWritableTree = "SBX0016",
+    /// A path that names the home of one person.
+    NotPortable = "SBX0017",
+    /// A setting that says what holds anyway.
+    RepeatsDefault = "SBX0018",
+    /// A tmpfs with fewer inodes than what is mounted in it needs.
+    TooFewInodes = "SBX0019",
+    /// The socket of a service that acts outside for whoever connects.
+    HostService = "SBX0020",
+    /// The whole of the host's files, or a whole home.
+    WholeHost = "SBX0021",
+    /// What the command can write to is executed outside of the sandbox.
+    RunsOutside = "SBX0022",
+    /// The host's own /proc, /sys or /dev.
+    HostKernelTree = "SBX0023",
+    /// A file system of the kernel that shows a namespace which is not the sandbox's.
+    FilesystemWithoutNamespace = "SBX0024",
+    /// A /proc that shows the processes of others.
+    ProcOfHost = "SBX0025",
+    /// A name without a namespace to hold it.
+    NamesWithoutUts = "SBX0026",
+    /// An id map without a new user namespace.
+    MapWithoutUser = "SBX0027",
+    /// An id that the map does not hold.
+    OutsideMap = "SBX0028",
+    /// A map onto the host's root.
+    MapsHostRoot = "SBX0029",
+    /// No init, and no pid namespace that would end every process.
+    InitWithoutPid = "SBX0030",
+    /// The host's network.
+    HostNetwork = "SBX0031",
+    /// A capability that is kept and dropped.
+    KeptAndDropped = "SBX0032",
+    /// A capability that is kept and gone once the command runs.
+    LostAtExec = "SBX0033",
+    /// A capability without the namespace that it acts on.
+    WithoutNamespace = "SBX0034",
+    /// A capability that has power in no user namespace but the host's first.
+    HostCapability = "SBX0035",
+    /// A capability that is nearly all of them.
+    PowerfulCapability = "SBX0036",
+    /// A capability whose system calls the filter refuses.
+    CapabilityWithoutCall = "SBX0037",
+    /// A system call that is allowed and that the kernel refuses without a capability.
+    CallWithoutCapability = "SBX0038",
+    /// A system call that is allowed and denied.
+    AllowedAndDenied = "SBX0039",
+    /// A denied system call without which nothing can start.
+    EssentialCall = "SBX0040",
+    /// What the loader of programs with shared libraries needs is denied.
+    NoLoader = "SBX0041",
+    /// A system call that only another architecture has.
+    ForeignCall = "SBX0042",
+    /// A terminal into which the command can type.
+    TerminalInput = "SBX0043",
+    /// A limit with which nothing can start.
+    LimitTooSmall = "SBX0044",
+    /// A soft limit above the hard one.
+    SoftAboveHard = "SBX0045",
+    /// A time to end that is longer than the time to run.
+    GraceAboveWallTime = "SBX0046",
+    /// A file system in memory that may hold more than there is memory.
+    SizeAboveMemory = "SBX0047",
+    /// Something that is asked for and switched off.
+    SwitchedOff = "SBX0048",
+    /// A setting without effect beside another one.
+    NoEffect = "SBX0049",
+    /// A variable that is inherited, and removed or set.
+    InheritedInVain = "SBX0050",
+    /// All variables of the caller.
+    WholeEnvironment = "SBX0051",
+    /// A working directory that nothing provides.
+    NoWorkingDirectory = "SBX0052",
+    /// A umask that lets everybody write, or not even the owner.
+    OpenFiles = "SBX0053",
+    /// A priority that a user namespace does not give.
+    NegativeNice = "SBX0054",
+    /// A device that is visible and cannot be opened.
+    DeviceNotOpenable = "SBX0055",
     /// A profile that extends itself, or too many that extend each other.
     ExtendsCycle = "SBX0060",
     /// A path under `remove` that names nothing in the profiles that are extended.
@@ -101,8 +185,34 @@ impl Code {
     #[must_use]
     pub const fn severity(self) -> Severity {
         match self {
-            Self::NotEnforced => Severity::Warning,
-            Self::OnThisMachine => Severity::Note,
+            Self::BelowMask
+            | Self::NotPortable
+            | Self::RepeatsDefault
+            | Self::HostService
+            | Self::WholeHost
+            | Self::RunsOutside
+            | Self::HostKernelTree
+            | Self::DeviceNotOpenable
+            | Self::ProcOfHost
+            | Self::MapsHostRoot
+            | Self::LostAtExec
+            | Self::WithoutNamespace
+            | Self::HostCapability
+            | Self::PowerfulCapability
+            | Self::CapabilityWithoutCall
+            | Self::CallWithoutCapability
+            | Self::NoLoader
+            | Self::ForeignCall
+            | Self::TerminalInput
+            | Self::GraceAboveWallTime
+            | Self::SizeAboveMemory
+            | Self::SwitchedOff
+            | Self::NoEffect
+            | Self::InheritedInVain
+            | Self::OpenFiles
+            | Self::NegativeNice
+            | Self::NotEnforced => Severity::Warning,
+            Self::HostNetwork | Self::WholeEnvironment | Self::OnThisMachine => Severity::Note,
             _ => Severity::Error,
         }
     }

@@ -188,6 +188,16 @@ impl Sources {
     pub fn get(&self, id: SourceId) -> Option<&Source> {
         self.0.get(id.0)
     }
+
+    /// A value as it is written in a profile, its variables not replaced.
+    #[must_use]
+    pub fn written(&self, origin: &Origin) -> Option<&str> {
+        let Origin::File(id, span) = origin else {
+            return None;
+        };
+        let text = self.get(*id)?.text();
+        text.get(span.clamped(text))
+    }
 }
 
 /// A range of bytes in a source.

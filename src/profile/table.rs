@@ -202,12 +202,16 @@ pub fn read_leaf<T: for<'de> serde::Deserialize<'de>>(
     use serde::de::IntoDeserializer as _;
     use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
     let none = std::iter::empty::<()>;
+    let too_large = |digits: &str| {
+        <Error as serde::de::Error>::custom(format!(
+            "{digits} is larger than any number that a profile can hold"
+        ))
+    };
     let result: Result<T, Error> = match &node.value {
         Content::String(text) => T::deserialize(text.as_str().into_deserializer()),
         Content::Integer(digits, radix) => match i64::from_str_radix(digits, *radix) {
             Ok(number) => T::deserialize(number.into_deserializer()),
-            // Beyond 64 bits: as far from everything as a float.
-            Err(_) => T::deserialize(digits.as_str().into_deserializer()),
+            Err(_) => Err(too_large(digits)),
         },
         Content::Float(number) => T::deserialize(number.into_deserializer()),
         Content::Boolean(truth) => T::deserialize(truth.into_deserializer()),

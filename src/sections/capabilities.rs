@@ -1,12 +1,15 @@
 //! `[capabilities]`: which privileges over its own namespaces the command keeps
 //! (capabilities(7)).
 
-use super::split;
+mod power;
+
+use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use crate::sys::identity::CapabilitySets;
 use caps::Capability;
+use std::collections::BTreeMap;
 
 crate::table! {
     /// All are dropped by default. Names as in capabilities(7), with or without `cap_`; `"all"`.
@@ -33,6 +36,8 @@ pub struct Capabilities {
     keep: u64,
     ambient: u64,
     origin: Origin,
+    /// What is kept by name, and where it stands.
+    named: Vec<(At<String>, u64)>,
 }
 
 /// `SECBIT_NOROOT` and its lock: uid 0 gains nothing by exec.
@@ -48,18 +53,16 @@ impl Capabilities {
         let kept = named(&raw.keep, problems);
         let dropped = named(&raw.drop, problems);
         let ambient = named(&raw.ambient, problems);
-        for (name, mask) in &dropped {
-            let twice = kept
-                .iter()
-                .find(|(k, m)| m == mask && k.value == name.value);
-            if let Some((twice, _)) = twice {
+        let places: BTreeMap<_, _> = kept.iter().map(|(k, _)| (&k.value, &k.origin)).collect();
+        for (name, _) in &dropped {
+            if let Some(twice) = places.get(&name.value) {
                 problems.push(
                     Diagnostic::new(
-                        Code::Conflict,
+                        Code::KeptAndDropped,
                         &name.origin,
                         format!("`{}` is dropped and kept", name.value),
                     )
-                    .and(&twice.origin, "kept here")
+                    .and(twice, "kept here")
                     .help("remove it from one of the two lists"),
                 );
             }
@@ -82,7 +85,19 @@ impl Capabilities {
             keep,
             ambient: union(&ambient) & keep,
             origin,
+            named: kept,
         }
+    }
+
+    /// Whether all are dropped.
+    #[must_use]
+    pub fn keeps_none(&self) -> bool {
+        self.keep == 0
+    }
+
+    /// What they are good for under the rest of the profile.
+    pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
+        power::check(self, profile, problems);
     }
 
     /// Reduces all five sets.

@@ -1,14 +1,14 @@
 //! `[devices]`: what /dev holds. Nodes are bound from the host's /dev, since no user namespace
 //! may make one (user_namespaces(7)).
 
-use super::split;
+use super::{Profile, limits, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, What, tmpfs};
 use crate::profile::table::List;
 use crate::profile::value::Size;
 use crate::sys::mount::Attributes;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 crate::table! {
     /// What /dev holds.
@@ -90,6 +90,58 @@ impl Devices {
     #[must_use]
     pub fn explicit_origin(&self) -> Option<&Origin> {
         Some(&self.table).filter(|o| !o.is_default())
+    }
+
+    /// The nodes that the profile names, as paths inside, each with its place.
+    pub fn named(&self) -> impl Iterator<Item = (PathBuf, &Origin)> {
+        let dev = Path::new("/dev");
+        let others = self
+            .nodes
+            .iter()
+            .filter(|node| !MINIMAL.contains(&node.value.as_str()));
+        others.map(move |node| (dev.join(&node.value), &node.origin))
+    }
+
+    /// Everything that is placed below /dev.
+    pub fn targets(&self) -> impl Iterator<Item = PathBuf> {
+        let links = LINKS.iter().map(|(name, _)| *name);
+        let fixed = MINIMAL.iter().copied().chain(links).chain(["pts", "shm"]);
+        let named = self.nodes.iter().map(|node| node.value.as_str());
+        fixed.chain(named).map(|name| Path::new("/dev").join(name))
+    }
+
+    /// What of it is so anyway, or cannot be.
+    pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
+        if !profile.namespaces.builds_root() {
+            return;
+        }
+        for node in &self.nodes {
+            if MINIMAL.contains(&node.value.as_str()) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::RepeatsDefault,
+                        &node.origin,
+                        format!("/dev/{} is there anyway", node.value),
+                    )
+                    .help("remove it from `nodes`"),
+                );
+            }
+        }
+        if self.shm_size.origin.is_default() {
+            return;
+        }
+        limits::fits_memory(&self.shm_size, profile, problems);
+        if let Some(mount) = profile.mounts.on(Path::new("/dev/shm")) {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    &self.shm_size.origin,
+                    "`shm_size` is the size of a /dev/shm that is not mounted",
+                )
+                .and(mount, "because of this one")
+                .help("remove one of the two"),
+            );
+        }
     }
 
     /// Adds /dev.

@@ -1,7 +1,7 @@
 //! `[enforce]`: what happens where this machine cannot do what a profile asks for.
 
-use super::split;
-use crate::diag::At;
+use super::{Profile, split};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 
 crate::choice! {
     /// How much a mechanism matters.
@@ -71,6 +71,40 @@ impl Enforce {
             namespaces,
             idmap: raw.idmap,
             seccomp: raw.seccomp,
+        }
+    }
+
+    /// What is asked for elsewhere and switched off here.
+    pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
+        let off = |level: &At<Level>, what: &str, asked: Vec<&Origin>| {
+            let (first, others) = asked.split_first().filter(|_| level.value == Level::Off)?;
+            let text = format!("what is said about {what} is switched off");
+            let problem =
+                Diagnostic::new(Code::SwitchedOff, &level.origin, text).and(first, "said here");
+            let problem = others
+                .iter()
+                .fold(problem, |problem, other| problem.and(other, "and here"));
+            Some(problem.help("write \"require\" or \"prefer\", or remove what is switched off"))
+        };
+        let limits = profile.limits.named().collect();
+        let owners = profile.mounts.mapped().collect();
+        let filter = profile.seccomp.asked().into_iter().collect();
+        let found = [
+            off(&self.limits, "limits", limits),
+            off(&self.idmap, "the owners of mounts", owners),
+            off(&self.seccomp, "system calls", filter),
+        ];
+        for problem in found.into_iter().flatten() {
+            problems.push(problem);
+        }
+        // The reverse: a filter that must be enforced, and none is asked for.
+        let wanted = self.seccomp.value != Level::Off && !self.seccomp.origin.is_default();
+        if let Some(off) = profile.seccomp.switched_off().filter(|_| wanted) {
+            problems.push(
+                Diagnostic::new(Code::SwitchedOff, off, "there is no filter to enforce")
+                    .and(&self.seccomp.origin, "asked for here")
+                    .help("choose a preset, or remove `seccomp` under [enforce]"),
+            );
         }
     }
 }

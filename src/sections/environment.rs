@@ -90,6 +90,39 @@ impl Environment {
                 );
             }
         }
+        let removed: BTreeMap<_, _> = environment
+            .unset
+            .iter()
+            .map(|name| (name.value.as_str(), &name.origin))
+            .collect();
+        for name in &environment.inherit {
+            if name.value == "*" {
+                problems.push(
+                    Diagnostic::new(
+                        Code::WholeEnvironment,
+                        &name.origin,
+                        "the command gets every variable of the caller, tokens and keys included",
+                    )
+                    .help("name the variables that it needs"),
+                );
+                continue;
+            }
+            let removed = removal(&name.value, &removed);
+            let (other, what) = match (removed, environment.set.get(&name.value)) {
+                (Some(removed), _) => (removed, "removed"),
+                (None, Some(set)) => (&set.origin, "set"),
+                (None, None) => continue,
+            };
+            problems.push(
+                Diagnostic::new(
+                    Code::InheritedInVain,
+                    &name.origin,
+                    format!("`{}` is inherited in vain: it is {what}", name.value),
+                )
+                .and(other, format!("{what} here"))
+                .help("remove one of the two"),
+            );
+        }
         environment
     }
 
@@ -164,6 +197,18 @@ impl Environment {
         };
         draft.step(Phase::Exec, op, &Origin::CommandLine);
     }
+}
+
+/// The longest beginning of a name that is looked up: more is no name that a person writes.
+const LONGEST: usize = 256;
+
+/// Where a name is removed: by itself, or by a beginning of it and `*`. Looked up and not compared
+/// with each, since both lists may be long.
+fn removal<'o>(name: &str, removed: &BTreeMap<&str, &'o Origin>) -> Option<&'o Origin> {
+    let beginnings = (0..=name.len().min(LONGEST)).filter_map(|at| name.get(..at));
+    let mut patterns = beginnings.map(|beginning| format!("{beginning}*"));
+    let by_pattern = || patterns.find_map(|pattern| removed.get(pattern.as_str()));
+    removed.get(name).or_else(by_pattern).copied()
 }
 
 /// Whether a name fits a pattern in which `*` stands for anything.

@@ -1,7 +1,7 @@
 //! `[limits]`: what the command and all its descendants may use together (cgroups(7)).
 
 use super::{Profile, enforce::Level, split};
-use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::cgroup::{Controller, Place};
 use crate::plan::op::{Limit, Op};
 use crate::plan::{Draft, Phase};
@@ -61,7 +61,7 @@ impl Limits {
         if let Some(pids) = raw.pids.as_ref().filter(|pids| pids.value < FEWEST) {
             problems.push(
                 Diagnostic::new(
-                    Code::WrongValue,
+                    Code::LimitTooSmall,
                     &pids.origin,
                     "too few processes to start a command",
                 )
@@ -71,7 +71,7 @@ impl Limits {
         if let Some(memory) = raw.memory.as_ref().filter(|memory| memory.value < LEAST) {
             problems.push(
                 Diagnostic::new(
-                    Code::WrongValue,
+                    Code::LimitTooSmall,
                     &memory.origin,
                     "too little memory to start a command",
                 )
@@ -86,6 +86,46 @@ impl Limits {
                     format!("`{}` is no list of processors", cpuset.value),
                 )
                 .help("for example: cpuset = \"0-3,7\""),
+            );
+        }
+        if let Some(time) = raw.wall_time.as_ref().filter(|time| time.value.0.is_zero()) {
+            problems.push(
+                Diagnostic::new(
+                    Code::LimitTooSmall,
+                    &time.origin,
+                    "no time to start a command",
+                )
+                .help("for example: wall_time = \"10m\"; without the key there is no limit"),
+            );
+        } else if let (Some(time), grace) = (&raw.wall_time, &raw.grace)
+            && !grace.origin.is_default()
+            && grace.value > time.value
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::GraceAboveWallTime,
+                    &grace.origin,
+                    format!(
+                        "a command that ignores SIGTERM runs for {} after its {} are over",
+                        grace.value, time.value
+                    ),
+                )
+                .and(&time.origin, "the time that it has")
+                .help("shorten `grace`, or lengthen `wall_time`"),
+            );
+        }
+        if let (Some(cpu), Some(cpuset)) = (&raw.cpu, &raw.cpuset)
+            && let Some(held) = processors(&cpuset.value)
+            && cpu.value.0 > f64::from(held)
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    &cpu.origin,
+                    "more processor time than the processors of `cpuset` have",
+                )
+                .and(&cpuset.origin, format!("{held} of them"))
+                .help("lower `cpu`, or name more processors"),
             );
         }
         let swap = match (raw.swap, &raw.memory) {
@@ -124,6 +164,12 @@ impl Limits {
             wall_time: raw.wall_time,
             grace: raw.grace,
         }
+    }
+
+    /// The limits that need a cgroup and that the profile names.
+    pub fn named(&self) -> impl Iterator<Item = &Origin> {
+        let named = self.group.iter().map(|limit| &limit.origin);
+        named.filter(|origin| !origin.is_default())
     }
 
     /// Makes the group, sets the limits and joins it.
@@ -187,6 +233,57 @@ fn list(controllers: &[Controller]) -> String {
         .join(", ")
 }
 
+/// What is in a file system in memory counts as memory: before it is full, the sandbox is killed.
+pub(super) fn fits_memory(size: &At<Size>, profile: &Profile, problems: &mut Diagnostics) {
+    let limits = &profile.limits;
+    let Some(memory) = limits.memory.as_ref() else {
+        return;
+    };
+    let swap = limits.group.iter().find_map(|limit| match limit.value {
+        Limit::Swap(bytes) => Some(bytes),
+        _ => None,
+    });
+    let held = memory.value.0.saturating_add(swap.unwrap_or(0));
+    if !size.origin.is_default()
+        && size.value.0 > held
+        && profile.enforce.limits.value != Level::Off
+    {
+        problems.push(
+            Diagnostic::new(
+                Code::SizeAboveMemory,
+                &size.origin,
+                "before this is full, the sandbox is killed for its memory",
+            )
+            .and(&memory.origin, "the memory that it has")
+            .help("lower the size, so that writing more fails instead, or raise `memory`"),
+        );
+    }
+}
+
+/// How many processors a list names, if it is one.
+fn processors(list: &str) -> Option<u32> {
+    if !is_cpu_list(list) {
+        return None;
+    }
+    let mut ranges: Vec<(u32, u32)> = list
+        .split(',')
+        .filter_map(|part| {
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            Some((from.parse().ok()?, to.parse().ok()?))
+        })
+        .collect();
+    ranges.sort_unstable();
+    let (mut held, mut next) = (0, 0);
+    for (from, to) in ranges {
+        let from = from.max(next);
+        if from <= to {
+            held += to - from + 1;
+            next = to + 1;
+        }
+    }
+    Some(held)
+}
+
 /// The list format of cpuset(7).
 fn is_cpu_list(text: &str) -> bool {
     let number = |text: &str| {
@@ -203,7 +300,14 @@ fn is_cpu_list(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_cpu_list;
+    use super::{is_cpu_list, processors};
+
+    #[test]
+    fn processors_are_counted_once() {
+        assert_eq!(processors("0-3,7"), Some(5));
+        assert_eq!(processors("2,0-3,1-1,3-4"), Some(5));
+        assert_eq!(processors("3-1"), None);
+    }
 
     #[test]
     fn cpu_lists() {

@@ -131,7 +131,7 @@ pub fn load(
 ) -> Result<(Profile, Diagnostics), Diagnostics> {
     let mut problems = Diagnostics::default();
     let document = document::assemble(sources, id, variables, overlay, &mut problems);
-    let profile = check(document, id, variables, &mut problems);
+    let profile = check(document, sources, id, variables, &mut problems);
     if problems.has_errors() {
         Err(problems)
     } else {
@@ -142,6 +142,7 @@ pub fn load(
 /// Checks what a profile and all that it extends say together; `id` is the profile's own text.
 pub fn check(
     document: node::Table,
+    sources: &Sources,
     id: SourceId,
     variables: &Variables,
     problems: &mut Diagnostics,
@@ -158,7 +159,7 @@ pub fn check(
         capabilities: capabilities::Capabilities::check(raw.capabilities, problems),
         seccomp: seccomp::Seccomp::check(raw.seccomp, problems),
         limits: limits::Limits::check(raw.limits, problems),
-        rlimits: rlimits::Rlimits::check(raw.rlimits),
+        rlimits: rlimits::Rlimits::check(raw.rlimits, problems),
         environment: environment::Environment::check(raw.environment, problems),
         process: process::Process::check(raw.process, problems),
         enforce: enforce::Enforce::check(raw.enforce),
@@ -168,6 +169,13 @@ pub fn check(
     profile.names.relate(&profile, problems);
     profile.network.relate(&profile, problems);
     profile.namespaces.relate(&profile, problems);
+    profile.user.relate(&profile, problems);
+    profile.devices.relate(&profile, problems);
+    profile.capabilities.relate(&profile, problems);
+    profile.process.relate(&profile, problems);
+    profile.enforce.relate(&profile, problems);
+    profile.mounts.relate(&profile, sources, problems);
+    profile.rootfs.relate(&profile, sources, problems);
     profile
 }
 
@@ -217,8 +225,22 @@ fn split<T: Default>(table: Option<At<T>>, name: &'static str) -> (T, Origin) {
     }
 }
 
+/// `PATH_MAX`, the terminating NUL included.
+const LONGEST_PATH: usize = 4096;
+
 /// A path that is absolute and does not lead upwards, without trailing slashes.
 fn absolute(path: &At<String>, what: &str, problems: &mut Diagnostics) -> Option<PathBuf> {
+    if path.value.len() >= LONGEST_PATH {
+        problems.push(
+            Diagnostic::new(
+                Code::BadPath,
+                &path.origin,
+                format!("the {what} is longer than the kernel takes: {LONGEST_PATH} bytes or more"),
+            )
+            .help("shorten it"),
+        );
+        return None;
+    }
     let clean: PathBuf = Path::new(&path.value).components().collect();
     let upwards = clean.components().any(|c| c == Component::ParentDir);
     if clean.is_absolute() && !upwards {

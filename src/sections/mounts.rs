@@ -1,9 +1,13 @@
 //! `[[mounts]]`: what is mounted, one entry a target; and what is mounted by default.
 
 mod defaults;
+mod exposure;
 mod kernel;
+mod nesting;
+mod relate;
 
 pub use defaults::home;
+pub(super) use exposure::in_one_home;
 
 use super::{Profile, absolute, enforce::Level, host_path, user::Identity};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
@@ -108,14 +112,15 @@ pub struct Mounts(Vec<At<Mount>>);
 #[derive(Clone, Debug)]
 struct Mount {
     kind: Kind,
-    target: PathBuf,
-    source: Option<PathBuf>,
+    target: At<PathBuf>,
+    source: Option<At<PathBuf>>,
     attributes: Attributes,
     optional: bool,
-    idmap: Option<bool>,
-    size: Size,
-    inodes: u64,
+    idmap: Option<At<bool>>,
+    size: At<Size>,
+    inodes: At<u64>,
     mode: Option<Mode>,
+    nosuid: Option<At<bool>>,
     contents: String,
     to: PathBuf,
 }
@@ -194,14 +199,14 @@ fn check_one(
 ) -> Option<At<Mount>> {
     let At { value: raw, origin } = raw;
     let kind = raw.r#type.as_ref().map(|kind| kind.value);
-    let target = raw
-        .target
-        .as_ref()
-        .and_then(|target| absolute(target, "target", problems));
-    let source = raw
-        .source
-        .as_ref()
-        .and_then(|source| host_path(source, variables, problems));
+    let target = raw.target.as_ref().and_then(|target| {
+        let path = absolute(target, "target", problems)?;
+        Some(At::new(path, target.origin.clone()))
+    });
+    let source = raw.source.as_ref().and_then(|source| {
+        let path = host_path(source, variables, problems)?;
+        Some(At::new(path, source.origin.clone()))
+    });
     let kind = kind?;
     let given = [
         ("source", raw.source.as_ref().map(|at| &at.origin)),
@@ -275,18 +280,32 @@ fn check_one(
         source,
         attributes,
         optional: flag(&raw.optional, false),
-        idmap: raw.idmap.map(|at| at.value),
-        size: raw.size.map_or(DEFAULT_SIZE, |at| at.value),
-        inodes: raw.inodes.map_or(DEFAULT_INODES, |at| at.value),
+        idmap: raw.idmap,
+        size: raw
+            .size
+            .unwrap_or_else(|| At::default_of("mounts.size", DEFAULT_SIZE)),
+        inodes: raw
+            .inodes
+            .unwrap_or_else(|| At::default_of("mounts.inodes", DEFAULT_INODES)),
         mode: raw.mode.map(|at| at.value),
         contents: raw.contents.map(|at| at.value).unwrap_or_default(),
         to: raw.to.map(|at| at.value.into()).unwrap_or_default(),
+        nosuid: raw.nosuid,
         target: target?,
     };
     Some(At::new(mount, origin))
 }
 
 impl Mount {
+    /// `bind`: the path on the host.
+    fn shown(&self) -> &At<PathBuf> {
+        self.source.as_ref().unwrap_or(&self.target)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.attributes.contains(Attributes::READ_ONLY)
+    }
+
     fn entries(
         &self,
         profile: &Profile,
@@ -297,15 +316,26 @@ impl Mount {
         let mode = |default: u32| self.mode.unwrap_or(Mode(default));
         let what = match self.kind {
             Kind::Bind => {
-                let source = self.source.as_ref().unwrap_or(&self.target).clone();
-                return bind(source, self, profile, identity, origin, draft);
+                return bind(
+                    self.shown().value.clone(),
+                    self,
+                    profile,
+                    identity,
+                    origin,
+                    draft,
+                );
             }
-            Kind::Tmpfs => sized(self.size, self.inodes, &mode(0o755).to_string(), false),
-            Kind::Proc => return kernel::proc(&self.target, profile, identity, origin, draft),
+            Kind::Tmpfs => {
+                let mode = mode(0o755).to_string();
+                sized(self.size.value, self.inodes.value, &mode, false)
+            }
+            Kind::Proc => {
+                return kernel::proc(&self.target.value, profile, identity, origin, draft);
+            }
             Kind::Sysfs => kernel::pseudo("sysfs", &[]),
             Kind::Devpts => kernel::pseudo("devpts", super::devices::PTS_OPTIONS),
             Kind::Mqueue => kernel::pseudo("mqueue", &[]),
-            Kind::Cgroup => return kernel::cgroup(&self.target, origin, draft),
+            Kind::Cgroup => return kernel::cgroup(&self.target.value, origin, draft),
             Kind::File => What::File(self.contents.clone().into_bytes(), mode(0o644).0),
             Kind::Symlink => What::Symlink(self.to.clone()),
             Kind::Directory => What::Directory(mode(0o755).0),
@@ -322,7 +352,7 @@ impl Mount {
             Kind::Devpts => Attributes::NOSUID.with(Attributes::NOEXEC),
             _ => inert,
         };
-        let target = self.target.clone();
+        let target = self.target.value.clone();
         draft.entries.push(Entry {
             target,
             what,
@@ -341,8 +371,9 @@ fn bind(
     origin: &Origin,
     draft: &mut Draft<'_>,
 ) {
-    let read_only = mount.attributes.contains(Attributes::READ_ONLY);
-    let need = match (profile.enforce.idmap.value, mount.idmap) {
+    let read_only = mount.is_read_only();
+    let wanted = mount.idmap.as_ref().map(|at| at.value);
+    let need = match (profile.enforce.idmap.value, wanted) {
         (Level::Off, _) | (_, Some(false)) => None,
         (Level::Prefer, _) => Some(IdmapNeed::Preferred),
         (Level::Require, None) if read_only => Some(IdmapNeed::Optional),
@@ -353,7 +384,7 @@ fn bind(
         identity.owner_map(owner.uid, owner.gid, need)
     });
     draft.entries.push(Entry {
-        target: mount.target.clone(),
+        target: mount.target.value.clone(),
         what: What::Bind { source, idmap },
         attributes: mount.attributes,
         optional: mount.optional,

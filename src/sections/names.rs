@@ -47,7 +47,7 @@ impl Names {
             if !uts.value.is_new() && !name.origin.is_default() {
                 problems.push(
                     Diagnostic::new(
-                        Code::Needs,
+                        Code::NamesWithoutUts,
                         &name.origin,
                         "a name of its own needs a new uts namespace",
                     )

@@ -1,6 +1,6 @@
 //! `[network]`: what of the network there is (network_namespaces(7)).
 
-use super::{Profile, split};
+use super::{Profile, namespaces::Choice, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::layout::{Entry, What};
 use crate::plan::{Draft, Op, Phase};
@@ -64,6 +64,16 @@ impl Network {
                 )
                 .and(&net.origin, "chosen here")
                 .help("remove one of the two lines: `mode` alone is enough"),
+            );
+        } else if host || net.value == Choice::Shared {
+            let place = if host { &self.mode.origin } else { &net.origin };
+            problems.push(
+                Diagnostic::new(
+                    Code::HostNetwork,
+                    place,
+                    "the command reaches what the caller reaches, services on localhost and abstract sockets of the desktop included",
+                )
+                .help("write `mode = \"loopback\"` under [network] where no network is needed"),
             );
         }
     }

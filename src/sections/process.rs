@@ -56,6 +56,9 @@ pub struct Process {
     session: At<Session>,
 }
 
+const NOBODY_ENDS_ALL: &str =
+    "without an init, only a new pid namespace takes every process along at the end";
+
 impl Process {
     /// Checks ranges and paths.
     pub fn check(raw: Option<At<RawProcess>>, problems: &mut Diagnostics) -> Self {
@@ -88,6 +91,22 @@ impl Process {
                 .help("for example: umask = \"022\""),
             );
         }
+        let what = |mode: u32| {
+            if mode & 0o700 != 0 {
+                Some("new files cannot be used by their owner, the command itself")
+            } else if mode & 0o002 == 0 {
+                Some("everybody can write to new files, in the project too")
+            } else {
+                None
+            }
+        };
+        let mask = raw.umask.value.0;
+        if let Some(what) = what(mask).filter(|_| mask <= 0o777) {
+            problems.push(
+                Diagnostic::new(Code::OpenFiles, &raw.umask.origin, what)
+                    .help("a umask says what is taken away: \"022\" leaves rwxr-xr-x"),
+            );
+        }
         let cwd = raw.cwd.and_then(|cwd| {
             absolute(&cwd, "working directory", problems).map(|path| At::new(path, cwd.origin))
         });
@@ -98,6 +117,60 @@ impl Process {
             nice: raw.nice,
             oom_score_adj: raw.oom_score_adj,
             session: raw.session,
+        }
+    }
+
+    /// What the namespaces, the root and the filter make of it.
+    pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
+        let namespaces = &profile.namespaces;
+        if !self.init.value && !namespaces.pid.value.is_new() {
+            problems.push(
+                Diagnostic::new(Code::InitWithoutPid, &self.init.origin, NOBODY_ENDS_ALL)
+                    .and(&namespaces.pid.origin, "not new here")
+                    .help("write `init = true`, or `pid = \"new\"` under [namespaces]"),
+            );
+        }
+        if let Some(cwd) = &self.cwd
+            && namespaces.builds_root()
+            && !profile.mounts.can_hold(&cwd.value, profile)
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoWorkingDirectory,
+                    &cwd.origin,
+                    format!(
+                        "nothing puts a directory {} into the root",
+                        cwd.value.display()
+                    ),
+                )
+                .help("choose one that is visible inside, or mount it"),
+            );
+        }
+        // set_one_prio: CAP_SYS_NICE is asked for in the first user namespace (kernel/sys.c).
+        if let Some(nice) = self.nice.as_ref().filter(|nice| nice.value < 0)
+            && namespaces.user.value.is_new()
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::NegativeNice,
+                    &nice.origin,
+                    "in a new user namespace even root may not raise its priority",
+                )
+                .help("write 0 or more, or start sandbox itself with this nice value"),
+            );
+        }
+        if self.session.value == Session::Inherit
+            && let Some(permitted) = profile.seccomp.permits_terminal_input(profile)
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::TerminalInput,
+                    &self.session.origin,
+                    "the command can type into the caller's terminal (TIOCSTI), and the shell would obey",
+                )
+                .and(permitted, "permitted here")
+                .help("write `session = \"new\"`, or keep the filter and do not allow `ioctl`"),
+            );
         }
     }
 
@@ -138,7 +211,7 @@ impl Process {
             if !alone {
                 draft.refuse(
                     init,
-                    "without an init, only a new pid namespace takes every process along at the end",
+                    NOBODY_ENDS_ALL,
                     "write `init = true`, or `pid = \"new\"` under [namespaces]",
                 );
             }

@@ -79,7 +79,7 @@ impl Value for Rlimit {
                 let (soft, hard) = (pair.soft?, pair.hard?);
                 if soft.value.0 > hard.value.0 {
                     problems.push(
-                        Diagnostic::new(Code::Conflict, &soft.origin, "soft is above hard")
+                        Diagnostic::new(Code::SoftAboveHard, &soft.origin, "soft is above hard")
                             .and(&hard.origin, "hard")
                             .help("lower `soft`, or raise `hard`"),
                     );
@@ -166,9 +166,48 @@ rlimits! {
 pub struct Rlimits(Vec<(&'static str, u32, At<Rlimit>)>);
 
 impl Rlimits {
-    /// Fills in the default.
-    pub fn check(raw: Option<At<RawRlimits>>) -> Self {
+    /// Fills in the default, and says what is too little to start with, or pointless.
+    pub fn check(raw: Option<At<RawRlimits>>, problems: &mut Diagnostics) -> Self {
         let (mut raw, _) = split(raw, "rlimits");
+        // Below the first number the kernel ends every program at exec, since it gives each a stack
+        // of 128K; below the second the C library's loader gives up.
+        for (name, limit, least, for_libraries, sample) in [
+            ("as", &raw.r#as, 128 << 10, 1 << 20, "\"1G\""),
+            ("data", &raw.data, 0, 64 << 10, "\"1G\""),
+            ("nofile", &raw.nofile, 0, 4, "1024"),
+            ("stack", &raw.stack, 1, 8 << 10, "\"8M\""),
+        ] {
+            let Some(At {
+                value: Rlimit::Set { soft, .. },
+                origin,
+            }) = limit
+            else {
+                continue;
+            };
+            let (code, what) = if *soft < least {
+                (Code::LimitTooSmall, "no program")
+            } else if *soft < for_libraries {
+                (Code::NoLoader, "no program with shared libraries")
+            } else {
+                continue;
+            };
+            problems.push(
+                Diagnostic::new(code, origin, format!("{what} can start with so little"))
+                    .help(format!("for example: {name} = {sample}")),
+            );
+        }
+        for (limit, since) in [(&raw.rss, "2.4.30"), (&raw.locks, "2.4.25")] {
+            if let Some(limit) = limit
+                .as_ref()
+                .filter(|limit| limit.value != Rlimit::Inherit)
+            {
+                let text = format!("the kernel has ignored this limit since Linux {since}");
+                problems.push(
+                    Diagnostic::new(Code::NoEffect, &limit.origin, text)
+                        .help("remove it; [limits] memory and pids bound the sandbox"),
+                );
+            }
+        }
         raw.core.get_or_insert_with(|| {
             At::default_of("rlimits.core", Rlimit::Set { soft: 1, hard: 1 })
         });

@@ -1,7 +1,7 @@
 //! `[rootfs]`: what the root is, and what of the project and of changes to the root is kept.
 
-use super::{Profile, host_path, split, user::Identity};
-use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use super::{Profile, host_path, mounts, split, user::Identity};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
 use crate::host::tree::Kind;
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, Root, What};
@@ -152,6 +152,20 @@ impl Rootfs {
     #[must_use]
     pub fn is_host(&self) -> bool {
         self.source.value == Source::Host
+    }
+
+    /// The names in `/` that the command sees of the host's own root.
+    #[must_use]
+    pub fn public(&self) -> &'static [&'static str] {
+        if self.is_host() { PUBLIC } else { &[] }
+    }
+
+    /// A root in somebody's home is there for that person only.
+    pub fn relate(&self, profile: &Profile, sources: &Sources, problems: &mut Diagnostics) {
+        if let Source::Directory(path) = &self.source.value {
+            let path = At::new(path.clone(), self.source.origin.clone());
+            mounts::in_one_home(&path, profile, sources, problems);
+        }
     }
 
     /// The root, and which line asked for it; adds the entries that come with it.

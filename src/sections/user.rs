@@ -1,9 +1,11 @@
 //! `[user]`: who the command is, inside and outside (user_namespaces(7)).
 
+mod known;
 mod map;
 
 pub use map::Map;
 
+use known::outside;
 use map::check_ranges;
 
 use super::{Profile, namespaces::Choice, split};
@@ -150,6 +152,12 @@ impl User {
         user
     }
 
+    /// The map of users and the map of groups.
+    #[must_use]
+    pub fn maps(&self) -> [&At<Map>; 2] {
+        [&self.uid_map, &self.gid_map]
+    }
+
     /// Who the command is on this machine.
     pub fn identity(&self, profile: &Profile, draft: &mut Draft<'_>) -> Identity {
         let host = draft.host;
@@ -183,17 +191,7 @@ impl User {
                 } else {
                     &self.gid_map
                 };
-                draft.problem(
-                    Diagnostic::new(
-                        Code::BadIds,
-                        &wanted.origin,
-                        format!("the id map holds no {what} {id}"),
-                    )
-                    .and(&map.origin, "the map")
-                    .help(format!(
-                        "choose a {what} that the map holds, or widen the map"
-                    )),
-                );
+                draft.problem(outside(wanted, map, what));
             }
         }
         for group in &self.groups {
@@ -204,15 +202,7 @@ impl User {
                     "write `gid_map = \"auto\"`, run as root, or remove `groups`",
                 );
             } else if to_outside(&groups, group.value).is_none() {
-                draft.problem(
-                    Diagnostic::new(
-                        Code::BadIds,
-                        &group.origin,
-                        format!("the id map holds no gid {}", group.value),
-                    )
-                    .and(&self.gid_map.origin, "the map")
-                    .help("widen `gid_map`"),
-                );
+                draft.problem(outside(group, &self.gid_map, "gid"));
             }
         }
         if !setgroups {
@@ -233,18 +223,9 @@ impl User {
 
     /// Without a user namespace of its own, the command has ids of the namespace it is in.
     fn identity_of_namespace(&self, profile: &Profile, draft: &mut Draft<'_>) -> Identity {
-        for map in [&self.uid_map, &self.gid_map] {
-            if !map.origin.is_default() {
-                draft.problem(
-                    Diagnostic::new(
-                        Code::Needs,
-                        &map.origin,
-                        "id maps need a new user namespace",
-                    )
-                    .and(&profile.namespaces.user.origin, "not new here")
-                    .help("write `user = \"new\"` under [namespaces], or remove the map"),
-                );
-            }
+        // Refused already, unless only this machine has no user namespaces.
+        for problem in self.without_namespace(&profile.namespaces.user) {
+            draft.problem(problem);
         }
         let caller = &draft.host.caller;
         let joined = matches!(profile.namespaces.user.value, Choice::Join(_));

@@ -96,13 +96,13 @@ fn thirty_mistakes_give_thirty_diagnostics_at_their_places_in_one_run() {
     20:9  SBX0010 there is no capability `flying`
     21:12 SBX0012 `net_raw` can be ambient only if it is kept
     23:10 SBX0011 there is no system call `opne` on this architecture
-    24:9  SBX0011 without `execve` no command can be started
-    26:8  SBX0004 too few processes to start a command
+    24:9  SBX0040 without `execve` no command can be started
+    26:8  SBX0044 too few processes to start a command
     27:10 SBX0004 invalid value: string "lots", expected a size in bytes, such as 65536, "64M" or "1.5GiB"
     28:7  SBX0004 invalid value: floating point `-1.0`, expected a number of processors from 0.01 to 10000, such as 0.5 or 2
     29:10 SBX0004 `all` is no list of processors
     30:13 SBX0004 invalid value: string "later", expected a duration, such as 10 (seconds), "500ms", "90s" or "1h30m"
-    32:19 SBX0007 soft is above hard
+    32:19 SBX0045 soft is above hard
     33:9  SBX0004 invalid value: string "tall", expected a size in bytes, such as 65536, "64M" or "1.5GiB"
     35:12 SBX0004 the name of a variable is not empty and holds no `=`
     36:16 SBX0006 there is no variable `${HOUSE}`
@@ -139,12 +139,17 @@ fn thirty_mistakes_give_thirty_diagnostics_at_their_places_in_one_run() {
 fn every_code_has_a_test_that_shows_it() {
     let tests = [
         include_str!("forms.rs"),
+        include_str!("bounds.rs"),
+        include_str!("effects.rs"),
+        include_str!("exposure.rs"),
         include_str!("identity.rs"),
         include_str!("input.rs"),
         include_str!("language.rs"),
         include_str!("layers.rs"),
         include_str!("machine.rs"),
         include_str!("mounts.rs"),
+        include_str!("nesting.rs"),
+        include_str!("power.rs"),
         include_str!("privileges.rs"),
         include_str!("process.rs"),
         include_str!("resources.rs"),
@@ -173,4 +178,14 @@ fn a_profile_without_mistakes_is_checked_in_silence() {
         output.stdout.is_empty() && output.stderr.is_empty(),
         "{output:?}"
     );
+}
+
+#[test]
+fn the_built_in_profiles_are_checked_in_silence() {
+    let folder = crate::Folder::with("version = 1\n");
+    for (name, _) in sandbox::profile::find::BUILT_IN {
+        let output = folder.program(&["check", name]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
 }

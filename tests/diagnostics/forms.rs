@@ -70,7 +70,7 @@ fn json_has_every_place() {
         .collect();
     insta::assert_snapshot!(list.join("\n"), @r#"
     100%, a:b é.toml error SBX0003: "100%, a:b é.toml" 3:1-3:7 {"end":20,"start":14}
-    100%, a:b é.toml error SBX0007: "100%, a:b é.toml" 5:19-5:20 {"end":57,"start":56} + "hard" "100%, a:b é.toml" 5:29-5:30 {"end":67,"start":66}
+    100%, a:b é.toml error SBX0045: "100%, a:b é.toml" 5:19-5:20 {"end":57,"start":56} + "hard" "100%, a:b é.toml" 5:29-5:30 {"end":67,"start":66}
     100%, a:b é.toml error SBX0004: "100%, a:b é.toml" 7:8-9:5 {"end":107,"start":92}
     folder.toml error SBX0001: "folder.toml" null:null-null:null null
     nobody error SBX0101: null null:null-null:null null
@@ -113,7 +113,7 @@ fn github_gets_one_command_a_problem() {
     let said = said.replace(folder.0.to_str().unwrap(), "[project]");
     insta::assert_snapshot!(said, @r#"
     ::error file=100%25%2C a%3Ab é.toml,line=3,endLine=3,col=1,endColumn=7,title=SBX0003::there is no key `memroy` in [limits]%0Ahelp: did you mean `memory`?
-    ::error file=100%25%2C a%3Ab é.toml,line=5,endLine=5,col=19,endColumn=20,title=SBX0007::soft is above hard%0A100%25, a:b é.toml:5: hard%0Ahelp: lower `soft`, or raise `hard`
+    ::error file=100%25%2C a%3Ab é.toml,line=5,endLine=5,col=19,endColumn=20,title=SBX0045::soft is above hard%0A100%25, a:b é.toml:5: hard%0Ahelp: lower `soft`, or raise `hard`
     ::error file=100%25%2C a%3Ab é.toml,line=7,endLine=9,title=SBX0004::expected a list, found a table%0Ahelp: write each as an entry of its own, under a name in [[double brackets]]
     ::error file=evil.toml,line=2,endLine=2,col=8,endColumn=26,title=SBX0004::`a%0A::set-env::b%25` is none of the choices%0Ahelp: one of: "none", "loopback", "host"
     ::error file=folder.toml,title=SBX0001::the profile folder.toml is not a regular file%0Ahelp: name a TOML file

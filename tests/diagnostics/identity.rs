@@ -1,6 +1,6 @@
 //! `[user]`, names, `[namespaces]`, `[network]`.
 
-use crate::{checked, explained};
+use crate::checked;
 
 #[test]
 fn ranges_that_overlap_inside() {
@@ -218,7 +218,7 @@ groups = [4294967295]
 
 #[test]
 fn a_uid_and_a_gid_outside_of_the_map() {
-    let wrong = explained(
+    let wrong = checked(
         r#"
 [user]
 uid = 5
@@ -227,7 +227,7 @@ uid_map = "root"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0009]: the id map holds no uid 5
+    error[SBX0028]: the id map holds no uid 5
      --> sandbox.toml:2:7
       |
     2 | uid = 5
@@ -240,7 +240,7 @@ uid_map = "root"
       |
       = help: choose a uid that the map holds, or widen the map
 
-    error[SBX0009]: the id map holds no gid 6
+    error[SBX0028]: the id map holds no gid 6
      --> sandbox.toml:3:7
       |
     3 | gid = 6
@@ -312,7 +312,7 @@ uts = "shared"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0012]: a name of its own needs a new uts namespace
+    error[SBX0026]: a name of its own needs a new uts namespace
      --> sandbox.toml:1:12
       |
     1 | hostname = "build"
@@ -325,7 +325,7 @@ uts = "shared"
       |
       = help: write `uts = "new"` under [namespaces], or remove the name
 
-    error[SBX0012]: a name of its own needs a new uts namespace
+    error[SBX0026]: a name of its own needs a new uts namespace
      --> sandbox.toml:2:14
       |
     2 | domainname = "example.org"

@@ -667,7 +667,7 @@ fn options_that_are_wrong() {
       |
       = help: write it in digits, without quotes
 
-    error[SBX0004]: too little memory to start a command
+    error[SBX0044]: too little memory to start a command
      --> command line:1:69
       |
     1 | --user.uid -1 --network.mode lan --limits.pids lots --limits.memory 0 --process.cwd here

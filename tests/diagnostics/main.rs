@@ -4,7 +4,10 @@
 //! Each test holds the profile and, beside it, the whole of what the program says about it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bounds;
+mod effects;
 mod everything;
+mod exposure;
 mod forms;
 mod identity;
 mod input;
@@ -12,7 +15,9 @@ mod language;
 mod layers;
 mod machine;
 mod mounts;
+mod nesting;
 mod page;
+mod power;
 mod privileges;
 mod process;
 mod reference;
@@ -45,24 +50,35 @@ fn explained(profile: &str) -> String {
     refused(&folder, &mut folder.program(&arguments))
 }
 
+/// What `sandbox check` says about a profile that it accepts.
+#[track_caller]
+fn warned(profile: &str) -> String {
+    let folder = Folder::with(profile);
+    said(&folder, &mut folder.program(&["check", "sandbox.toml"]), 0)
+}
+
 /// Stderr of a run that must be refused with exit code 125 and nothing on stdout.
 #[track_caller]
 fn refused(folder: &Folder, command: &mut Command) -> String {
+    said(folder, command, 125)
+}
+
+/// Stderr of a run that ends with this code and prints nothing on stdout.
+#[track_caller]
+fn said(folder: &Folder, command: &mut Command, code: i32) -> String {
     let Output {
         status,
         stdout,
         stderr,
     } = command.output().unwrap();
     let stderr = String::from_utf8(stderr).unwrap();
-    assert_eq!(status.code(), Some(125), "{stderr}");
+    assert_eq!(status.code(), Some(code), "{stderr}");
     assert_eq!(String::from_utf8_lossy(&stdout), "");
     assert!(!stderr.contains("panicked"), "{stderr}");
     // A remedy with every sentence.
-    let levels = ["error[", "warning["];
-    let sentences = stderr
-        .lines()
-        .filter(|l| levels.iter().any(|level| l.starts_with(level)))
-        .count();
+    let starts = ["error[", "warning[", "note["];
+    let is_sentence = |line: &&str| starts.iter().any(|start| line.starts_with(start));
+    let sentences = stderr.lines().filter(is_sentence).count();
     let remedies = stderr.lines().filter(|l| l.contains("= help: ")).count();
     assert_eq!(sentences, remedies, "{stderr}");
     stderr

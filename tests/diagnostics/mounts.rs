@@ -1,6 +1,6 @@
 //! `[[mounts]]`.
 
-use crate::{checked, explained};
+use crate::{Folder, checked, explained, refused};
 
 #[test]
 fn a_relative_target() {
@@ -332,7 +332,7 @@ size = "64 meters"
 
 #[test]
 fn two_mounts_on_one_target() {
-    let wrong = explained(
+    let wrong = checked(
         r#"
 [[mounts]]
 type = "tmpfs"
@@ -345,15 +345,15 @@ target = "/data/"
     );
     insta::assert_snapshot!(wrong, @r#"
     error[SBX0013]: a second mount on /data
-     --> sandbox.toml:5:1
+     --> sandbox.toml:7:10
       |
-    5 | [[mounts]]
-      | ^^^^^^^^^^
+    7 | target = "/data/"
+      |          ^^^^^^^^
       |
-     ::: sandbox.toml:1:1
+     ::: sandbox.toml:3:10
       |
-    1 | [[mounts]]
-      | ---------- the first one
+    3 | target = "/data"
+      |          ------- the first one
       |
       = help: remove one of the two
     "#);
@@ -382,7 +382,7 @@ target = "/data"
 
 #[test]
 fn a_mount_on_the_root() {
-    let wrong = explained(
+    let wrong = checked(
         r#"
 [[mounts]]
 type = "tmpfs"
@@ -391,10 +391,10 @@ target = "/"
     );
     insta::assert_snapshot!(wrong, @r#"
     error[SBX0007]: a mount on the root itself
-     --> sandbox.toml:1:1
+     --> sandbox.toml:3:10
       |
-    1 | [[mounts]]
-      | ^^^^^^^^^^
+    3 | target = "/"
+      |          ^^^
       |
       = help: [rootfs] says what the root is
     "#);
@@ -402,7 +402,7 @@ target = "/"
 
 #[test]
 fn a_mount_below_a_file() {
-    let wrong = explained(
+    let wrong = checked(
         r#"
 [[mounts]]
 type = "file"
@@ -415,11 +415,16 @@ target = "/data/below"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0008]: /data/below lies below /data, which is no directory that can hold it
-     --> sandbox.toml:6:1
+    error[SBX0015]: /data/below lies below /data, which can hold no mount
+     --> sandbox.toml:8:10
       |
-    6 | [[mounts]]
-      | ^^^^^^^^^^
+    8 | target = "/data/below"
+      |          ^^^^^^^^^^^^^
+      |
+     ::: sandbox.toml:3:10
+      |
+    3 | target = "/data"
+      |          ------- the type is "file"
       |
       = help: choose another target
     "#);
@@ -442,5 +447,37 @@ target = "/proc/no-such-entry"
       | ^^^^^^^^^^
       |
       = help: choose another target
+    "#);
+}
+
+#[test]
+fn a_folder_too_large_to_be_rebuilt() {
+    let folder = Folder::with(
+        r#"
+[[mounts]]
+type = "bind"
+source = "large"
+target = "/data"
+
+[[mounts]]
+type = "tmpfs"
+target = "/data/new"
+"#,
+    );
+    let large = folder.0.join("large");
+    std::fs::create_dir(&large).unwrap();
+    for number in 0..4097 {
+        std::fs::write(large.join(number.to_string()), "").unwrap();
+    }
+    let arguments = ["explain", "--profile", "sandbox.toml", "--", "true"];
+    let wrong = refused(&folder, &mut folder.program(&arguments));
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0100]: a mount point is missing in [project]/large, and its 4097 entries are too many to rebuild it
+     --> sandbox.toml:1:1
+      |
+    1 | [[mounts]]
+      | ^^^^^^^^^^
+      |
+      = help: make the mount point on the host, or mount a tmpfs on the directory
     "#);
 }

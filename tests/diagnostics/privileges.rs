@@ -39,7 +39,15 @@ drop = ["CAP_CHOWN"]
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0007]: `chown` is dropped and kept
+    warning[SBX0033]: a uid other than 0 loses at exec what is not ambient: net_raw
+     --> sandbox.toml:2:9
+      |
+    2 | keep = ["net_raw", "chown"]
+      |         ^^^^^^^^^
+      |
+      = help: write ambient = ["net_raw"], or be 0 inside (`uid_map = "root"` under [user])
+
+    error[SBX0032]: `chown` is dropped and kept
      --> sandbox.toml:3:9
       |
     3 | drop = ["CAP_CHOWN"]
@@ -111,7 +119,7 @@ deny = ["bpf"]
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0007]: `bpf` is denied and allowed
+    error[SBX0039]: `bpf` is denied and allowed
      --> sandbox.toml:3:9
       |
     3 | deny = ["bpf"]
@@ -135,7 +143,7 @@ deny = ["execve", "write"]
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0011]: without `execve` no command can be started
+    error[SBX0040]: without `execve` no command can be started
      --> sandbox.toml:2:9
       |
     2 | deny = ["execve", "write"]
@@ -143,7 +151,7 @@ deny = ["execve", "write"]
       |
       = help: remove it from `deny`
 
-    error[SBX0011]: without `write` no command can be started
+    error[SBX0040]: without `write` no command can be started
      --> sandbox.toml:2:19
       |
     2 | deny = ["execve", "write"]

@@ -1,6 +1,6 @@
 //! `[process]`, `[environment]`, `[enforce]`.
 
-use crate::{checked, explained};
+use crate::checked;
 
 #[test]
 fn a_nice_value_out_of_range() {
@@ -210,7 +210,7 @@ set = { PATH = ["/bin", "/usr/bin"] }
 
 #[test]
 fn no_init_in_a_shared_pid_namespace() {
-    let wrong = explained(
+    let wrong = checked(
         r#"
 [namespaces]
 pid = "shared"
@@ -220,11 +220,16 @@ init = false
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0100]: without an init, only a new pid namespace takes every process along at the end
+    error[SBX0030]: without an init, only a new pid namespace takes every process along at the end
      --> sandbox.toml:5:8
       |
     5 | init = false
       |        ^^^^^
+      |
+     ::: sandbox.toml:2:7
+      |
+    2 | pid = "shared"
+      |       -------- not new here
       |
       = help: write `init = true`, or `pid = "new"` under [namespaces]
     "#);

@@ -56,7 +56,9 @@ fn every_sample_of_the_reference_is_accepted() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{sample}\n{output:?}");
-        assert!(output.stderr.is_empty(), "{sample}\n{output:?}");
+        // It may be worth a warning; but nothing is wrong with it.
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("error["), "{sample}\n{said}");
     }
 }
 

@@ -95,7 +95,7 @@ pids = 1
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0004]: too few processes to start a command
+    error[SBX0044]: too few processes to start a command
      --> sandbox.toml:2:8
       |
     2 | pids = 1
@@ -114,7 +114,7 @@ memory = "4K"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0004]: too little memory to start a command
+    error[SBX0044]: too little memory to start a command
      --> sandbox.toml:2:10
       |
     2 | memory = "4K"
@@ -171,7 +171,7 @@ nofile = { soft = 4096, hard = 1024 }
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0007]: soft is above hard
+    error[SBX0045]: soft is above hard
      --> sandbox.toml:2:19
       |
     2 | nofile = { soft = 4096, hard = 1024 }

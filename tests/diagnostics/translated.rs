@@ -35,7 +35,7 @@ fn missing(profile: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn every_translated_profile_is_accepted_in_silence() {
+fn every_translated_profile_is_accepted() {
     let names = profiles().into_keys().map(|name| name + ".toml");
     let paths: Vec<_> = names.map(|name| folder().join(name)).collect();
     assert!(paths.len() >= 25, "{paths:?}");
@@ -43,7 +43,9 @@ fn every_translated_profile_is_accepted_in_silence() {
     let output = here.program(&["check"]).args(paths).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
-    assert!(output.stderr.is_empty(), "{output:?}");
+    // What the originals permit is worth a warning here and there, but nothing is wrong.
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains("error["), "{said}");
 }
 
 #[test]

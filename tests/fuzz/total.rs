@@ -43,9 +43,10 @@ pub fn total(bytes: &[u8]) {
     let shape = const { &Raw::SHAPE };
     let _ = show::json(&document, shape, &sources);
     let shown = show::toml(&document, shape, &sources, Detail::Plain);
-    let checked = sections::check(document, id, &variables, &mut problems);
-    if !problems.is_empty() {
-        let _ = problems.render(&sources, false);
+    let checked = sections::check(document, &sources, id, &variables, &mut problems);
+    let refused = problems.has_errors();
+    let _ = problems.render(&sources, false);
+    if refused {
         return;
     }
     let command = Command {

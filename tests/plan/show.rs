@@ -52,8 +52,8 @@ fn shown(
     let overlay = overlay(options);
     let document = document::assemble(&mut sources, id, &variables, &overlay, &mut problems);
     let shown = show::toml(&document, const { &Raw::SHAPE }, &sources, detail);
-    let profile = sections::check(document, id, &variables, &mut problems);
-    if !problems.is_empty() {
+    let profile = sections::check(document, &sources, id, &variables, &mut problems);
+    if problems.has_errors() {
         return None;
     }
     let command = Command {

@@ -557,7 +557,10 @@ fn a_symbolic_link_in_the_project_never_moves_a_mount_onto_the_host() {
             let run = project.run(&profile(&[&[kind, &target]]), "echo ran");
             assert_eq!(run.stdout, "", "{name} {kind}");
             let words = run.fails(125);
-            assert!(words.contains("sandbox.toml:2:"), "{words}");
+            // A link in the project is refused already by the check, at its target.
+            let line = if kind.contains("symlink") { 5 } else { 2 };
+            let place = format!("sandbox.toml:{line}:");
+            assert!(words.contains(&place), "{words}");
             assert!(words.contains("symbolic link"), "{words}");
         }
     }
@@ -645,10 +648,16 @@ fn a_mount_that_cannot_be_is_refused_with_its_line() {
         (&["type = \"tmpfs\"", "target = \"/\""], "root"),
     ];
     for (lines, word) in cases {
+        // What needs no look at the machine is refused at the very value.
+        let place = if *word == "root" {
+            "sandbox.toml:4:"
+        } else {
+            "sandbox.toml:2:"
+        };
         let run = project.run(&profile(&[lines]), "echo ran");
         assert_eq!(run.stdout, "", "{lines:?}");
         let words = run.fails(125);
-        assert!(words.contains("sandbox.toml:2:"), "{lines:?}: {words}");
+        assert!(words.contains(place), "{lines:?}: {words}");
         assert!(words.contains(word), "{lines:?}: {words}");
         assert!(words.contains("help: "), "{lines:?}: {words}");
     }
@@ -707,7 +716,7 @@ fn a_second_mount_on_the_same_target_is_refused() {
     let one: &[&str] = &["type = \"tmpfs\"", "target = \"/a\""];
     let words = project.run(&profile(&[one, one]), "echo ran").fails(125);
     assert!(words.contains("a second mount on /a"), "{words}");
-    assert!(words.contains("sandbox.toml:5:"), "{words}");
+    assert!(words.contains("sandbox.toml:7:"), "{words}");
 }
 
 #[test]

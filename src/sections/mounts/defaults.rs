@@ -2,9 +2,10 @@
 
 use super::kernel::proc;
 use super::{DEFAULT_INODES, DEFAULT_SIZE, Kind, Mount, bind, sized};
-use crate::diag::Origin;
+use crate::diag::{At, Origin};
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, What};
+use crate::profile::value::Mode;
 use crate::profile::variables::Variables;
 use crate::sections::Profile;
 use crate::sections::rootfs::Project;
@@ -73,18 +74,99 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
     let read_only = project.value == Project::Read;
     let mount = Mount {
         kind: Kind::Bind,
-        target: folder.clone(),
+        target: At::new(folder.clone(), origin.clone()),
         source: None,
         attributes: plain.with_if(read_only, Attributes::READ_ONLY),
         optional: false,
         idmap: None,
-        size: DEFAULT_SIZE,
-        inodes: DEFAULT_INODES,
+        size: At::default_of("mounts.size", DEFAULT_SIZE),
+        inodes: At::default_of("mounts.inodes", DEFAULT_INODES),
         mode: None,
+        nosuid: None,
         contents: String::new(),
         to: PathBuf::new(),
     };
     bind(folder.clone(), &mount, profile, identity, &origin, draft);
+}
+
+/// What is at a path unless a mount of the profile is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// A directory of the sandbox's own: only what is mounted there is in it.
+    Empty,
+    /// What the host or the kernel has.
+    Foreign,
+}
+
+/// The paths that [`defaults`], `[devices]` and a root of the host fill.
+pub(super) fn places(profile: &Profile) -> Vec<(PathBuf, Content)> {
+    let mut places = vec![
+        ("/tmp".into(), Content::Empty),
+        ("/run".into(), Content::Empty),
+        ("/dev".into(), Content::Foreign),
+    ];
+    let mut foreign = |path: &Path| places.push((path.into(), Content::Foreign));
+    for name in profile.rootfs.public() {
+        foreign(&Path::new("/").join(name));
+    }
+    if profile.rootfs.is_host() {
+        // Links.
+        foreign(Path::new("/var/run"));
+        foreign(Path::new("/var/tmp"));
+    }
+    if profile.namespaces.pid.value.is_new() {
+        foreign(Path::new("/proc"));
+    }
+    let project = profile.variables.project.as_deref();
+    if let Some(project) = project.filter(|_| profile.rootfs.project.value != Project::Hide) {
+        foreign(project);
+    }
+    if let Some(home) = home(&profile.variables) {
+        places.push((home.into(), Content::Empty));
+    }
+    places
+}
+
+/// Where a mount is what is there anyway: what to do.
+pub(super) fn repeats(mount: &Mount, profile: &Profile) -> Option<String> {
+    let target = mount.target.value.as_path();
+    let remove = || Some("remove this mount".to_owned());
+    let plain = Attributes::NOSUID.with(Attributes::NODEV);
+    let is = |path: &str| target == Path::new(path);
+    match mount.kind {
+        Kind::Tmpfs => {
+            let mode = if is("/tmp") {
+                0o1777
+            } else if home(&profile.variables) == Some(target) {
+                0o700
+            } else {
+                return None;
+            };
+            let same = mount.attributes == plain
+                && mount.size.origin.is_default()
+                && mount.inodes.origin.is_default()
+                && mount.mode.is_none_or(|given| given == Mode(mode));
+            same.then(remove)?
+        }
+        Kind::Proc if is("/proc") && profile.namespaces.pid.value.is_new() => remove(),
+        Kind::Devpts if is("/dev/pts") => remove(),
+        Kind::Directory if is("/run") && mount.mode.is_none_or(|m| m == Mode(0o755)) => remove(),
+        Kind::Bind if mount.shown().value == target && mount.idmap.is_none() => {
+            let public = profile.rootfs.public().iter();
+            let shown = public.map(|name| Path::new("/").join(name));
+            if mount.attributes == plain.with(Attributes::READ_ONLY) {
+                return shown
+                    .into_iter()
+                    .find(|path| path == target)
+                    .and_then(|_| remove());
+            }
+            let project = profile.variables.project.as_deref() == Some(target);
+            let default = &profile.rootfs.project;
+            let written = default.value == Project::Write && default.origin.is_default();
+            (project && written && mount.attributes == plain).then(remove)?
+        }
+        _ => None,
+    }
 }
 
 /// The home that is replaced by an empty one: not the root directory, which some accounts have.

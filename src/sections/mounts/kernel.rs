@@ -1,6 +1,7 @@
 //! The kernel's own file systems: proc, reduced, and the cgroup tree.
 
-use crate::diag::Origin;
+use super::{Kind, Mount};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, What, tmpfs};
@@ -123,6 +124,58 @@ pub(super) fn proc(
             closed.join(", ")
         );
         draft.note(origin, text);
+    }
+}
+
+/// What the kernel's file systems show belongs to a namespace: it has to be the sandbox's.
+pub(super) fn relate(mount: &At<Mount>, profile: &Profile, problems: &mut Diagnostics) {
+    let At {
+        value: mount,
+        origin,
+    } = mount;
+    let namespaces = &profile.namespaces;
+    if mount.kind == Kind::Proc && !namespaces.pid.value.is_new() {
+        problems.push(
+            Diagnostic::new(
+                Code::ProcOfHost,
+                origin,
+                "this shows the processes of others, and their arguments",
+            )
+            .and(&namespaces.pid.origin, "the pid namespace is not new")
+            .help("write `pid = \"new\"` under [namespaces], or remove this mount"),
+        );
+    }
+    let network = namespaces.has_own_network(profile.network.mode.value);
+    let host_network = if namespaces.net.value.is_new() {
+        &profile.network.mode.origin
+    } else {
+        &namespaces.net.origin
+    };
+    let (name, own, place) = match mount.kind {
+        Kind::Sysfs => ("net", network, host_network),
+        Kind::Mqueue => ("ipc", namespaces.ipc.value.is_new(), &namespaces.ipc.origin),
+        Kind::Cgroup => (
+            "cgroup",
+            namespaces.cgroup.value.is_new(),
+            &namespaces.cgroup.origin,
+        ),
+        _ => return,
+    };
+    // The kernel asks for CAP_SYS_ADMIN over the namespace that the file system shows, and a new
+    // user namespace has it over new ones only.
+    if !own && namespaces.user.value.is_new() {
+        let kind = mount.kind.word();
+        problems.push(
+            Diagnostic::new(
+                Code::FilesystemWithoutNamespace,
+                origin,
+                format!("\"{kind}\" cannot be mounted without a new {name} namespace"),
+            )
+            .and(place, "not new here")
+            .help(format!(
+                "give the sandbox its own {name} namespace, or bind what the command needs of the host's"
+            )),
+        );
     }
 }
 

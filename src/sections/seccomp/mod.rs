@@ -7,8 +7,9 @@ use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
-use compile::{Policy, parse_call};
+use compile::{Policy, Verdict, parse_call};
 use presets::Preset;
+use std::collections::BTreeMap;
 use syscalls::Sysno;
 
 crate::table! {
@@ -35,11 +36,25 @@ crate::table! {
 pub struct Seccomp {
     /// What the filter does.
     pub policy: Policy,
+    /// The table, and what of it the profile names.
     origin: Origin,
+    preset: At<Preset>,
+    allow: Vec<(Sysno, Origin)>,
 }
 
 /// Calls without which the sandbox could not start the command, or the command not end.
 const ESSENTIAL: &[Sysno] = &[Sysno::execve, Sysno::exit_group, Sysno::write];
+
+/// Calls without which the C library's loader gives up.
+const LOADING: &[Sysno] = &[
+    #[cfg(target_arch = "x86_64")]
+    Sysno::arch_prctl,
+    Sysno::close,
+    Sysno::mmap,
+    Sysno::mprotect,
+    Sysno::openat,
+    Sysno::read,
+];
 
 impl Seccomp {
     /// Checks the names.
@@ -47,11 +62,15 @@ impl Seccomp {
         let (raw, origin) = split(raw, "seccomp");
         let allow = calls(&raw.allow, problems);
         let deny = calls(&raw.deny, problems);
+        let places: BTreeMap<_, _> = allow
+            .iter()
+            .map(|(call, place)| (call.id(), place))
+            .collect();
         for (call, place) in &deny {
-            if let Some((_, other)) = allow.iter().find(|(allowed, _)| allowed == call) {
+            if let Some(other) = places.get(&call.id()) {
                 problems.push(
                     Diagnostic::new(
-                        Code::Conflict,
+                        Code::AllowedAndDenied,
                         place,
                         format!("`{call}` is denied and allowed"),
                     )
@@ -62,21 +81,94 @@ impl Seccomp {
             if ESSENTIAL.contains(call) {
                 problems.push(
                     Diagnostic::new(
-                        Code::BadSystemCall,
+                        Code::EssentialCall,
                         place,
                         format!("without `{call}` no command can be started"),
                     )
                     .help("remove it from `deny`"),
                 );
+            } else if LOADING.contains(call) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::NoLoader,
+                        place,
+                        format!("without `{call}` no program with shared libraries can be started"),
+                    )
+                    .help("remove it from `deny`"),
+                );
             }
         }
-        let only = |calls: Vec<(Sysno, Origin)>| calls.into_iter().map(|(call, _)| call).collect();
+        if let (Preset::Off, Some((_, first))) = (raw.preset.value, allow.first()) {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    first,
+                    "without a preset every call is allowed",
+                )
+                .and(&raw.preset.origin, "off here")
+                .help("remove `allow`, or choose a preset"),
+            );
+        }
+        let only = |calls: &[(Sysno, Origin)]| calls.iter().map(|(call, _)| *call).collect();
         let policy = Policy {
             preset: raw.preset.value,
-            allow: only(allow),
-            deny: only(deny),
+            allow: only(&allow),
+            deny: only(&deny),
         };
-        Self { policy, origin }
+        Self {
+            policy,
+            origin,
+            preset: raw.preset,
+            allow,
+        }
+    }
+
+    /// The calls that the profile allows besides the preset's.
+    #[must_use]
+    pub fn allowed(&self) -> &[(Sysno, Origin)] {
+        &self.allow
+    }
+
+    /// The place of the table, where it asks for a filter.
+    #[must_use]
+    pub fn asked(&self) -> Option<&Origin> {
+        Some(&self.origin).filter(|origin| !origin.is_default() && !self.policy.is_off())
+    }
+
+    /// Where the preset is off and nothing is denied.
+    #[must_use]
+    pub fn switched_off(&self) -> Option<&Origin> {
+        Some(&self.preset.origin).filter(|_| self.policy.is_off())
+    }
+
+    /// The place of the preset, or of the default.
+    #[must_use]
+    pub fn preset_origin(&self) -> &Origin {
+        &self.preset.origin
+    }
+
+    /// What becomes of a call.
+    #[must_use]
+    pub fn verdict(&self, call: Sysno, profile: &Profile) -> Verdict {
+        if profile.enforce.seccomp.value == Level::Off || self.policy.is_off() {
+            return Verdict::Allow;
+        }
+        self.policy.verdict(call)
+    }
+
+    /// Which line permits ioctl(2) with every argument, and so to type into a terminal.
+    #[must_use]
+    pub fn permits_terminal_input<'p>(&'p self, profile: &'p Profile) -> Option<&'p Origin> {
+        if self.verdict(Sysno::ioctl, profile) != Verdict::Allow {
+            return None;
+        }
+        let allowed = self.allow.iter().find(|(call, _)| *call == Sysno::ioctl);
+        let enforce = &profile.enforce.seccomp;
+        Some(match allowed {
+            _ if enforce.value == Level::Off => &enforce.origin,
+            Some((_, place)) if self.preset.value != Preset::Off => place,
+            _ => &self.preset.origin,
+        })
     }
 
     /// Installs the filter.
@@ -120,16 +212,22 @@ fn calls(list: &Option<At<List<String>>>, problems: &mut Diagnostics) -> Vec<(Sy
         match parse_call(&name.value) {
             Ok(call) => out.push((call, name.origin.clone())),
             Err(unknown) => {
-                let help = match (unknown.suggestion, unknown.elsewhere) {
-                    (_, true) => "another architecture has it: remove it here".into(),
-                    (Some(near), _) => format!("did you mean \"{near}\"?"),
-                    (None, _) => {
-                        "the names are those of syscalls(2), for example \"ptrace\"".into()
+                let help = match unknown.suggestion {
+                    _ if unknown.elsewhere => {
+                        "another one has it, and there this line counts; here it does nothing"
+                            .into()
                     }
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => "the names are those of syscalls(2), for example \"ptrace\"".into(),
+                };
+                let code = if unknown.elsewhere {
+                    Code::ForeignCall
+                } else {
+                    Code::BadSystemCall
                 };
                 problems.push(
                     Diagnostic::new(
-                        Code::BadSystemCall,
+                        code,
                         &name.origin,
                         format!(
                             "there is no system call `{}` on this architecture",

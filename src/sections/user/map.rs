@@ -31,6 +31,28 @@ pub enum Map {
     Ranges(Vec<At<IdRange>>),
 }
 
+impl Map {
+    /// Whether the map holds an id inside; not known where it depends on the command or the caller.
+    #[must_use]
+    pub fn holds(&self, id: u32) -> Option<bool> {
+        match self {
+            Self::Own | Self::Auto => None,
+            Self::Root => Some(id == 0),
+            Self::Ranges(ranges) => Some(ranges.iter().any(|range| super::holds(&range.value, id))),
+        }
+    }
+
+    /// Whether it holds a single id, so that there is none to change to.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        match self {
+            Self::Own | Self::Root => true,
+            Self::Auto => false,
+            Self::Ranges(ranges) => matches!(&ranges[..], [only] if only.value.count == 1),
+        }
+    }
+}
+
 impl Value for Map {
     const KIND: Kind = Kind::Either(&[
         Kind::Choice(&[

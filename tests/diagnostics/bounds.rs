@@ -1,0 +1,193 @@
+//! Limits that are too small or too large.
+
+use crate::{checked, warned};
+
+#[test]
+fn no_descriptor_for_a_library() {
+    let odd = warned(
+        r#"
+[rlimits]
+nofile = 3
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0041]: no program with shared libraries can start with so little
+     --> sandbox.toml:2:10
+      |
+    2 | nofile = 3
+      |          ^
+      |
+      = help: for example: nofile = 1024
+    "#);
+}
+
+#[test]
+fn a_grace_longer_than_the_time() {
+    let odd = warned(
+        r#"
+[limits]
+wall_time = "10s"
+grace = "1m"
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0046]: a command that ignores SIGTERM runs for 1m after its 10s are over
+     --> sandbox.toml:3:9
+      |
+    3 | grace = "1m"
+      |         ^^^^
+      |
+     ::: sandbox.toml:2:13
+      |
+    2 | wall_time = "10s"
+      |             ----- the time that it has
+      |
+      = help: shorten `grace`, or lengthen `wall_time`
+    "#);
+}
+
+#[test]
+fn a_tmpfs_larger_than_the_memory() {
+    let odd = warned(
+        r#"
+[limits]
+memory = "1G"
+
+[[mounts]]
+type = "tmpfs"
+target = "/scratch"
+size = "4G"
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0047]: before this is full, the sandbox is killed for its memory
+     --> sandbox.toml:7:8
+      |
+    7 | size = "4G"
+      |        ^^^^
+      |
+     ::: sandbox.toml:2:10
+      |
+    2 | memory = "1G"
+      |          ---- the memory that it has
+      |
+      = help: lower the size, so that writing more fails instead, or raise `memory`
+    "#);
+}
+
+#[test]
+fn limits_that_nothing_starts_with() {
+    let wrong = checked(
+        r#"
+[limits]
+wall_time = 0
+
+[rlimits]
+as = "64K"
+stack = 0
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0044]: no time to start a command
+     --> sandbox.toml:2:13
+      |
+    2 | wall_time = 0
+      |             ^
+      |
+      = help: for example: wall_time = "10m"; without the key there is no limit
+
+    error[SBX0044]: no program can start with so little
+     --> sandbox.toml:5:6
+      |
+    5 | as = "64K"
+      |      ^^^^^
+      |
+      = help: for example: as = "1G"
+
+    error[SBX0044]: no program can start with so little
+     --> sandbox.toml:6:9
+      |
+    6 | stack = 0
+      |         ^
+      |
+      = help: for example: stack = "8M"
+    "#);
+}
+
+#[test]
+fn limits_that_no_library_fits() {
+    let odd = warned(
+        r#"
+[rlimits]
+as = "512K"
+data = 4096
+stack = 4096
+
+[seccomp]
+deny = ["mmap"]
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0041]: no program with shared libraries can start with so little
+     --> sandbox.toml:2:6
+      |
+    2 | as = "512K"
+      |      ^^^^^^
+      |
+      = help: for example: as = "1G"
+
+    warning[SBX0041]: no program with shared libraries can start with so little
+     --> sandbox.toml:3:8
+      |
+    3 | data = 4096
+      |        ^^^^
+      |
+      = help: for example: data = "1G"
+
+    warning[SBX0041]: no program with shared libraries can start with so little
+     --> sandbox.toml:4:9
+      |
+    4 | stack = 4096
+      |         ^^^^
+      |
+      = help: for example: stack = "8M"
+
+    warning[SBX0041]: without `mmap` no program with shared libraries can be started
+     --> sandbox.toml:7:9
+      |
+    7 | deny = ["mmap"]
+      |         ^^^^^^
+      |
+      = help: remove it from `deny`
+
+    sandbox: 4 warnings in 1 profile
+    "#);
+}
+
+#[test]
+fn a_shared_memory_larger_than_the_memory() {
+    let odd = warned(
+        r#"
+[limits]
+memory = "64M"
+swap = "64M"
+
+[devices]
+shm_size = "256M"
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0047]: before this is full, the sandbox is killed for its memory
+     --> sandbox.toml:6:12
+      |
+    6 | shm_size = "256M"
+      |            ^^^^^^
+      |
+     ::: sandbox.toml:2:10
+      |
+    2 | memory = "64M"
+      |          ----- the memory that it has
+      |
+      = help: lower the size, so that writing more fails instead, or raise `memory`
+    "#);
+}
