@@ -1,7 +1,8 @@
 //! The arguments.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Run a command under a profile: a TOML file that declares what the command may see and use.
 #[derive(Debug, Parser)]
@@ -30,6 +31,13 @@ pub(super) enum Action {
     Check(Check),
     /// Print the operations that a run would perform, in order, with the line each comes from
     Explain(Explain),
+    /// Print the completions for a shell, made from this very command line
+    ///
+    /// bash: `sandbox completions bash >/usr/share/bash-completion/completions/sandbox`. zsh: into a
+    /// file `_sandbox` in a folder of $fpath. fish: into ~/.config/fish/completions/sandbox.fish.
+    Completions(Completions),
+    /// Print the manual page, or write one for each action into a folder
+    Man(Man),
 }
 
 /// Running a command.
@@ -71,4 +79,30 @@ pub(super) struct Explain {
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
+}
+
+/// Completions.
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    pub(super) shell: Shell,
+}
+
+/// The shells that are known.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Shell {
+    /// GNU bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// Manual pages.
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// Write sandbox.1 and a page for each action into this folder, which is made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
 }

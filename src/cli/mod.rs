@@ -2,8 +2,11 @@
 
 mod arguments;
 mod check;
+mod completions;
 mod explain;
+mod man;
 mod run;
+mod save;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
 use crate::exit;
@@ -41,6 +44,8 @@ pub fn run() -> u8 {
     let result = match arguments.action {
         Some(arguments::Action::Check(check)) => check::run(&check, &mut session),
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
+        Some(arguments::Action::Completions(of)) => completions::run(&of),
+        Some(arguments::Action::Man(man)) => man::run(&man),
         None => run::run(&arguments.run, &mut session),
     };
     match result {

@@ -54,6 +54,10 @@ codes! {
     StepFailed = "SBX0102",
     /// The output cannot be written.
     Output = "SBX0103",
+    /// A file that is to be written is there already.
+    Exists = "SBX0104",
+    /// A file or folder cannot be written.
+    Unwritable = "SBX0105",
 }
 
 #[cfg(test)]
