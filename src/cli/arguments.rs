@@ -31,6 +31,8 @@ pub(super) enum Action {
     Check(Check),
     /// Print the operations that a run would perform, in order, with the line each comes from
     Explain(Explain),
+    /// List the profiles that can be named, where each comes from, and which hides which
+    Profiles(Profiles),
     /// Print the completions for a shell, made from this very command line
     ///
     /// bash: `sandbox completions bash >/usr/share/bash-completion/completions/sandbox`. zsh: into a
@@ -79,6 +81,30 @@ pub(super) struct Explain {
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
+}
+
+/// Listing profiles.
+#[derive(Debug, Args)]
+pub(super) struct Profiles {
+    #[command(flatten)]
+    pub(super) format: Format,
+}
+
+/// For whom an output is.
+#[derive(Debug, Args)]
+pub(super) struct Format {
+    /// The form of the output
+    #[arg(long = "format", value_name = "FORMAT", default_value = "text")]
+    pub(super) is: Form,
+}
+
+/// The form of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 /// Completions.

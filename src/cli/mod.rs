@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod explain;
 mod man;
+mod profiles;
 mod run;
 mod save;
 
@@ -44,6 +45,7 @@ pub fn run() -> u8 {
     let result = match arguments.action {
         Some(arguments::Action::Check(check)) => check::run(&check, &mut session),
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
+        Some(arguments::Action::Profiles(profiles)) => profiles::run(&profiles),
         Some(arguments::Action::Completions(of)) => completions::run(&of),
         Some(arguments::Action::Man(man)) => man::run(&man),
         None => run::run(&arguments.run, &mut session),
@@ -151,6 +153,13 @@ fn output(text: &str) -> Result<(), Refused> {
                 .help("redirect the output to a file that can be written")
                 .into()
         })
+}
+
+/// Writes a value as JSON to stdout.
+fn output_json(value: &impl serde::Serialize) -> Result<(), Refused> {
+    // Values of ours have string keys only, and so can always be written.
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    output(&format!("{text}\n"))
 }
 
 /// An argument for the kernel; the kernel gave it to us without NUL.
