@@ -31,6 +31,10 @@ pub(super) enum Action {
     Check(Check),
     /// Print the operations that a run would perform, in order, with the line each comes from
     Explain(Explain),
+    /// Write a sandbox.toml that fits the project in a folder, and say what to put in CI
+    ///
+    /// Only the names of the project's files are looked at.
+    Init(Init),
     /// List the profiles that can be named, where each comes from, and which hides which
     Profiles(Profiles),
     /// Print the completions for a shell, made from this very command line
@@ -81,6 +85,17 @@ pub(super) struct Explain {
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
+}
+
+/// Writing a profile.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Replace a sandbox.toml that is there
+    #[arg(long)]
+    pub(super) force: bool,
+    /// The project's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(super) folder: PathBuf,
 }
 
 /// Listing profiles.

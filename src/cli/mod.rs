@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod completions;
 mod explain;
+mod init;
 mod man;
 mod profiles;
 mod run;
@@ -45,6 +46,7 @@ pub fn run() -> u8 {
     let result = match arguments.action {
         Some(arguments::Action::Check(check)) => check::run(&check, &mut session),
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
+        Some(arguments::Action::Init(init)) => init::run(&init),
         Some(arguments::Action::Profiles(profiles)) => profiles::run(&profiles),
         Some(arguments::Action::Completions(of)) => completions::run(&of),
         Some(arguments::Action::Man(man)) => man::run(&man),

@@ -71,7 +71,10 @@ fn line(nameable: Nameable) -> Option<Line> {
                     return None;
                 }
                 let description = table.get("description").map(toml::Spanned::get_ref);
-                (description.and_then(DeValue::as_str).map(str::to_owned), None)
+                (
+                    description.and_then(DeValue::as_str).map(str::to_owned),
+                    None,
+                )
             }
         },
     };

@@ -96,7 +96,10 @@ impl Folder {
     /// What has the name already is not overwritten.
     fn exists(&self, name: &str) -> Refused {
         let path = self.path_of(name);
-        let message = format!("{} is there already, and is not overwritten", path.display());
+        let message = format!(
+            "{} is there already, and is not overwritten",
+            path.display()
+        );
         Diagnostic::new(Code::Exists, &Origin::CommandLine, message)
             .help("remove or rename it, or replace it with --force")
             .into()

@@ -58,6 +58,8 @@ codes! {
     Exists = "SBX0104",
     /// A file or folder cannot be written.
     Unwritable = "SBX0105",
+    /// A folder that is never granted as a project.
+    NoProject = "SBX0106",
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("python", include_str!("../../profiles/python.toml")),
     ("node", include_str!("../../profiles/node.toml")),
     ("strict", include_str!("../../profiles/strict.toml")),
+    ("go", include_str!("../../profiles/go.toml")),
     ("ci", include_str!("../../profiles/ci.toml")),
 ];
 
