@@ -31,6 +31,12 @@ pub(super) enum Action {
     Check(Check),
     /// Print the operations that a run would perform, in order, with the line each comes from
     Explain(Explain),
+    /// Say what this machine offers, what is in the way of the rest, and what would remove that
+    ///
+    /// Given a profile: only what that profile needs, and whether it can run here (exit code 0) or
+    /// not (125). Without one: everything, and whether the built-in default can run. To find out,
+    /// the sandbox is really set up, and taken down before any command starts.
+    Doctor(Doctor),
     /// Write a sandbox.toml that fits the project in a folder, and say what to put in CI
     ///
     /// Only the names of the project's files are looked at.
@@ -83,6 +89,18 @@ pub(super) struct Explain {
     #[arg(long)]
     pub(super) why: bool,
     /// The command and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<OsString>,
+}
+
+/// Looking at the machine.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) profile: ProfileName,
+    #[command(flatten)]
+    pub(super) format: Format,
+    /// The command that is to run, for profiles that show no more than its files [default: true]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
 }

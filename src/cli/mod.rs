@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod completions;
+mod doctor;
 mod explain;
 mod init;
 mod man;
@@ -46,6 +47,7 @@ pub fn run() -> u8 {
     let result = match arguments.action {
         Some(arguments::Action::Check(check)) => check::run(&check, &mut session),
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
+        Some(arguments::Action::Doctor(doctor)) => doctor::run(&doctor, &mut session),
         Some(arguments::Action::Init(init)) => init::run(&init),
         Some(arguments::Action::Profiles(profiles)) => profiles::run(&profiles),
         Some(arguments::Action::Completions(of)) => completions::run(&of),
@@ -116,13 +118,7 @@ impl Session {
 
     /// The plan for a command under a profile.
     fn plan(&self, profile: &Profile, command: &[OsString]) -> Result<Plan, Refused> {
-        let mut words = command.iter().map(|word| c_string(word.clone()));
-        let program = words.next().unwrap_or_default();
-        let command = Command {
-            program,
-            arguments: words.collect(),
-        };
-        let plan = sections::build(profile, &Host::here(), &command)?;
+        let plan = sections::build(profile, &Host::here(), &command_of(command))?;
         for note in plan.notes.iter().filter(|note| note.weaker) {
             let origin = note.origin.display(&self.sources);
             self.say(&format!("not enforced: {} ({origin})", note.text));
@@ -162,6 +158,16 @@ fn output_json(value: &impl serde::Serialize) -> Result<(), Refused> {
     // Values of ours have string keys only, and so can always be written.
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     output(&format!("{text}\n"))
+}
+
+/// A command as the kernel takes it.
+fn command_of(words: &[OsString]) -> Command {
+    let mut words = words.iter().map(|word| c_string(word.clone()));
+    let program = words.next().unwrap_or_default();
+    Command {
+        program,
+        arguments: words.collect(),
+    }
 }
 
 /// An argument for the kernel; the kernel gave it to us without NUL.

@@ -139,8 +139,14 @@ pub fn implied(variables: &Variables) -> Result<Source, FindError> {
             }
         }
     }
+    Ok(default())
+}
+
+/// The built-in default.
+#[must_use]
+pub fn default() -> Source {
     let (name, text) = BUILT_IN[0];
-    Ok(built_in_source(name, text))
+    built_in_source(name, text)
 }
 
 /// Where a name is looked up, in this order.
