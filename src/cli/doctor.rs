@@ -5,7 +5,7 @@
 
 use super::arguments::{Doctor, Form};
 use super::{Refused, Session, command_of, output, output_json};
-use crate::diag::{Diagnostics, Sources, printable};
+use crate::diag::{Code, Diagnostic, Diagnostics, Origin, Sources, printable};
 use crate::exit;
 use crate::host::Host;
 use crate::host::probe::{self, Finding, Mechanism};
@@ -104,6 +104,11 @@ fn trial(mut plan: Plan, session: &Session) -> Result<(), Diagnostics> {
             *candidates = vec![c"/".to_owned()];
         }
     }
+    if let Some((blocker, remedy)) = probe::deadly() {
+        let mut problems = Diagnostics::default();
+        problems.push(Diagnostic::new(Code::NotHere, &Origin::CommandLine, blocker).help(remedy));
+        return Err(problems);
+    }
     let without = |step: &Step, why: &str| {
         let origin = step.origin.display(&session.sources);
         session.say(&format!("not enforced: {}: {why} ({origin})", step.op));
@@ -129,7 +134,7 @@ fn line(finding: Finding) -> Line {
 }
 
 fn listed(problems: Diagnostics, sources: &Sources) -> Vec<Problem> {
-    let problem = |problem: crate::diag::Diagnostic| Problem {
+    let problem = |problem: Diagnostic| Problem {
         code: problem.code.as_str(),
         message: problem.message,
         place: problem
@@ -152,9 +157,9 @@ fn text(findings: &[Finding], profile: &str, can_run: bool) -> String {
         );
         let remedy = finding.remedy.iter().flat_map(|remedy| remedy.lines());
         for (number, line) in remedy.enumerate() {
-            let mark = if number == 0 { "help: " } else { "" };
-            // Further lines are commands to be copied.
-            let _ = writeln!(out, "         {mark}{}", printable(line));
+            // Further lines are commands to be copied, a here-document among them.
+            let mark = if number == 0 { "         help: " } else { "" };
+            let _ = writeln!(out, "{mark}{}", printable(line));
         }
     }
     let verdict = if can_run { "can" } else { "cannot" };

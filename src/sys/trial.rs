@@ -20,14 +20,14 @@ pub enum Call {
     MountSetattr,
     PivotRoot,
     Umount2,
-    Openat2,
     Seccomp,
 }
 
 impl Call {
-    /// Those that build the root. Without the capability to mount they say EPERM before they look at
-    /// their arguments, so that they can be asked in a mount namespace of the asker's own only.
-    pub const MOUNTING: [Self; 9] = [
+    /// Those that make the namespaces, then those that build the root.
+    pub const SET_UP: &[Self] = &[
+        Self::Clone3,
+        Self::Unshare,
         Self::Mount,
         Self::OpenTree,
         Self::Fsopen,
@@ -38,6 +38,10 @@ impl Call {
         Self::PivotRoot,
         Self::Umount2,
     ];
+
+    /// Those that build the root. Without the capability to mount they say EPERM before they look at
+    /// their arguments, so that they can be asked in a mount namespace of the asker's own only.
+    pub const MOUNTING: &[Self] = Self::SET_UP.split_at(2).1;
 
     /// Its name.
     #[must_use]
@@ -54,7 +58,6 @@ impl Call {
             Self::MountSetattr => "mount_setattr",
             Self::PivotRoot => "pivot_root",
             Self::Umount2 => "umount2",
-            Self::Openat2 => "openat2",
             Self::Seccomp => "seccomp",
         }
     }
@@ -85,7 +88,6 @@ impl Call {
                 }
                 Self::PivotRoot => libc::syscall(libc::SYS_pivot_root, NOTHING, NOTHING),
                 Self::Umount2 => libc::syscall(libc::SYS_umount2, NOTHING, 0),
-                Self::Openat2 => libc::syscall(libc::SYS_openat2, NOBODY, NOTHING, NOTHING, 0usize),
                 Self::Seccomp => libc::syscall(libc::SYS_seccomp, libc::c_uint::MAX, 0, NOTHING),
             }
         }

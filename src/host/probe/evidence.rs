@@ -66,9 +66,10 @@ fn container() -> Container {
     }
 }
 
-/// How to let a container's filter pass the calls of the set-up.
-fn unfilter() -> String {
-    let calls = "clone3, unshare, mount, umount2, pivot_root, open_tree, fsopen, fsconfig, fsmount, move_mount, mount_setattr";
+/// How to let a container's filter pass calls of the set-up.
+fn unfilter(calls: &[Call]) -> String {
+    let calls: Vec<_> = calls.iter().map(|call| call.name()).collect();
+    let calls = calls.join(", ");
     let all = format!("start the container with a seccomp profile that allows {calls}");
     match container() {
         Container::Docker => format!(
@@ -189,10 +190,13 @@ pub(super) fn filtered(call: Call) -> Cause {
     let (blocker, remedy) = match is_filtered() {
         true => (
             format!(
-                "a system call filter around this process refuses {} (the default one of Docker, containerd and Kubernetes does, without CAP_SYS_ADMIN)",
+                "a system call filter around this process refuses {} (as those of Docker, podman and Kubernetes may, and that of a sandbox does)",
                 call.name()
             ),
-            unfilter(),
+            match call {
+                Call::Seccomp => unfilter(&[call]),
+                _ => unfilter(Call::SET_UP),
+            },
         ),
         false => (
             format!("this kernel has no system call {}", call.name()),
@@ -200,6 +204,23 @@ pub(super) fn filtered(call: Call) -> Cause {
         ),
     };
     Cause { blocker, remedy }
+}
+
+/// A filter that kills for a call of the set-up, which no run would live to tell of.
+pub(super) fn deadly_filter() -> Option<Cause> {
+    if !is_filtered() {
+        return None;
+    }
+    Call::SET_UP.iter().find_map(|call| {
+        let answer = attempt::alone(&|| call.reaches_the_kernel().map(|()| 0));
+        matches!(answer, Err(Refused::Killed(_))).then(|| {
+            let name = call.name();
+            Cause::new(
+                format!("a system call filter around this process kills for {name}"),
+                unfilter(Call::SET_UP),
+            )
+        })
+    })
 }
 
 /// Why new namespaces are refused, the most certain causes first. `sysctl` is that of the kind of
@@ -214,7 +235,7 @@ pub(super) fn of_refusal(refused: Refused, caller: &Caller, maximum: &str) -> Ca
         ),
         Refused::Killed(signal) if is_filtered() => Cause::new(
             format!("a system call filter around this process kills for it (signal {signal})"),
-            unfilter(),
+            unfilter(Call::SET_UP),
         ),
         Refused::Killed(signal) => Cause::new(
             format!("the trial was killed by signal {signal}"),
@@ -253,7 +274,7 @@ fn refused_by(refused: Refused, caller: &Caller, ids: Ids) -> Option<Cause> {
             refused.is_ok()
         };
         // A security module is asked after the arguments were looked at, and so does not show here.
-        if let Some(call) = Call::MOUNTING.into_iter().find(|call| !reaches(*call)) {
+        if let Some(call) = Call::MOUNTING.iter().copied().find(|call| !reaches(*call)) {
             return Some(filtered(call));
         }
     }

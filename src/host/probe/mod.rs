@@ -179,6 +179,13 @@ impl Found {
         Self(State::Missing, detail.into(), Some(remedy.into()))
     }
 
+    /// What is made in a user namespace; its own line says what is in the way of that.
+    fn without_user_namespace() -> Self {
+        let name = Mechanism::UserNamespace.name();
+        let blocker = format!("it is made in a user namespace, which cannot be had: see {name}");
+        Self(State::Blocked, blocker, None)
+    }
+
     fn blocked(blocker: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self(State::Blocked, blocker.into(), Some(remedy.into()))
     }
@@ -188,6 +195,12 @@ impl From<Cause> for Found {
     fn from(cause: Cause) -> Self {
         Self::blocked(cause.blocker, cause.remedy)
     }
+}
+
+/// What would kill the supervisor of a run before it could say a word, and what to do about it.
+#[must_use]
+pub fn deadly() -> Option<(String, String)> {
+    evidence::deadly_filter().map(|cause| (cause.blocker, cause.remedy))
 }
 
 /// Finds out about one mechanism. May fork, and has no effect that stays.

@@ -1,9 +1,9 @@
 //! Mounts: each kind that a run may make is made, in a mount namespace that goes with the trial.
 
+use super::Found;
 use super::attempt::{self, Ids, Refused};
 use super::evidence;
 use super::namespaces::has_user_namespace;
-use super::{Found, Mechanism};
 use crate::host::Host;
 use crate::sys::descriptor::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
@@ -28,10 +28,7 @@ fn judge(
         Err(refused) => refused,
     };
     if !has_user_namespace(ids) {
-        return Found::blocked(
-            "it is made in a user namespace, which cannot be had",
-            format!("see {}", Mechanism::UserNamespace.name()),
-        );
+        return Found::without_user_namespace();
     }
     if let Refused::Inside(errno) = refused
         && let Some(found) = hint(errno)

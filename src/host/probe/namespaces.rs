@@ -118,14 +118,10 @@ pub(super) fn of(mechanism: Mechanism, host: &Host, ids: Ids) -> Found {
             })
         }
         Err(refused) => {
-            let cause = evidence::of_refusal(refused, &host.caller, &kind.maximum());
             if kind.mechanism != Mechanism::UserNamespace && !has_user_namespace(ids) {
-                return Found::blocked(
-                    "it is made in a user namespace, which cannot be had",
-                    format!("see {}", Mechanism::UserNamespace.name()),
-                );
+                return Found::without_user_namespace();
             }
-            cause.into()
+            evidence::of_refusal(refused, &host.caller, &kind.maximum()).into()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Programs that do for a run what only they may, or do best.
 
 use super::Found;
-use super::evidence::status;
+use super::evidence::{status, sysctl};
 use crate::host::Host;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,16 @@ fn powerless(program: &Path) -> Option<Found> {
         ));
     }
     let metadata = program.metadata().ok()?;
-    let setuid = metadata.permissions().mode() & 0o4000 != 0 && metadata.uid() == 0;
+    let marked = metadata.permissions().mode() & 0o4000 != 0;
+    let setuid = marked && metadata.uid() == 0;
+    if marked && Some(u64::from(metadata.uid())) == overflow_uid() {
+        return Some(Found::blocked(
+            format!(
+                "the owner of {path} has no number in this user namespace, so that it gets no rights"
+            ),
+            "run outside of the user namespace, or in one that maps root and a range of ids",
+        ));
+    }
     let mut buffer = [0u8; 64];
     // As Fedora has it: file capabilities in place of the bit.
     let capable = rustix::fs::getxattr(program, "security.capability", &mut buffer).is_ok();
@@ -82,6 +91,11 @@ fn powerless(program: &Path) -> Option<Found> {
                 "mount it without nosuid",
             )
         })
+}
+
+/// What ids show as that the user namespace does not hold (user_namespaces(7)).
+fn overflow_uid() -> Option<u64> {
+    sysctl("kernel.overflowuid")?.parse().ok()
 }
 
 /// A network in user space.
