@@ -261,22 +261,23 @@ pub(super) fn of_refusal(refused: Refused, caller: &Caller, maximum: &str) -> Ca
 fn refused_by(refused: Refused, caller: &Caller, ids: Ids) -> Option<Cause> {
     const CAP_SYS_ADMIN: u64 = 1 << 21;
     let plain = caller.capabilities & CAP_SYS_ADMIN == 0;
-    let reaches = |call: Call| attempt::alone(&|| call.reaches_the_kernel().map(|()| 0)).is_ok();
-    if let Some(call) = [Call::Clone3, Call::Unshare]
-        .into_iter()
-        .find(|call| !reaches(*call))
-    {
-        return Some(filtered(call));
-    }
-    if matches!(refused, Refused::Inside(_)) {
-        let reaches = |call: Call| {
-            let refused = attempt::inside(libc::CLONE_NEWNS, ids, &|| call.reaches_the_kernel());
-            refused.is_ok()
-        };
-        // A security module is asked after the arguments were looked at, and so does not show here.
-        if let Some(call) = Call::MOUNTING.iter().copied().find(|call| !reaches(*call)) {
-            return Some(filtered(call));
-        }
+    let (Refused::Clone(errno) | Refused::Map(errno) | Refused::Inside(errno)) = refused else {
+        return None;
+    };
+    // A call that gets the same answer whatever it asks for does not reach the kernel. A security
+    // module is asked after the arguments were looked at, and so is not taken for a filter here.
+    let outside = |call: &&Call| {
+        attempt::alone(&|| call.reaches_the_kernel().map(|()| 0)) == Err(Refused::Inside(errno))
+    };
+    let inside = |call: &&Call| {
+        attempt::inside(libc::CLONE_NEWNS, ids, &|| call.reaches_the_kernel())
+            == Err(Refused::Inside(errno))
+    };
+    let call = [Call::Clone3, Call::Unshare].iter().find(outside);
+    let mounting = || Call::MOUNTING.iter().find(inside);
+    let tried = matches!(refused, Refused::Inside(_));
+    if let Some(call) = call.or_else(|| mounting().filter(|_| tried)) {
+        return Some(filtered(*call));
     }
     if matches!(refused, Refused::Clone(_)) {
         if plain && sysctl("kernel.unprivileged_userns_clone").as_deref() == Some("0") {

@@ -16,13 +16,19 @@ pub(super) fn version() -> Found {
     let machine = system.machine().to_string_lossy();
     let (major, minor) = OLDEST;
     let detail = format!("Linux {release} on {machine}; {major}.{minor} or newer is needed");
-    match parse(&release) {
-        Some(version) if version < OLDEST => Found::blocked(
-            detail,
-            format!("use Linux {major}.{minor} or newer, which has mount_setattr(2)"),
-        ),
-        _ => Found::ok(detail),
+    if is_at_least(OLDEST) {
+        return Found::ok(detail);
     }
+    Found::blocked(
+        detail,
+        format!("use Linux {major}.{minor} or newer, which has mount_setattr(2)"),
+    )
+}
+
+/// Whether the kernel is as new as this; one that does not tell is.
+pub(super) fn is_at_least(version: (u32, u32)) -> bool {
+    let system = rustix::system::uname();
+    parse(&system.release().to_string_lossy()).is_none_or(|release| release >= version)
 }
 
 /// The first two numbers of a release.
@@ -54,6 +60,16 @@ pub(super) fn caller(caller: &Caller) -> Found {
         Some(1) => ", under no_new_privs",
         _ => "",
     };
+    let setgroups = std::fs::read_to_string("/proc/self/setgroups");
+    if caller.has_rights() && setgroups.is_ok_and(|text| text.trim() == "deny") {
+        // Of a namespace made by a plain user; those below it inherit the denial (user_namespaces(7)).
+        return Found::blocked(
+            format!(
+                "{who}, with the rights of root{confined}, in a user namespace that denies setgroups(2)"
+            ),
+            "make the outer namespace with newgidmap, as `podman unshare` and `unshare --map-auto` do; or run outside of it",
+        );
+    }
     if caller.has_rights() {
         return Found::ok(format!(
             "{who}, with the rights of root{confined}: a run is on ids of nobody"

@@ -1,9 +1,9 @@
 //! Mounts: each kind that a run may make is made, in a mount namespace that goes with the trial.
 
-use super::Found;
 use super::attempt::{self, Ids, Refused};
 use super::evidence;
 use super::namespaces::has_user_namespace;
+use super::{Found, kernel};
 use crate::host::Host;
 use crate::sys::descriptor::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
@@ -117,12 +117,18 @@ pub(super) fn overlayfs(host: &Host, ids: Ids) -> Found {
     });
     let what = "mounted in a user namespace";
     judge(tried, what, host, ids, |errno| {
-        (errno == Errno::ENODEV).then(|| {
-            Found::missing(
+        let (blocker, remedy) = match errno {
+            Errno::ENODEV => (
                 "this kernel has no overlayfs",
                 "use a kernel with CONFIG_OVERLAY_FS (`sudo modprobe overlay` where it is a module)",
-            )
-        })
+            ),
+            Errno::EPERM if !kernel::is_at_least((5, 11)) => (
+                "this kernel mounts overlayfs for root of the machine only",
+                "use Linux 5.11 or newer",
+            ),
+            _ => return None,
+        };
+        Some(Found::missing(blocker, remedy))
     })
 }
 
