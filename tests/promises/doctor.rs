@@ -328,6 +328,41 @@ fn doctor_names_what_covers_proc() {
     assert!(message.contains("mount proc on /proc"), "{message}");
 }
 
+#[test]
+fn doctor_works_where_proc_does_not_show_it() {
+    let project = Project::new();
+    let script = "mount -t tmpfs none /proc\nexec \"$@\"";
+    let report = behind(&project, own_mounts(), script, Some("version = 1"));
+    assert_eq!(report.code, 125);
+    let (blocker, remedy) = report.blocked("proc");
+    assert!(blocker.starts_with("/proc is not mounted"), "{blocker}");
+    assert_eq!(remedy, "mount it: mount -t proc proc /proc");
+    assert_eq!(report.problems()[0]["message"], "/proc is not mounted here");
+}
+
+/// As in a container that drops capabilities: whether such a root can run depends on the profile.
+#[test]
+fn doctor_names_a_root_without_the_rights_of_root() {
+    const NAME: &str = "doctor_names_a_root_without_the_rights_of_root";
+    if !is_root() {
+        return skip(NAME, "only root can be without its rights");
+    }
+    let project = Project::new();
+    let outer = [
+        "setpriv",
+        "--bounding-set=-sys_admin,-setuid,-setgid",
+        "--inh-caps=-all",
+    ];
+    let report = behind(&project, &outer, "exec \"$@\"", Some("version = 1"));
+    assert_eq!(report.code, 125);
+    assert_eq!(report.states()["caller"], "limited");
+    let message = report.problems()[0]["message"].as_str().unwrap();
+    assert!(
+        message.contains("uid 0 is never mapped by default"),
+        "{message}"
+    );
+}
+
 /// A plain user's own user namespace makes a root that may not set groups, nor may what is below.
 #[test]
 fn doctor_names_the_namespace_that_denies_setgroups() {

@@ -76,7 +76,7 @@ pub(super) fn caller(caller: &Caller) -> Found {
         ));
     }
     if caller.uid == 0 || caller.gid == 0 {
-        return Found::blocked(
+        return Found::limited(
             format!(
                 "{who}, without CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID{confined}: id 0 is never mapped by default"
             ),
