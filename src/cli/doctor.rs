@@ -9,7 +9,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Origin, Sources, printable};
 use crate::exit;
 use crate::host::Host;
 use crate::host::probe::{self, Finding, Mechanism};
-use crate::plan::{Op, Plan, Step};
+use crate::plan::{Op, Plan};
 use crate::profile::find;
 use crate::sections::{self, Profile};
 use crate::supervisor;
@@ -109,11 +109,7 @@ fn trial(mut plan: Plan, session: &Session) -> Result<(), Diagnostics> {
         problems.push(Diagnostic::new(Code::NotHere, &Origin::CommandLine, blocker).help(remedy));
         return Err(problems);
     }
-    let without = |step: &Step, why: &str| {
-        let origin = step.origin.display(&session.sources);
-        session.say(&format!("not enforced: {}: {why} ({origin})", step.op));
-    };
-    match supervisor::execute(&plan, &without) {
+    match supervisor::execute(&plan, &|step, why| session.without(step, why)) {
         Err(failure) if failure.exit_code(&plan) == exit::SET_UP_FAILED => {
             let mut problems = Diagnostics::default();
             problems.push(failure.diagnostic(&plan));

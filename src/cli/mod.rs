@@ -14,8 +14,8 @@ mod save;
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
 use crate::exit;
 use crate::host::Host;
-use crate::plan::Plan;
 use crate::plan::draft::Command;
+use crate::plan::{Plan, Step};
 use crate::profile::find::{self, FindError};
 use crate::profile::text::ReadError;
 use crate::profile::variables::Variables;
@@ -124,6 +124,12 @@ impl Session {
             self.say(&format!("not enforced: {} ({origin})", note.text));
         }
         Ok(plan)
+    }
+
+    /// Says that a step is done without, as the profile permits, and why.
+    fn without(&self, step: &Step, why: &str) {
+        let origin = step.origin.display(&self.sources);
+        self.say(&format!("not enforced: {}: {why} ({origin})", step.op));
     }
 
     /// Prints problems for people.
