@@ -3,6 +3,7 @@
 use super::settings::Settings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Run a command under a profile: a TOML file that declares what the command may see and use.
 #[derive(Debug, Parser)]
@@ -36,6 +37,25 @@ pub(super) enum Action {
     Schema(Schema),
     /// Print the operations that a run would perform, in order, with the line each comes from
     Explain(Explain),
+    /// Say what this machine offers, what is in the way of the rest, and what would remove that
+    ///
+    /// Given a profile: only what that profile needs, and whether it can run here (exit code 0) or
+    /// not (125). Without one: everything, and whether the built-in default can run. To find out,
+    /// the sandbox is really set up, and taken down before any command starts.
+    Doctor(Doctor),
+    /// Write a sandbox.toml that fits the project in a folder, and say what to put in CI
+    ///
+    /// Only the names of the project's files are looked at.
+    Init(Init),
+    /// List the profiles that can be named, where each comes from, and which hides which
+    Profiles(Profiles),
+    /// Print the completions for a shell, made from this very command line
+    ///
+    /// bash: `sandbox completions bash >/usr/share/bash-completion/completions/sandbox`. zsh: into a
+    /// file `_sandbox` in a folder of $fpath. fish: into ~/.config/fish/completions/sandbox.fish.
+    Completions(Completions),
+    /// Print the manual page, or write one for each action into a folder
+    Man(Man),
 }
 
 /// Running a command.
@@ -151,4 +171,77 @@ pub(super) struct Explain {
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
+}
+
+/// Looking at the machine.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// The command that is to run, for profiles that show no more than its files [default: true]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<OsString>,
+}
+
+/// Writing a profile.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Replace a sandbox.toml that is there
+    #[arg(long)]
+    pub(super) force: bool,
+    /// The project's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(super) folder: PathBuf,
+}
+
+/// Listing profiles.
+#[derive(Debug, Args)]
+pub(super) struct Profiles {
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// For whom an output is.
+#[derive(Debug, Args)]
+pub(super) struct Output {
+    /// The form of the output
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    pub(super) format: Form,
+}
+
+/// The form of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Completions.
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    pub(super) shell: Shell,
+}
+
+/// The shells that are known.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Shell {
+    /// GNU bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// Manual pages.
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// Write sandbox.1 and a page for each action into this folder, which is made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
 }

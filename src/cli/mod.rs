@@ -2,8 +2,14 @@
 
 mod arguments;
 mod check;
+mod completions;
+mod doctor;
 mod explain;
+mod init;
+mod man;
+mod profiles;
 mod run;
+mod save;
 mod schema;
 mod settings;
 mod show;
@@ -11,8 +17,8 @@ mod show;
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources, text};
 use crate::exit;
 use crate::host::Host;
-use crate::plan::Plan;
 use crate::plan::draft::Command;
+use crate::plan::{Plan, Step};
 use crate::profile::find::{self, FindError};
 use crate::profile::variables::Variables;
 use crate::profile::{document, node};
@@ -46,6 +52,11 @@ pub fn run() -> u8 {
         Some(arguments::Action::Show(show)) => show::run(&show, &mut session),
         Some(arguments::Action::Schema(schema)) => schema::run(&schema),
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
+        Some(arguments::Action::Doctor(doctor)) => doctor::run(&doctor, &mut session),
+        Some(arguments::Action::Init(init)) => init::run(&init),
+        Some(arguments::Action::Profiles(profiles)) => profiles::run(&profiles),
+        Some(arguments::Action::Completions(of)) => completions::run(&of),
+        Some(arguments::Action::Man(man)) => man::run(&man),
         None => run::run(&arguments.run, &mut session),
     };
     match result {
@@ -141,18 +152,18 @@ impl Session {
 
     /// The plan for a command under a profile.
     fn plan(&self, profile: &Profile, command: &[OsString]) -> Result<Plan, Refused> {
-        let mut words = command.iter().map(|word| c_string(word.clone()));
-        let program = words.next().unwrap_or_default();
-        let command = Command {
-            program,
-            arguments: words.collect(),
-        };
-        let plan = sections::build(profile, &Host::here(), &command)?;
+        let plan = sections::build(profile, &Host::here(), &command_of(command))?;
         for note in plan.notes.iter().filter(|note| note.weaker) {
             let origin = note.origin.display(&self.sources);
             self.say(&format!("not enforced: {} ({origin})", note.text));
         }
         Ok(plan)
+    }
+
+    /// Says that a step is done without, as the profile permits, and why.
+    fn without(&self, step: &Step, why: &str) {
+        let origin = step.origin.display(&self.sources);
+        self.say(&format!("not enforced: {}: {why} ({origin})", step.op));
     }
 
     /// Prints problems for people.
@@ -185,6 +196,23 @@ fn output(text: &str) -> Result<(), Refused> {
                 .help("redirect the output to a file that can be written")
                 .into()
         })
+}
+
+/// Writes a value as JSON to stdout.
+fn output_json(value: &impl serde::Serialize) -> Result<(), Refused> {
+    // Values of ours have string keys only, and so can always be written.
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    output(&format!("{text}\n"))
+}
+
+/// A command as the kernel takes it.
+fn command_of(words: &[OsString]) -> Command {
+    let mut words = words.iter().map(|word| c_string(word.clone()));
+    let program = words.next().unwrap_or_default();
+    Command {
+        program,
+        arguments: words.collect(),
+    }
 }
 
 /// An argument for the kernel; the kernel gave it to us without NUL.

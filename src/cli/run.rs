@@ -3,17 +3,12 @@
 use super::arguments::Run;
 use super::{Refused, Session};
 use crate::diag::Diagnostics;
-use crate::plan::Step;
 use crate::supervisor;
 
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
     let profile = session.profile(&arguments.selection)?;
     let plan = session.plan(&profile, &arguments.command)?;
-    let without = |step: &Step, why: &str| {
-        let origin = step.origin.display(&session.sources);
-        session.say(&format!("not enforced: {}: {why} ({origin})", step.op));
-    };
-    match supervisor::execute(&plan, &without) {
+    match supervisor::execute(&plan, &|step, why| session.without(step, why)) {
         Ok(outcome) => {
             if let Some(line) = outcome.line(&plan, &session.sources) {
                 session.say(&line);

@@ -151,6 +151,12 @@ codes! {
     StepFailed = "SBX0102",
     /// The output cannot be written.
     Output = "SBX0103",
+    /// A file that is to be written is there already.
+    Exists = "SBX0104",
+    /// A file or folder cannot be written.
+    Unwritable = "SBX0105",
+    /// A folder that is never granted as a project.
+    NoProject = "SBX0106",
     /// Less would be enforced on this machine than the profile asks for.
     NotEnforced = "SBX0107",
     /// What a line of the profile comes to on this machine.

@@ -239,6 +239,25 @@ impl Cgroups {
         }
     }
 
+    /// Which versions are in use, and our own groups; `None` where there is no hierarchy.
+    #[must_use]
+    pub fn summary(&self) -> Option<String> {
+        let v1: Vec<_> = Controller::ALL
+            .iter()
+            .filter_map(|c| Some(format!("{c}:{}", self.member(c.name())?.path.display())))
+            .collect();
+        let v2 = self.v2.as_ref().map(|path| path.display().to_string());
+        match (v1.is_empty(), v2) {
+            (true, None) => None,
+            (true, Some(path)) => Some(format!("v2; our group is {path}")),
+            (false, None) => Some(format!("v1; our groups are {}", v1.join(", "))),
+            (false, Some(path)) => Some(format!(
+                "v1 and v2 side by side; our groups are {}, in v2 {path}",
+                v1.join(", ")
+            )),
+        }
+    }
+
     fn place_v1(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
         let mut hierarchies: Vec<V1Hierarchy> = Vec::new();
         for &controller in wanted {

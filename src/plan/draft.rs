@@ -2,10 +2,12 @@
 
 use super::op::{IdRange, Op, Slot};
 use super::order::Phase;
-use super::{Note, Plan, Step, Watch};
+use super::{Note, Plan, Step, Watch, needs};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
+use crate::host::probe::Mechanism;
 use crate::plan::layout::Entry;
+use std::collections::BTreeSet;
 use std::ffi::CString;
 
 /// The command, as the command line gives it.
@@ -35,6 +37,35 @@ pub struct Draft<'a> {
     idmaps: Vec<(Slot, Vec<IdRange>, Vec<IdRange>)>,
     notes: Vec<Note>,
     problems: Diagnostics,
+    wanted: BTreeSet<Mechanism>,
+}
+
+/// A plan, or as much of one as there is.
+#[derive(Debug, Default)]
+pub struct Drafted {
+    /// The operations, in order. Not to be performed where there are problems.
+    pub plan: Plan,
+    /// Why there is no plan; empty if there is one.
+    pub problems: Diagnostics,
+    wanted: BTreeSet<Mechanism>,
+}
+
+impl Drafted {
+    /// The mechanisms of this machine that the profile needs, whether it has them or not.
+    #[must_use]
+    pub fn needs(&self) -> BTreeSet<Mechanism> {
+        let mut needs = needs::of(self.plan.steps.iter().map(|step| &step.op));
+        needs.extend(&self.wanted);
+        needs
+    }
+
+    /// The plan; or why there is none.
+    pub fn whole(self) -> Result<Plan, Diagnostics> {
+        match self.problems.is_empty() {
+            true => Ok(self.plan),
+            false => Err(self.problems),
+        }
+    }
 }
 
 impl<'a> Draft<'a> {
@@ -52,7 +83,14 @@ impl<'a> Draft<'a> {
             idmaps: Vec::new(),
             notes: Vec::new(),
             problems: Diagnostics::default(),
+            wanted: BTreeSet::new(),
         }
+    }
+
+    /// Notes a mechanism that the profile needs, where no operation would show it: because this
+    /// machine lacks it, the operation is not planned.
+    pub fn wants(&mut self, mechanism: impl IntoIterator<Item = Mechanism>) {
+        self.wanted.extend(mechanism);
     }
 
     /// Adds a step.
@@ -118,19 +156,22 @@ impl<'a> Draft<'a> {
         });
     }
 
-    /// The plan, in order; or why there is none.
-    pub fn finish(mut self) -> Result<Plan, Diagnostics> {
-        if !self.problems.is_empty() {
-            return Err(self.problems);
-        }
+    /// The plan, in order, and what is wrong with it.
+    #[must_use]
+    pub fn finish(mut self) -> Drafted {
         // Stable: within a phase, steps stay in the order in which they were added.
         self.steps.sort_by_key(|step| step.phase);
-        Ok(Plan {
+        let plan = Plan {
             steps: self.steps,
             slots: self.slots,
             notes: self.notes,
             watch: self.watch,
-        })
+        };
+        Drafted {
+            plan,
+            problems: self.problems,
+            wanted: self.wanted,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod draft;
 pub mod explain;
 pub mod layout;
+pub mod needs;
 pub mod op;
 pub mod order;
 

@@ -13,6 +13,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("python", include_str!("../../profiles/python.toml")),
     ("node", include_str!("../../profiles/node.toml")),
     ("strict", include_str!("../../profiles/strict.toml")),
+    ("go", include_str!("../../profiles/go.toml")),
     ("ci", include_str!("../../profiles/ci.toml")),
 ];
 
@@ -69,8 +70,13 @@ pub fn named(name: &str, variables: &Variables) -> Result<Source, FindError> {
     if is_path(name) {
         return Ok(text::read(Path::new(name), name)?);
     }
+    look_up(name, named_folders(variables), None)
+}
+
+/// Where a name on the command line is looked up, in this order.
+fn named_folders(variables: &Variables) -> impl Iterator<Item = PathBuf> {
     let here = [PathBuf::from("."), PathBuf::from(".sandbox")];
-    look_up(name, here.into_iter().chain(folders(variables)), None)
+    here.into_iter().chain(folders(variables))
 }
 
 /// Finds and reads what a profile extends: a path is relative to its folder, and a name is looked
@@ -130,14 +136,73 @@ fn look_up(
         }
         looked.push(shown);
     }
-    let built_in = BUILT_IN.iter().find(|(known, _)| *known == name);
-    let source = built_in.map(|(_, text)| Source::new(format!("built-in:{name}.toml"), *text));
-    source
+    built_in(name)
         .filter(is_meant)
         .ok_or_else(|| FindError::NoSuchName {
             name: name.into(),
             looked,
         })
+}
+
+/// A profile that `--profile` can name.
+#[derive(Debug)]
+pub struct Nameable {
+    /// Its name.
+    pub name: String,
+    /// Its file; none for a built-in one.
+    pub path: Option<PathBuf>,
+    /// Its text, if it can be read.
+    pub source: Result<Source, ReadError>,
+}
+
+/// Every profile that can be named, by name; those of one name in the order of the look-up, so that
+/// the first is the one that is used.
+#[must_use]
+pub fn nameable(variables: &Variables) -> Vec<Nameable> {
+    let mut all = Vec::new();
+    let mut seen = Vec::new();
+    for folder in named_folders(variables) {
+        // The same folder can be several of those that are looked in.
+        let Ok(real) = folder.canonicalize() else {
+            continue;
+        };
+        if seen.contains(&real) {
+            continue;
+        }
+        seen.push(real);
+        for entry in folder.read_dir().into_iter().flatten().flatten() {
+            let file_name = entry.file_name();
+            // What ends in `.toml` again is taken for a path.
+            let name = file_name.to_str().and_then(|n| n.strip_suffix(".toml"));
+            if let Some(name) = name.filter(|n| !n.is_empty() && !n.ends_with(".toml")) {
+                let path = folder.join(&file_name);
+                all.push(Nameable {
+                    name: name.into(),
+                    source: text::read(&path, &shown(&path)),
+                    path: Some(path.strip_prefix(".").unwrap_or(&path).to_owned()),
+                });
+            }
+        }
+    }
+    all.extend(BUILT_IN.iter().map(|(name, text)| Nameable {
+        name: (*name).into(),
+        path: None,
+        source: Ok(built_in_source(name, text)),
+    }));
+    // Stable: the order of the look-up stays.
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// A profile that is part of the program.
+#[must_use]
+pub fn built_in(name: &str) -> Option<Source> {
+    let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+    Some(built_in_source(name, text))
+}
+
+fn built_in_source(name: &str, text: &str) -> Source {
+    Source::new(format!("built-in:{name}.toml"), text)
 }
 
 /// The profile of a run without `--profile`: the nearest `sandbox.toml` upwards from the working
@@ -151,8 +216,14 @@ pub fn implied(variables: &Variables) -> Result<Source, FindError> {
             }
         }
     }
+    Ok(default())
+}
+
+/// The built-in default.
+#[must_use]
+pub fn default() -> Source {
     let (name, text) = BUILT_IN[0];
-    Ok(Source::new(format!("built-in:{name}.toml"), text))
+    built_in_source(name, text)
 }
 
 /// Where a name is looked up, in this order, whoever asks.

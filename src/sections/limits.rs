@@ -4,7 +4,7 @@ use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::cgroup::{Controller, Place};
 use crate::plan::op::{Limit, Op};
-use crate::plan::{Draft, Phase};
+use crate::plan::{Draft, Phase, needs};
 use crate::profile::value::{Cores, Duration, Size};
 
 crate::table! {
@@ -185,6 +185,9 @@ impl Limits {
         }
         let mut wanted: Vec<Controller> = self.group.iter().map(|l| l.value.controller()).collect();
         wanted.dedup();
+        for controller in &wanted {
+            draft.wants(needs::of_controller(*controller));
+        }
         let place = draft
             .host
             .cgroups()

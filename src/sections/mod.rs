@@ -22,7 +22,7 @@ pub mod user;
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
 use crate::host::Host;
-use crate::plan::draft::{Command, Draft};
+use crate::plan::draft::{Command, Draft, Drafted};
 use crate::plan::{Plan, layout};
 use crate::profile::overlay::Overlay;
 use crate::profile::parameters::Params;
@@ -181,6 +181,12 @@ pub fn check(
 
 /// The plan: a function of the profile, the facts and the command.
 pub fn build(profile: &Profile, host: &Host, command: &Command) -> Result<Plan, Diagnostics> {
+    draft(profile, host, command).whole()
+}
+
+/// The same, with as much of a plan as there is where this machine refuses one.
+#[must_use]
+pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     let mut draft = Draft::new(host, command);
     if !host.tree.exists("/proc/self/ns".as_ref()) {
         // Every fact about namespaces, ids and cgroups comes from there.

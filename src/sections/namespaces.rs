@@ -3,6 +3,7 @@
 
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use crate::host::probe::Mechanism;
 use crate::plan::draft::c_string;
 use crate::plan::op::{NamespaceKind, Op};
 use crate::plan::{Draft, Phase};
@@ -237,6 +238,7 @@ impl Namespaces {
             if !wanted || draft.host.has_namespace(kind.name) {
                 continue;
             }
+            draft.wants(Mechanism::of_namespace(kind.name));
             let text = format!("this kernel has no {} namespaces", kind.name);
             // Without a mount namespace no root could be built, and little would be left to enforce.
             if profile.enforce.namespaces.value == Level::Prefer && kind != MOUNT {

@@ -11,6 +11,7 @@ use map::check_ranges;
 use super::{Profile, namespaces::Choice, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
+use crate::host::probe::Mechanism;
 use crate::plan::layout::Idmap;
 use crate::plan::op::{IdRange, IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::{Draft, Phase};
@@ -448,6 +449,7 @@ fn subordinate(host: &Host, ids: Ids) -> &[(u32, u32)] {
 
 /// The program that maps subordinate ids, or a refusal that names its package.
 fn helper(ids: Ids, map: &At<Map>, draft: &mut Draft<'_>) -> Option<std::path::PathBuf> {
+    draft.wants([Mechanism::SubordinateIds]);
     let held = draft.host.subordinate();
     let (path, name) = match ids {
         Ids::User => (&held.newuidmap, "newuidmap"),

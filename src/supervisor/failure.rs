@@ -94,6 +94,9 @@ impl Failure {
                 Op::CreateGroup { .. } | Op::SetLimit(_) => {
                     "change the limit, or set `limits = \"prefer\"` under [enforce]".into()
                 }
+                Op::MakeIdmap { .. } => {
+                    "this machine refuses a user namespace to this caller: `sandbox doctor` says why, and what to do".into()
+                }
                 Op::WriteIdMap { .. } => {
                     "compare the map with the caller's lines in /etc/subuid and /etc/subgid".into()
                 }
@@ -113,10 +116,14 @@ impl Failure {
             }
             (Op::Exec { .. }, Errno::E2BIG) => "shorten the arguments or the environment".into(),
             (Op::CloneInit { .. }, Errno::ENOSPC) => {
-                "too many namespaces, or namespaces nested too deeply: see /proc/sys/user/max_user_namespaces".into()
+                "too many namespaces, or namespaces nested too deeply: `sandbox doctor` says which limit it is".into()
             }
             (Op::CloneInit { .. } | Op::MakeIdmap { .. }, Errno::EPERM | Errno::EACCES) => {
-                "this machine refuses new namespaces to this caller: see the sysctls kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns and user.max_user_namespaces, or the filter of the container that this runs in".into()
+                "this machine refuses new namespaces to this caller: `sandbox doctor` says why, and what to do".into()
+            }
+            // Where AppArmor lets a user namespace be made that is good for nothing, these are the first to fail.
+            (Op::UnshareCgroupNamespace | Op::MakePrivate | Op::TakeIds { .. }, Errno::EPERM | Errno::EACCES) => {
+                "this machine does not let the caller use the namespaces it made: `sandbox doctor` says why, and what to do".into()
             }
             (Op::CloneInit { .. }, Errno::EAGAIN) => {
                 "the caller may not have more processes: see `ulimit -u` and the pids limit of its cgroup".into()
@@ -125,7 +132,7 @@ impl Failure {
                 "the limit on pids leaves no room for the command: raise `pids` under [limits]".into()
             }
             (_, Errno::ENOSYS) => {
-                "this kernel lacks the call: Linux 5.12 or newer is needed".into()
+                "this kernel is older than Linux 5.12, or a container's filter refuses the call: `sandbox doctor` says which".into()
             }
             (Op::OpenMapped { .. }, Errno::EINVAL) => {
                 "its file system cannot map owners: set `idmap = false` on the mount, or `idmap = \"prefer\"` under [enforce]".into()
@@ -143,7 +150,7 @@ impl Failure {
                 "the caller may not reach the source: check the permissions on the way".into()
             }
             (Op::MountFilesystem { kind, .. }, Errno::EPERM) if kind.as_c_str() == c"proc" || kind.as_c_str() == c"sysfs" => {
-                "the kernel shows a fresh one only where the host's is fully visible: in a container, unmask /proc (for Docker: --security-opt systempaths=unconfined)".into()
+                "the kernel shows a fresh one only where the host's is fully visible: `sandbox doctor` says what covers it; in a container, unmask /proc (for Docker: --security-opt systempaths=unconfined)".into()
             }
             (Op::MountFilesystem { kind, .. }, Errno::ENODEV) => {
                 format!("this kernel has no file system {}", kind.to_string_lossy())

@@ -9,10 +9,12 @@
 pub mod alloc;
 pub mod descriptor;
 pub mod identity;
+pub mod landlock;
 pub mod mount;
 pub mod network;
 pub mod process;
 pub mod signal;
+pub mod trial;
 
 use nix::errno::Errno;
 

@@ -258,7 +258,7 @@ fn what_is_extended_is_not_there() {
     1 | extends = ["biuld", "./missing.toml", "/etc/passwd", "."]
       |            ^^^^^^^
       |
-      = help: the built-in profiles are: default, build, cargo, python, node, strict, ci
+      = help: the built-in profiles are: default, build, cargo, python, node, strict, go, ci
 
     error[SBX0101]: cannot read the profile missing.toml: No such file or directory (os error 2)
      --> sandbox.toml:1:21
@@ -282,7 +282,7 @@ fn what_is_extended_is_not_there() {
     1 | extends = ["biuld", "./missing.toml", "/etc/passwd", "."]
       |                                                      ^^^
       |
-      = help: the built-in profiles are: default, build, cargo, python, node, strict, ci
+      = help: the built-in profiles are: default, build, cargo, python, node, strict, go, ci
     "#);
 }
 

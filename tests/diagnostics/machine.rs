@@ -33,7 +33,7 @@ fn a_name_that_no_profile_has() {
     insta::assert_snapshot!(said, @r#"
     error[SBX0101]: there is no profile named `biuld`; looked for biuld.toml, .sandbox/biuld.toml, [project]/profiles/biuld.toml, /home/ada/.config/sandbox/biuld.toml, /etc/sandbox/biuld.toml, and among the built-in ones
     --> command line
-     = help: the built-in profiles are: default, build, cargo, python, node, strict, ci
+     = help: the built-in profiles are: default, build, cargo, python, node, strict, go, ci
     "#);
 }
 
@@ -129,5 +129,38 @@ fn limits_that_are_not_enforced_and_need_not_be() {
       |        ^^^
       |
       = help: `sandbox check --deny warnings` takes this for an error; `require` under [enforce] refuses the run
+    ");
+}
+
+#[test]
+fn a_profile_that_init_would_overwrite() {
+    let folder = Folder::with("version = 1");
+    let said = refused(&folder, &mut folder.program(&["init"]));
+    insta::assert_snapshot!(said, @"
+    error[SBX0104]: sandbox.toml is there already, and is not overwritten
+    --> command line
+     = help: remove or rename it, or replace it with --force
+    ");
+}
+
+#[test]
+fn a_folder_that_init_cannot_write_to() {
+    let folder = Folder::with("version = 1");
+    let said = refused(&folder, &mut folder.program(&["init", "missing"]));
+    insta::assert_snapshot!(said, @"
+    error[SBX0105]: cannot write missing: No such file or directory (os error 2)
+    --> command line
+     = help: name a folder that exists and that you may write to
+    ");
+}
+
+#[test]
+fn a_folder_that_is_no_project() {
+    let folder = Folder::with("version = 1");
+    let said = refused(&folder, &mut folder.program(&["init", "/usr"]));
+    insta::assert_snapshot!(said, @"
+    error[SBX0106]: /usr is no project: a home, a folder of the system, or one above them
+    --> command line
+     = help: go to the project's folder, or name it: sandbox init DIR
     ");
 }

@@ -146,6 +146,21 @@ impl Copy {
         done(&mut self.prepare(Command::new(program()), &arguments))
     }
 
+    /// Runs `sandbox` with these arguments.
+    pub(crate) fn sandbox(&self, arguments: &[&str]) -> Done {
+        done(&mut self.prepare(Command::new(program()), arguments))
+    }
+
+    /// Runs a command without a sandbox.
+    pub(crate) fn bare(&self, command: &[&str]) -> Done {
+        done(&mut self.prepare(Command::new(command[0]), &command[1..]))
+    }
+
+    /// What the home holds.
+    pub(crate) fn home_files(&self) -> BTreeMap<PathBuf, (u32, u32, u64, i64)> {
+        self.home.files()
+    }
+
     /// The same environment bare and in a sandbox.
     fn prepare(&self, mut command: Command, arguments: &[&str]) -> Command {
         let home = self.home().display();

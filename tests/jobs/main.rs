@@ -10,6 +10,7 @@
 mod build;
 mod debian;
 mod frame;
+mod init;
 mod languages;
 mod private;
 mod strict;

@@ -11,6 +11,7 @@
 mod bad_input;
 mod capabilities;
 mod check;
+mod doctor;
 mod fail_closed;
 mod ids;
 mod leftovers;

@@ -53,7 +53,7 @@ fn plan(host: &[&str], entries: Vec<Entry>) -> Result<Plan, Diagnostics> {
         idmap: None,
     };
     lay(&mut draft, root, &Origin::Default("rootfs"));
-    draft.finish()
+    draft.finish().whole()
 }
 
 fn words(plan: &Plan, phase: Phase) -> Vec<String> {

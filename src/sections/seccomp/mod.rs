@@ -5,6 +5,7 @@ pub mod presets;
 
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::host::probe::Mechanism;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use compile::{Policy, Verdict, parse_call};
@@ -176,6 +177,9 @@ impl Seccomp {
         let enforce = &profile.enforce.seccomp;
         if enforce.value == Level::Off {
             return draft.note(&enforce.origin, "no system call filter: it is off");
+        }
+        if !self.policy.is_off() {
+            draft.wants([Mechanism::Seccomp]);
         }
         // Kernels without seccomp (CONFIG_SECCOMP_FILTER=n) lack this file.
         if !self.policy.is_off()

@@ -1,0 +1,48 @@
+//! Control groups: which version, where we are, and whether a group with limits can be made. Only
+//! looked at, by the very code that a run asks.
+
+use super::Found;
+use crate::host::Host;
+use crate::host::cgroup::{Controller, Kind, Place};
+
+/// The hierarchies.
+pub(super) fn hierarchies(host: &Host) -> Found {
+    match host.cgroups() {
+        Ok(cgroups) => match cgroups.summary() {
+            Some(summary) => Found::ok(summary),
+            None => Found::missing(
+                "this process is in no control group",
+                "boot with a kernel that has CONFIG_CGROUPS, and mount cgroup2 on /sys/fs/cgroup",
+            ),
+        },
+        Err(error) => Found::blocked(error, "mount /proc completely"),
+    }
+}
+
+/// The limits of one controller.
+pub(super) fn controller(controller: Controller, host: &Host) -> Found {
+    let cgroups = match host.cgroups() {
+        Ok(cgroups) => cgroups,
+        Err(error) => return Found::blocked(error, "mount /proc completely"),
+    };
+    match cgroups.place(&[controller]) {
+        Ok(Place::V1 { hierarchies }) => {
+            let places: Vec<_> = hierarchies
+                .iter()
+                .map(|hierarchy| hierarchy.dir.display().to_string())
+                .collect();
+            Found::ok(format!("v1, below {}", places.join(", ")))
+        }
+        Ok(Place::V2 { base, kind, .. }) => {
+            let base = base.display();
+            Found::ok(match kind {
+                Kind::Beside => format!("v2, below {base}, beside our own group"),
+                Kind::Below => format!("v2, below our own group {base}"),
+                Kind::Leaf => {
+                    format!("v2, below our own group {base}, whose processes move into a leaf")
+                }
+            })
+        }
+        Err(no) => Found::blocked(no.to_string(), no.remedy()),
+    }
+}

@@ -1,0 +1,163 @@
+//! Namespaces: each kind is made, together with a user namespace, as a run makes it.
+
+use super::attempt::{self, Ids};
+use super::evidence::{self, sysctl};
+use super::{Found, Mechanism};
+use crate::host::Host;
+use crate::sys::{self, identity, mount, network, process};
+use nix::errno::Errno;
+
+/// A kind of namespace.
+pub(super) struct Kind {
+    pub(super) mechanism: Mechanism,
+    /// As in `/proc/self/ns`, and in `user.max_*_namespaces`.
+    pub(super) name: &'static str,
+    flag: libc::c_int,
+    /// What shows that it can be used: AppArmor, for one, lets a user namespace be made that is
+    /// good for nothing.
+    used: fn() -> sys::Result<()>,
+    /// The build option of the kernel.
+    option: &'static str,
+}
+
+/// The kinds.
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        mechanism: Mechanism::UserNamespace,
+        name: "user",
+        flag: libc::CLONE_NEWUSER,
+        // CAP_CHOWN; to drop it takes CAP_SETPCAP in the namespace.
+        used: || identity::drop_from_bounding_set(0),
+        option: "CONFIG_USER_NS",
+    },
+    Kind {
+        mechanism: Mechanism::MountNamespace,
+        name: "mnt",
+        flag: libc::CLONE_NEWNS,
+        used: mount::make_all_private,
+        option: "CONFIG_NAMESPACES",
+    },
+    Kind {
+        mechanism: Mechanism::PidNamespace,
+        name: "pid",
+        flag: libc::CLONE_NEWPID,
+        used: || match process::parent() {
+            0 => Ok(()),
+            _ => Err(Errno::ECHILD),
+        },
+        option: "CONFIG_PID_NS",
+    },
+    Kind {
+        mechanism: Mechanism::IpcNamespace,
+        name: "ipc",
+        flag: libc::CLONE_NEWIPC,
+        used: || Ok(()),
+        option: "CONFIG_IPC_NS",
+    },
+    Kind {
+        mechanism: Mechanism::UtsNamespace,
+        name: "uts",
+        flag: libc::CLONE_NEWUTS,
+        used: || process::set_hostname(c"trial"),
+        option: "CONFIG_UTS_NS",
+    },
+    Kind {
+        mechanism: Mechanism::NetNamespace,
+        name: "net",
+        flag: libc::CLONE_NEWNET,
+        used: network::loopback_up,
+        option: "CONFIG_NET_NS",
+    },
+    Kind {
+        mechanism: Mechanism::CgroupNamespace,
+        name: "cgroup",
+        // A run makes it from inside, once it is in its group.
+        flag: 0,
+        used: || identity::unshare(libc::CLONE_NEWCGROUP),
+        option: "CONFIG_CGROUPS",
+    },
+    Kind {
+        mechanism: Mechanism::TimeNamespace,
+        name: "time",
+        flag: libc::CLONE_NEWTIME,
+        used: || Ok(()),
+        option: "CONFIG_TIME_NS",
+    },
+];
+
+impl Kind {
+    fn maximum(&self) -> String {
+        format!("user.max_{}_namespaces", self.name)
+    }
+}
+
+/// One kind.
+pub(super) fn of(mechanism: Mechanism, host: &Host, ids: Ids) -> Found {
+    let Some(kind) = KINDS.iter().find(|kind| kind.mechanism == mechanism) else {
+        return Found::unused("no kind of namespace");
+    };
+    if !std::path::Path::new("/proc/self/ns").exists() {
+        return Found::blocked("/proc does not show it", "mount -t proc proc /proc");
+    }
+    if !host.has_namespace(kind.name) {
+        return Found::missing(
+            "this kernel does not have it",
+            format!("use a kernel with {}, or share the namespace", kind.option),
+        );
+    }
+    match attempt::inside(kind.flag, ids, &kind.used) {
+        Ok(()) => {
+            let who = match host.caller.has_rights() {
+                true => "made and used by root, on ids of nobody",
+                false => "made and used by this plain user",
+            };
+            Found::ok(if kind.mechanism == Mechanism::UserNamespace {
+                who
+            } else {
+                "made and used"
+            })
+        }
+        Err(refused) => {
+            if kind.mechanism != Mechanism::UserNamespace && !has_user_namespace(ids) {
+                return Found::without_user_namespace();
+            }
+            evidence::of_refusal(refused, &host.caller, &kind.maximum()).into()
+        }
+    }
+}
+
+/// Whether a user namespace can be had, without which there is nothing else to be tried.
+pub(super) fn has_user_namespace(ids: Ids) -> bool {
+    attempt::inside(0, ids, &|| identity::drop_from_bounding_set(0)).is_ok()
+}
+
+/// The limits of this user namespace. Outer ones have their own, which are not shown.
+pub(super) fn limits() -> Found {
+    let limits: Vec<(String, String)> = KINDS
+        .iter()
+        .filter_map(|kind| Some((kind.maximum(), sysctl(&kind.maximum())?)))
+        .collect();
+    if limits.is_empty() {
+        return Found::limited("/proc/sys/user cannot be read", "mount /proc completely");
+    }
+    let none: Vec<&str> = limits
+        .iter()
+        .filter(|(_, limit)| limit == "0")
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !none.is_empty() {
+        let set: Vec<_> = none.iter().map(|name| format!("{name}=15000")).collect();
+        return Found::blocked(
+            format!("0, so that none may be made: {}", none.join(", ")),
+            format!("sudo sysctl -w {}", set.join(" ")),
+        );
+    }
+    let least = limits
+        .iter()
+        .filter_map(|(_, limit)| limit.parse::<u64>().ok())
+        .min();
+    Found::ok(format!(
+        "{} or more of each kind in this user namespace (user.max_*_namespaces)",
+        least.unwrap_or_default()
+    ))
+}

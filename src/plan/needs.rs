@@ -1,0 +1,121 @@
+//! Which mechanisms of the machine an operation needs: what `doctor` looks at, given a profile.
+
+use super::op::{Limit, MapWriter, Op};
+use crate::host::cgroup::Controller;
+use crate::host::probe::Mechanism;
+use std::collections::BTreeSet;
+
+/// The mechanisms without which no run is possible.
+const ALWAYS: [Mechanism; 3] = [Mechanism::Kernel, Mechanism::Proc, Mechanism::Caller];
+
+/// What a list of operations needs.
+#[must_use]
+pub fn of<'o>(operations: impl IntoIterator<Item = &'o Op>) -> BTreeSet<Mechanism> {
+    let mut needs = BTreeSet::from(ALWAYS);
+    for op in operations {
+        add(op, &mut needs);
+    }
+    needs
+}
+
+/// Every operation is listed, so that a new one cannot be forgotten.
+fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
+    match op {
+        Op::CreateGroup { .. } | Op::JoinGroups => {
+            needs.insert(Mechanism::Cgroups);
+        }
+        Op::SetLimit(limit) => needs.extend(of_limit(limit)),
+        Op::MakeIdmap { .. } | Op::OpenMapped { .. } => {
+            needs.extend([
+                Mechanism::UserNamespace,
+                Mechanism::MountApi,
+                Mechanism::IdmappedMounts,
+            ]);
+        }
+        Op::CloneInit { namespaces, .. } => {
+            let kinds = namespaces.iter().map(|kind| kind.name);
+            needs.extend(kinds.filter_map(Mechanism::of_namespace));
+            if !namespaces.is_empty() {
+                needs.insert(Mechanism::NamespaceLimits);
+            }
+        }
+        Op::UnshareCgroupNamespace => {
+            needs.insert(Mechanism::CgroupNamespace);
+        }
+        Op::WriteIdMap { writer, .. } => {
+            if matches!(writer, MapWriter::Helper(_)) {
+                needs.insert(Mechanism::SubordinateIds);
+            }
+        }
+        Op::MountFilesystem { kind, .. } => {
+            needs.insert(Mechanism::MountApi);
+            needs.extend(match kind.to_bytes() {
+                b"proc" => Some(Mechanism::FreshProc),
+                b"sysfs" => Some(Mechanism::FreshSysfs),
+                b"overlay" => Some(Mechanism::Overlayfs),
+                b"cgroup" | b"cgroup2" => Some(Mechanism::Cgroups),
+                _ => None,
+            });
+        }
+        Op::OpenSource { .. }
+        | Op::AttachStaging
+        | Op::StageFile { .. }
+        | Op::AttachRoot(_)
+        | Op::AttachSource { .. }
+        | Op::Protect { .. }
+        | Op::SealMount { .. } => {
+            needs.insert(Mechanism::MountApi);
+        }
+        Op::PivotRoot | Op::DetachOldRoot => {
+            needs.insert(Mechanism::PivotRoot);
+        }
+        Op::SetFilter(_) => {
+            needs.insert(Mechanism::Seccomp);
+        }
+        // What any kernel that is new enough lets any process do, or what only touches files.
+        Op::MakeMountPoint { .. }
+        | Op::SetOomScore(_)
+        | Op::DenySetgroups
+        | Op::Release
+        | Op::JoinNamespace { .. }
+        | Op::DieWithSupervisor
+        | Op::MakePrivate
+        | Op::AwaitRelease
+        | Op::TakeIds { .. }
+        | Op::MakeDirectory(..)
+        | Op::MakeFile(_)
+        | Op::MakeSymlink(..)
+        | Op::SetHostname(_)
+        | Op::SetDomainname(_)
+        | Op::LoopbackUp
+        | Op::Hide
+        | Op::NewSession
+        | Op::ForkPayload { .. }
+        | Op::NewProcessGroup
+        | Op::SetUmask(_)
+        | Op::SetNice(_)
+        | Op::SetRlimit { .. }
+        | Op::ChangeDirectory(_)
+        | Op::DropBounding(_)
+        | Op::SetGroups(_)
+        | Op::LeaveGroups
+        | Op::SetGid(_)
+        | Op::SetUid(_)
+        | Op::SetCapabilities { .. }
+        | Op::DieWithInit
+        | Op::NoNewPrivileges
+        | Op::CloseDescriptors(_)
+        | Op::ResetSignals
+        | Op::Exec { .. } => {}
+    }
+}
+
+fn of_limit(limit: &Limit) -> [Mechanism; 2] {
+    of_controller(limit.controller())
+}
+
+/// What the limits of a controller need.
+#[must_use]
+pub fn of_controller(controller: Controller) -> [Mechanism; 2] {
+    [Mechanism::Cgroups, Mechanism::of_controller(controller)]
+}
