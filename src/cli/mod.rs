@@ -2,18 +2,24 @@
 
 mod arguments;
 mod check;
+mod diff;
 mod explain;
 mod run;
+mod score;
 
-use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
+use crate::diag::{Code, Diagnostic, Diagnostics, Origin, Source, SourceId, Sources, Span};
 use crate::exit;
 use crate::host::Host;
 use crate::plan::Plan;
 use crate::plan::draft::Command;
 use crate::profile::find::{self, FindError};
+use crate::profile::system::{self, CeilingError};
 use crate::profile::text::ReadError;
 use crate::profile::variables::Variables;
-use crate::sections::{self, Profile};
+use crate::profile::{mentions, revision};
+use crate::review::Grant;
+use crate::review::ceiling::{self, Ceiling};
+use crate::sections::{self, Profile, environment};
 use arguments::Arguments;
 use clap::Parser as _;
 use std::ffi::OsString;
@@ -41,6 +47,8 @@ pub fn run() -> u8 {
     let result = match arguments.action {
         Some(arguments::Action::Check(check)) => check::run(&check, &mut session),
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
+        Some(arguments::Action::Diff(diff)) => diff::run(&diff, &mut session),
+        Some(arguments::Action::Score(score)) => score::run(&score, &mut session),
         None => run::run(&arguments.run, &mut session),
     };
     match result {
@@ -79,6 +87,10 @@ impl From<Diagnostic> for Refused {
 #[derive(Default)]
 struct Session {
     sources: Sources,
+    /// What the profiles were made of; a ceiling is none of them.
+    of_profiles: Vec<SourceId>,
+    /// The ceilings that the command line names.
+    ceilings: Vec<String>,
 }
 
 impl Session {
@@ -89,36 +101,124 @@ impl Session {
             Some(name) => find::named(name, &variables),
             None => find::implied(&variables),
         };
-        let source = found.map_err(|error| {
-            let code = match &error {
-                FindError::Read(ReadError::Io { .. }) | FindError::NoSuchName { .. } => {
-                    Code::NotFound
-                }
-                FindError::Read(_) => Code::Unreadable,
-            };
-            Diagnostic::new(code, &Origin::CommandLine, error.to_string()).help(error.remedy())
-        })?;
+        let source = found.map_err(not_found)?;
         if name.is_none() && std::io::stderr().is_terminal() {
             self.say(&format!("profile: {}", source.name()));
         }
-        let id: SourceId = self.sources.add(source);
-        Ok(sections::load(&self.sources, id, &variables)?)
+        let (profile, ids) = self.load(source, &variables)?;
+        self.of_profiles.extend(ids);
+        Ok(profile)
     }
 
-    /// The plan for a command under a profile.
-    fn plan(&self, profile: &Profile, command: &[OsString]) -> Result<Plan, Refused> {
+    /// Checks a profile; also, the texts that it was made of.
+    fn load(
+        &mut self,
+        source: Source,
+        variables: &Variables,
+    ) -> Result<(Profile, Vec<SourceId>), Refused> {
+        let before = self.sources.ids().count();
+        let id: SourceId = self.sources.add(source);
+        let profile = sections::load(&self.sources, id, variables)?;
+        Ok((profile, self.sources.ids().skip(before).collect()))
+    }
+
+    /// What a profile permits, what its texts ask of the environment included.
+    fn grants(&self, profile: &Profile, ids: &[SourceId]) -> Vec<Grant> {
+        let mut grants = profile.grants();
+        for id in ids {
+            let Some(source) = self.sources.get(*id) else {
+                continue;
+            };
+            // HOME is told to every command anyway.
+            let mentions = mentions::of(source, *id).into_iter();
+            for name in mentions.filter(|name| name.value != "HOME") {
+                grants.push(environment::told(&name.value, Vec::new(), &name.origin));
+            }
+        }
+        grants
+    }
+
+    /// The plan for a command under a profile. There is none for a profile that exceeds a ceiling.
+    fn plan(&mut self, profile: &Profile, command: &[OsString]) -> Result<Plan, Refused> {
         let mut words = command.iter().map(|word| c_string(word.clone()));
         let program = words.next().unwrap_or_default();
         let command = Command {
             program,
             arguments: words.collect(),
         };
-        let plan = sections::build(profile, &Host::here(), &command)?;
+        let host = Host::here();
+        self.hold(profile, &host)?;
+        let plan = sections::build(profile, &host, &command)?;
         for note in plan.notes.iter().filter(|note| note.weaker) {
             let origin = note.origin.display(&self.sources);
             self.say(&format!("not enforced: {} ({origin})", note.text));
         }
         Ok(plan)
+    }
+
+    /// Refuses a profile that permits more than the system's ceiling or one of the command line's.
+    fn hold(&mut self, profile: &Profile, host: &Host) -> Result<(), Refused> {
+        let variables = &profile.variables;
+        let mut sources: Vec<Source> = system::ceiling()
+            .map_err(|error| {
+                let code = match &error {
+                    CeilingError::Untrusted { .. } => Code::UntrustedCeiling,
+                    CeilingError::Read(_) => Code::Unreadable,
+                };
+                Diagnostic::new(code, &Origin::CommandLine, error.to_string()).help(error.remedy())
+            })?
+            .into_iter()
+            .collect();
+        for name in &self.ceilings {
+            sources.push(find::ceiling(name, variables).map_err(not_found)?);
+        }
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let grants = self.grants(profile, &self.of_profiles);
+        let mut problems = Diagnostics::default();
+        for source in sources {
+            let name = source.name().to_owned();
+            let (most, ids) = self.load(source, variables)?;
+            let ceiling = Ceiling {
+                name,
+                origin: ids.first().map_or(Origin::CommandLine, |id| {
+                    Origin::File(*id, Span { start: 0, end: 0 })
+                }),
+                grants: self.grants(&most, &ids),
+            };
+            if let Err(found) = ceiling::hold(&grants, &ceiling, host) {
+                found
+                    .sorted()
+                    .into_iter()
+                    .for_each(|one| problems.push(one));
+            }
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.into())
+        }
+    }
+
+    /// A profile to be looked at, which may be a git revision: its name and what it permits.
+    fn reviewed(&mut self, name: Option<&str>) -> Result<(String, Vec<Grant>), Refused> {
+        let variables = variables();
+        let source = match name {
+            Some(name) if revision::is_revision(name) => {
+                let path = variables.environment.get("PATH");
+                let home = variables.home.as_deref();
+                revision::read(name, path.map_or("", String::as_str), home).map_err(|error| {
+                    Diagnostic::new(Code::NoRevision, &Origin::CommandLine, error.to_string())
+                        .help(error.remedy())
+                })?
+            }
+            Some(name) => find::named(name, &variables).map_err(not_found)?,
+            None => find::implied(&variables).map_err(not_found)?,
+        };
+        let name = source.name().to_owned();
+        let (profile, ids) = self.load(source, &variables)?;
+        Ok((name, self.grants(&profile, &ids)))
     }
 
     /// Prints problems for people.
@@ -132,6 +232,15 @@ impl Session {
         let line = crate::diag::printable(line);
         let _ = writeln!(std::io::stderr(), "sandbox: {line}");
     }
+}
+
+/// Why a profile that was named is not there.
+fn not_found(error: FindError) -> Diagnostic {
+    let code = match &error {
+        FindError::Read(ReadError::Io { .. }) | FindError::NoSuchName { .. } => Code::NotFound,
+        FindError::Read(_) => Code::Unreadable,
+    };
+    Diagnostic::new(code, &Origin::CommandLine, error.to_string()).help(error.remedy())
 }
 
 /// Writes text to stdout.

@@ -7,6 +7,7 @@ use crate::plan::Step;
 use crate::supervisor;
 
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
+    session.ceilings.clone_from(&arguments.ceilings.names);
     let profile = session.profile(arguments.profile.profile.as_deref())?;
     let plan = session.plan(&profile, &arguments.command)?;
     let without = |step: &Step, why: &str| {

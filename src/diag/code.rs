@@ -54,6 +54,14 @@ codes! {
     StepFailed = "SBX0102",
     /// The output cannot be written.
     Output = "SBX0103",
+    /// The profile permits more than a ceiling.
+    ExceedsCeiling = "SBX0110",
+    /// The system's ceiling could have been written by others than root.
+    UntrustedCeiling = "SBX0111",
+    /// A ceiling hides something whose place depends on a link.
+    UnclearCeiling = "SBX0112",
+    /// A revision of a profile cannot be read from its repository.
+    NoRevision = "SBX0113",
 }
 
 #[cfg(test)]

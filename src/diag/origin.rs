@@ -56,6 +56,11 @@ impl Sources {
         SourceId(self.0.len() - 1)
     }
 
+    /// The numbers of all sources, in the order in which they were added.
+    pub fn ids(&self) -> impl Iterator<Item = SourceId> + use<> {
+        (0..self.0.len()).map(SourceId)
+    }
+
     /// The source with this number.
     #[must_use]
     pub fn get(&self, id: SourceId) -> Option<&Source> {

@@ -49,11 +49,21 @@ impl FindError {
 /// Finds and reads the profile that `--profile` names. What holds a `/` or ends in `.toml` is a
 /// path, everything else a name.
 pub fn named(name: &str, variables: &Variables) -> Result<Source, FindError> {
+    looked_up(name, folders(variables))
+}
+
+/// The same for a ceiling. No name is looked up where the project could have put a file: it would
+/// say itself what it may not exceed.
+pub fn ceiling(name: &str, variables: &Variables) -> Result<Source, FindError> {
+    looked_up(name, folders_of_people(variables))
+}
+
+fn looked_up(name: &str, folders: Vec<PathBuf>) -> Result<Source, FindError> {
     if name.contains('/') || name.ends_with(".toml") {
         return Ok(text::read(Path::new(name), name)?);
     }
     let mut looked = Vec::new();
-    for folder in folders(variables) {
+    for folder in folders {
         let path = folder.join(format!("{name}.toml"));
         if path.symlink_metadata().is_ok() {
             return Ok(text::read(&path, &shown(&path))?);
@@ -88,13 +98,19 @@ pub fn implied(variables: &Variables) -> Result<Source, FindError> {
 fn folders(variables: &Variables) -> Vec<PathBuf> {
     let mut folders = vec![PathBuf::from("."), PathBuf::from(".sandbox")];
     folders.extend(variables.project.as_ref().map(|p| p.join("profiles")));
+    folders.extend(folders_of_people(variables));
+    folders
+}
+
+/// Those that belong to the user or to whoever keeps the machine, not to a project.
+fn folders_of_people(variables: &Variables) -> Vec<PathBuf> {
     let config = variables
         .environment
         .get("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .filter(|p| p.is_absolute())
         .or_else(|| variables.home.as_ref().map(|h| h.join(".config")));
-    folders.extend(config.map(|c| c.join("sandbox")));
+    let mut folders: Vec<_> = config.map(|c| c.join("sandbox")).into_iter().collect();
     folders.push("/etc/sandbox".into());
     folders
 }

@@ -2,6 +2,9 @@
 //! in [`crate::sections`].
 
 pub mod find;
+pub mod mentions;
+pub mod revision;
+pub mod system;
 pub mod table;
 pub mod text;
 pub mod value;

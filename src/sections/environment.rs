@@ -5,6 +5,8 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::draft::c_string;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::{List, Map};
+use crate::review::names::{Names, overlaps, within};
+use crate::review::{Area, Extent, Grant};
 use crate::sys::process::StringArray;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -116,6 +118,35 @@ impl Environment {
         all
     }
 
+    /// Which of the caller's variables the command is told. HOME and PATH always are.
+    ///
+    /// What is `set` grants nothing: the command could set it itself. A value that is taken from the
+    /// caller's environment is found in the text of the profile
+    /// ([`profile::mentions`](crate::profile::mentions)), wherever it is used.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let Self {
+            inherit,
+            set: _,
+            unset,
+        } = self;
+        let default = Origin::Default("environment");
+        let defaults = INHERITED.iter().map(|name| (*name, &default));
+        let named = inherit
+            .iter()
+            .map(|name| (name.value.as_str(), &name.origin));
+        let removed = |name: &str| unset.iter().any(|unset| within(name, &unset.value));
+        defaults
+            .chain(named)
+            .filter(|(name, _)| !removed(name))
+            .map(|(name, origin)| {
+                let except = unset.iter().map(|unset| &unset.value);
+                let except = except.filter(|unset| overlaps(unset, name));
+                told(name, except.cloned().collect(), origin)
+            })
+            .collect()
+    }
+
     /// Where programs are looked for.
     #[must_use]
     pub fn search_path(&self, profile: &Profile) -> String {
@@ -157,6 +188,35 @@ impl Environment {
         };
         draft.step(Phase::Exec, op, &Origin::CommandLine);
     }
+}
+
+/// That the command is told variables of the caller.
+#[must_use]
+pub fn told(name: &str, except: Vec<String>, origin: &Origin) -> Grant {
+    const SECRET: &[&str] = &["AUTH", "CREDENTIAL", "KEY", "PASS", "SECRET", "TOKEN"];
+    let upper = name.to_uppercase();
+    let share = match name {
+        _ if INHERITED.contains(&name) => 0,
+        "*" => 8_000,
+        _ if SECRET.iter().any(|word| upper.contains(word)) => 3_000,
+        _ if name.contains('*') => 500,
+        _ => 100,
+    };
+    let what = if name.contains('*') {
+        "variables"
+    } else {
+        "variable"
+    };
+    let mut words = format!("be told the caller's {what} {name}");
+    if !except.is_empty() {
+        words.push_str(&format!(" but {}", except.join(", ")));
+    }
+    let extent = Extent::Names(Names {
+        pattern: name.into(),
+        except,
+    });
+    let key = format!("environment:{name}");
+    Grant::new(Area::Environment, key, extent, words, origin).share(share)
 }
 
 /// Whether a name fits a pattern in which `*` stands for anything.

@@ -26,6 +26,8 @@ use crate::plan::draft::{Command, Draft};
 use crate::plan::{Plan, layout};
 use crate::profile::table::{self, List};
 use crate::profile::variables::Variables;
+use crate::review::Grant;
+use crate::review::view::View;
 use std::path::{Component, Path, PathBuf};
 
 crate::table! {
@@ -162,6 +164,52 @@ fn check(raw: Raw, variables: &Variables, problems: &mut Diagnostics) -> Profile
     profile
 }
 
+impl Profile {
+    /// What the profile permits, defaults included; a function of the profile alone.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let Self {
+            names,
+            rootfs,
+            namespaces,
+            user,
+            mounts,
+            devices,
+            network,
+            capabilities,
+            seccomp,
+            limits,
+            rlimits,
+            environment,
+            process,
+            enforce,
+            variables,
+        } = self;
+        let mut grants = Vec::new();
+        if namespaces.builds_root() {
+            let mut view = View::default();
+            mounts.show(self, &mut view);
+            devices.show(&mut view);
+            rootfs.show(self, &mut view);
+            let project = variables.project.as_deref();
+            grants.extend(view.grants(project, variables.home.as_deref()));
+        }
+        grants.extend(mounts.grants(self));
+        grants.extend(namespaces.grants(self));
+        grants.extend(network.grants(self));
+        grants.extend(user.grants(self));
+        grants.extend(capabilities.grants(self));
+        grants.extend(seccomp.grants(self));
+        grants.extend(limits.grants(self));
+        grants.extend(rlimits.grants());
+        grants.extend(environment.grants());
+        grants.extend(process.grants());
+        grants.extend(enforce.grants());
+        names.grants();
+        grants
+    }
+}
+
 /// The plan: a function of the profile, the facts and the command.
 pub fn build(profile: &Profile, host: &Host, command: &Command) -> Result<Plan, Diagnostics> {
     let mut draft = Draft::new(host, command);
@@ -270,4 +318,17 @@ fn host_path(
     };
     let joined = At::new(format!("{project}/{}", path.value), path.origin.clone());
     absolute(&joined, "path", problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Source;
+
+    /// The checked profile of a text without mistakes.
+    pub(super) fn profile(text: &str) -> Profile {
+        let mut sources = Sources::default();
+        let id = sources.add(Source::new("test.toml", text));
+        load(&sources, id, &Variables::default()).unwrap()
+    }
 }

@@ -1,6 +1,7 @@
 //! `[[mounts]]`: what is mounted, one entry a target; and what is mounted by default.
 
 mod defaults;
+mod grants;
 mod kernel;
 
 pub use defaults::home;

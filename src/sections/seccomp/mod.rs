@@ -1,6 +1,7 @@
 //! `[seccomp]`: which system calls the command may make (seccomp(2)).
 
 pub mod compile;
+mod grants;
 pub mod presets;
 
 use super::{Profile, enforce::Level, or_default, split};
@@ -29,6 +30,9 @@ pub struct Seccomp {
     /// What the filter does.
     pub policy: Policy,
     origin: Origin,
+    preset: Origin,
+    allow: Vec<(Sysno, Origin)>,
+    deny: Vec<(Sysno, Origin)>,
 }
 
 /// Calls without which the sandbox could not start the command, or the command not end.
@@ -64,13 +68,19 @@ impl Seccomp {
                 );
             }
         }
-        let only = |calls: Vec<(Sysno, Origin)>| calls.into_iter().map(|(call, _)| call).collect();
+        let only = |calls: &[(Sysno, Origin)]| calls.iter().map(|(call, _)| *call).collect();
         let policy = Policy {
             preset: preset.value,
-            allow: only(allow),
-            deny: only(deny),
+            allow: only(&allow),
+            deny: only(&deny),
         };
-        Self { policy, origin }
+        Self {
+            policy,
+            origin,
+            preset: preset.origin,
+            allow,
+            deny,
+        }
     }
 
     /// Installs the filter.
