@@ -1,6 +1,9 @@
 //! The plans: generated profiles on generated machines. Nothing here needs a privilege.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "plan/review.rs"]
+mod review;
+
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
