@@ -101,11 +101,18 @@ fn on_host(grants: &[Grant], host: &Host, mut linked: impl FnMut(&Hole)) -> Vec<
         .cloned()
         .map(|mut grant| {
             if let Extent::Trees(trees) = &mut grant.extent {
-                *trees = trees
+                let here: Vec<_> = trees
                     .iter()
                     .flat_map(|tree| loaded(tree, host))
                     .map(|tree| real(&tree, host, &mut linked))
                     .collect();
+                if let ([written], [here]) = (&trees[..], &here[..])
+                    && written.source != here.source
+                {
+                    let to = here.source.display();
+                    grant.words.push_str(&format!(", which leads to {to}"));
+                }
+                *trees = here;
             }
             grant
         })

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod capabilities;
+mod ceiling;
 mod fail_closed;
 mod ids;
 mod leftovers;
