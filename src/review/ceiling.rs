@@ -104,7 +104,7 @@ fn on_host(grants: &[Grant], host: &Host, mut linked: impl FnMut(&Hole)) -> Vec<
                 let here: Vec<_> = trees
                     .iter()
                     .flat_map(|tree| loaded(tree, host))
-                    .map(|tree| real(&tree, host, &mut linked))
+                    .filter_map(|tree| real(&tree, host, &mut linked))
                     .collect();
                 if let ([written], [here]) = (&trees[..], &here[..])
                     && written.source != here.source
@@ -136,8 +136,12 @@ fn loaded(tree: &Tree, host: &Host) -> Vec<Tree> {
     }
 }
 
-/// The tree under its path without links.
-fn real(tree: &Tree, host: &Host, linked: &mut impl FnMut(&Hole)) -> Tree {
+/// The tree under its path without links; `None` if it is no more than a link itself.
+fn real(tree: &Tree, host: &Host, linked: &mut impl FnMut(&Hole)) -> Option<Tree> {
+    if tree.of_root && matches!(host.tree.node(&tree.source).kind, Kind::Link(_)) {
+        tree.holes.iter().for_each(linked);
+        return None;
+    }
     let source = resolved(&tree.source, host);
     let mut holes = Vec::new();
     for hole in &tree.holes {
@@ -160,11 +164,11 @@ fn real(tree: &Tree, host: &Host, linked: &mut impl FnMut(&Hole)) -> Tree {
             ..hole.clone()
         });
     }
-    Tree {
+    Some(Tree {
         source,
         holes,
         ..tree.clone()
-    }
+    })
 }
 
 /// The path without links, as far as it is there.

@@ -90,6 +90,9 @@ pub struct Tree {
     pub holes: Vec<Hole>,
     /// A program: on a known machine it stands for all the files that it loads.
     pub program: Option<Program>,
+    /// Whether it is an entry of the root: where the machine has a link, it stays one, and shows
+    /// what it leads to inside.
+    pub of_root: bool,
 }
 
 /// A program and the path in which it is looked up.
@@ -213,6 +216,7 @@ mod tests {
             access,
             holes: holes.iter().map(hole).collect(),
             program: None,
+            of_root: false,
         }
     }
 

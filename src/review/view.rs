@@ -8,7 +8,7 @@ use super::grant::{Area, Extent, Grant};
 use super::tree::{Access, Hole, Program, Tree};
 use crate::diag::Origin;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What is shown at a path inside.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Shown {
     /// Whether it covers what another one shows there. An empty directory does not: where there is
     /// something, it stays.
     pub covers: bool,
+    /// Where it leads, if it is a symbolic link.
+    pub link: Option<PathBuf>,
     /// The path of the host without which it is left out, if there is one.
     pub if_there: Option<PathBuf>,
     /// Whether another one on the same path takes its place: it is a default.
@@ -50,6 +52,8 @@ pub struct HostFiles {
     pub access: Access,
     /// A program, with what it loads.
     pub program: Option<Program>,
+    /// Whether it is an entry of the root, in which a link stays a link.
+    pub of_root: bool,
 }
 
 /// All that is shown.
@@ -65,8 +69,26 @@ impl View {
     /// What the files of the host among it come to.
     #[must_use]
     pub fn grants(self, project: Option<&Path>, home: Option<&Path>) -> Vec<Grant> {
+        // A link that is a default is not made on a path that is named, nor where files of the host
+        // that are named have something at its place.
+        let named = self.0.iter().filter(|shown| !shown.yields);
+        let named: BTreeMap<&Path, bool> = named
+            .map(|shown| (shown.target.as_path(), shown.host.is_some()))
+            .collect();
+        let made = |shown: &Shown| {
+            let above = shown.target.ancestors().skip(1);
+            let host = above.filter_map(|above| named.get(above)).any(|host| *host);
+            !host && !named.contains_key(shown.target.as_path())
+        };
+        let links: BTreeMap<PathBuf, PathBuf> = self
+            .0
+            .iter()
+            .filter(|shown| !shown.yields || made(shown))
+            .filter_map(|shown| Some((shown.target.clone(), shown.link.clone()?)))
+            .collect();
         let mut by_target: BTreeMap<PathBuf, Shown> = BTreeMap::new();
-        for shown in self.0 {
+        for mut shown in self.0 {
+            shown.target = resolved(&shown.target, &links);
             match by_target.get(&shown.target) {
                 Some(_) if shown.yields => {}
                 // No plan has two that are named on one path, so nothing is lost.
@@ -100,6 +122,7 @@ impl View {
                 access: files.access,
                 holes: holes.remove(target.as_path()).unwrap_or_default(),
                 program: files.program.clone(),
+                of_root: files.of_root,
             };
             let (key, words, share) = match &shown.group {
                 Some(group) => {
@@ -127,6 +150,33 @@ impl View {
         }
         grants
     }
+}
+
+/// The path to which the links that are shown lead, as the layout of the root follows them. One
+/// that leads on for ever is refused there.
+fn resolved(path: &Path, links: &BTreeMap<PathBuf, PathBuf>) -> PathBuf {
+    let mut todo: Vec<_> = path.components().rev().collect();
+    let mut done = PathBuf::new();
+    let mut left = 40;
+    while let Some(component) = todo.pop() {
+        match component {
+            Component::ParentDir => {
+                done.pop();
+            }
+            Component::CurDir => {}
+            other => done.push(other),
+        }
+        // The last component is the place itself.
+        if left > 0
+            && !todo.is_empty()
+            && let Some(to) = links.get(&done)
+        {
+            left -= 1;
+            done.pop();
+            todo.extend(to.components().rev());
+        }
+    }
+    done
 }
 
 /// `read and write /srv/data, without /srv/data/secret`.
@@ -213,8 +263,10 @@ mod tests {
                 source: source.into(),
                 access: Access::READ.with(Access::OWNER),
                 program: None,
+                of_root: false,
             }),
             covers: true,
+            link: None,
             if_there: None,
             yields: false,
             group: None,
@@ -234,6 +286,34 @@ mod tests {
         let grants = view.grants(None, None);
         let words: Vec<_> = grants.iter().map(|g| g.words.as_str()).collect();
         assert_eq!(words, ["read /srv, without /srv/a", "read /srv/a/b"]);
+    }
+
+    #[test]
+    fn a_link_that_is_shown_is_followed() {
+        let link = |target: &str, to: &str| Shown {
+            covers: false,
+            link: Some(to.into()),
+            ..shown(target, None)
+        };
+        let mut view = View::default();
+        view.show(shown("/mnt", Some("/srv")));
+        view.show(link("/a", "/b/../mnt"));
+        view.show(link("/loop", "/loop"));
+        view.show(shown("/a/secret", None));
+        view.show(shown("/loop/x", None));
+        let grants = view.grants(None, None);
+        assert_eq!(grants[0].words, "read /srv, without /srv/secret");
+
+        let default = || Shown {
+            yields: true,
+            ..link("/var/tmp", "/tmp")
+        };
+        let mut view = View::default();
+        view.show(default());
+        view.show(shown("/var", Some("/var")));
+        view.show(shown("/var/tmp/x", None));
+        let grants = view.grants(None, None);
+        assert_eq!(grants[0].words, "read /var, without /var/tmp/x");
     }
 
     #[test]

@@ -229,6 +229,7 @@ impl Namespaces {
                 access: Access::ALL,
                 holes: Vec::new(),
                 program: None,
+                of_root: false,
             };
             let extent = Extent::Trees(vec![all]);
             let words = "read, write and execute all files, setuid programs, devices";

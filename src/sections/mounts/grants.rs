@@ -43,7 +43,7 @@ impl Mounts {
         if namespace.value != Choice::New {
             if namespace.value == Choice::Shared {
                 let origin = &namespace.origin;
-                for (key, what) in KERNEL.iter().chain([&PROC]) {
+                for (key, what) in KERNEL {
                     grants.push(rank(key, 1, format!("use {what}"), origin));
                 }
                 for (key, what) in [("memory", "memory"), ("inodes", "inodes")] {
@@ -92,17 +92,11 @@ impl Mounts {
                         grants.push(rank(key, 1, format!("use {what}"), origin).share(share));
                     }
                 }
-                // An empty directory that is there already takes the place of the default that
-                // covers it, and covers nothing.
-                Kind::Directory | Kind::Symlink if self.is_in_proc(&value.target, profile) => {
-                    let words = format!("use {} uncovered", value.target.display());
-                    let key = PROC.0;
-                    grants.push(rank(key, 1, words, origin).share(3_000));
-                }
                 // Files of the host are told by `show`; what is the sandbox's own, of the kind that
                 // any process can make in its private folders, tells the host nothing. Neither does
                 // proc: in a new pid namespace it shows the sandbox's own processes, and every
-                // profile with one has it; in another it is a bind of the host's.
+                // profile with one has it; in another it is a bind of the host's. What is covered in
+                // it cannot be uncovered: the kernel has no place for anything else there.
                 Kind::Bind
                 | Kind::Proc
                 | Kind::File
@@ -132,17 +126,6 @@ impl Mounts {
         grants.push(Grant::new(Area::Filesystem, key, extent, words, origin).share(share));
         grants
     }
-
-    /// Whether a path is one of those that are covered where proc is shown.
-    fn is_in_proc(&self, path: &Path, profile: &Profile) -> bool {
-        let own = profile.namespaces.pid.value.is_new();
-        let named = self.0.iter().filter(|mount| mount.value.kind == Kind::Proc);
-        let named = named.map(|mount| mount.value.target.as_path());
-        let covered = PROC_HIDDEN.iter().chain(PROC_READ_ONLY);
-        own && named
-            .chain([Path::new("/proc")])
-            .any(|proc| covered.clone().any(|name| proc.join(name) == path))
-    }
 }
 
 /// The file systems of the kernel that a profile can ask for, by their names.
@@ -152,9 +135,6 @@ const KERNEL: &[(&str, &str)] = &[
     ("mqueue", "the message queues of its ipc namespace"),
     ("cgroup", "the cgroup tree, to read"),
 ];
-
-/// What of /proc is covered or read-only unless a profile uncovers it.
-const PROC: (&str, &str) = ("proc", "all of /proc");
 
 impl Mount {
     /// What may be done with what is mounted.
@@ -170,8 +150,8 @@ impl Mount {
     }
 
     fn show(&self, profile: &Profile, origin: &Origin, view: &mut View) {
-        // What a file holds and where a link leads are known to whoever wrote the profile; modes
-        // and bounds concern private files; whether a source may be missing grants nothing.
+        // What a file holds is known to whoever wrote the profile; modes and bounds concern private
+        // files.
         let Self {
             kind,
             target,
@@ -183,13 +163,14 @@ impl Mount {
             inodes: _,
             mode: _,
             contents: _,
-            to: _,
+            to,
         } = self;
         let source = source.as_ref().unwrap_or(target);
         let own = Shown {
             target: target.clone(),
             host: None,
             covers: true,
+            link: None,
             if_there: None,
             yields: false,
             group: None,
@@ -200,6 +181,7 @@ impl Mount {
                 source: source.into(),
                 access,
                 program: None,
+                of_root: false,
             })
         };
         match kind {
@@ -217,6 +199,7 @@ impl Mount {
             }),
             Kind::Directory | Kind::Symlink => view.show(Shown {
                 covers: false,
+                link: Some(to.clone()).filter(|_| *kind == Kind::Symlink),
                 ..own
             }),
             // A mask of what is not there hides nothing, and there is nothing.
@@ -239,6 +222,7 @@ fn proc(target: &Path, yields: bool, origin: &Origin, view: &mut View) {
             target: target.into(),
             host: None,
             covers: true,
+            link: None,
             if_there: if_there.map(Path::to_owned),
             yields,
             group: None,
@@ -259,12 +243,25 @@ fn defaults(profile: &Profile, view: &mut View) {
         target: target.into(),
         host: None,
         covers: true,
+        link: None,
         if_there: None,
         yields: true,
         group: None,
         origin: Origin::Default(name),
     };
     view.show(own(Path::new("/tmp"), "mounts: /tmp"));
+    if profile.rootfs.is_host() {
+        for (target, to, name) in [
+            ("/var/run", "/run", "mounts: /var/run"),
+            ("/var/tmp", "/tmp", "mounts: /var/tmp"),
+        ] {
+            view.show(Shown {
+                covers: false,
+                link: Some(to.into()),
+                ..own(Path::new(target), name)
+            });
+        }
+    }
     if let Some(home) = home(variables) {
         view.show(own(home, "mounts: the home"));
     }
@@ -291,6 +288,7 @@ fn defaults(profile: &Profile, view: &mut View) {
             source: folder.clone(),
             access,
             program: None,
+            of_root: false,
         }),
         origin: project.origin.clone(),
         ..own(folder, "rootfs.project")
