@@ -118,6 +118,7 @@ fn the_ceiling_of_the_system_always_holds() {
             let prepare = format!("{CEILING}; {doubt}");
             let run = run(&prepare, &["--profile", "narrow.toml"]);
             refused_anyhow(&project, run.clone());
+            assert!(run.stderr.starts_with("error[SBX0111]: "), "{run:?}");
             assert!(run.stderr.contains(words), "{run:?}");
         }
         // The command itself runs in the same surroundings.
