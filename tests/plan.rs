@@ -1,6 +1,8 @@
 //! The plans: generated profiles on generated machines. Nothing here needs a privilege.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "plan/keys.rs"]
+mod keys;
 #[path = "plan/review.rs"]
 mod review;
 

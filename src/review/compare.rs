@@ -137,21 +137,40 @@ pub fn beyond<'g>(grants: &'g [Grant], ceiling: &'g [Grant]) -> Vec<Excess<'g>> 
 struct Index<'g> {
     by_key: BTreeMap<&'g str, Vec<&'g Grant>>,
     forest: Forest<'g>,
-    trees: Vec<(&'g Tree, &'g Grant)>,
-    names: Vec<(&'g Names, &'g Grant)>,
+    trees: BTreeMap<*const Tree, &'g Grant>,
+    numbers: BTreeMap<&'g str, Vec<(u64, u64)>>,
+    /// Plain names, of which there can be many, and patterns.
+    plain: BTreeMap<&'g str, Vec<&'g Names>>,
+    patterns: Vec<(&'g Names, &'g Grant)>,
 }
 
 impl<'g> Index<'g> {
     fn new(grants: &'g [Grant]) -> Self {
         let mut by_key: BTreeMap<&str, Vec<&Grant>> = BTreeMap::new();
+        let mut numbers: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
+        let mut plain: BTreeMap<&str, Vec<&Names>> = BTreeMap::new();
+        let mut patterns = Vec::new();
         for grant in grants {
             by_key.entry(&grant.key).or_default().push(grant);
+            match &grant.extent {
+                Extent::Numbers(ranges) => numbers.entry(&grant.key).or_default().extend(ranges),
+                Extent::Names(names) if names.pattern.contains('*') => {
+                    patterns.push((names, grant));
+                }
+                Extent::Names(names) => plain.entry(&names.pattern).or_default().push(names),
+                _ => {}
+            }
         }
+        let joined = |(key, ranges)| (key, joined(ranges));
         Self {
             by_key,
             forest: trees(grants).map(|(tree, _)| tree).collect(),
-            trees: trees(grants).collect(),
-            names: names(grants).collect(),
+            trees: trees(grants)
+                .map(|(tree, grant)| (tree as *const Tree, grant))
+                .collect(),
+            numbers: numbers.into_iter().map(joined).collect(),
+            plain,
+            patterns,
         }
     }
 
@@ -171,18 +190,19 @@ impl<'g> Index<'g> {
             Extent::Rank(rank) => same.any(|other| matches!(other, Extent::Rank(r) if r >= rank)),
             Extent::Same(_) => same.any(|other| *other == grant.extent),
             Extent::Bits(bits) => same.any(|o| matches!(o, Extent::Bits(b) if bits & !b == 0)),
-            Extent::Numbers(ranges) => {
-                let theirs = same.filter_map(|other| match other {
-                    Extent::Numbers(ranges) => Some(ranges.iter().copied()),
-                    _ => None,
-                });
-                let theirs = joined(theirs.flatten().collect());
-                ranges.iter().all(|(first, last)| {
-                    theirs.iter().any(|(from, to)| from <= first && last <= to)
-                })
-            }
+            Extent::Numbers(ranges) => ranges.iter().all(|(first, last)| {
+                let theirs = self.numbers.get(grant.key.as_str());
+                let theirs = theirs.map_or(&[][..], Vec::as_slice);
+                let after = theirs.partition_point(|(from, _)| from <= first);
+                let at = after.checked_sub(1).and_then(|at| theirs.get(at));
+                at.is_some_and(|(_, to)| last <= to)
+            }),
             Extent::Trees(trees) => trees.iter().all(|tree| self.forest.covers(tree)),
-            Extent::Names(names) => self.names.iter().any(|(other, _)| other.covers(names)),
+            Extent::Names(names) => {
+                let plain = self.plain.get(names.pattern.as_str()).into_iter().flatten();
+                let patterns = self.patterns.iter().map(|(other, _)| other);
+                plain.chain(patterns).any(|other| other.covers(names))
+            }
         }
     }
 
@@ -194,15 +214,14 @@ impl<'g> Index<'g> {
                 let (over, hole) = self.forest.nearest(tree)?;
                 match hole {
                     Some(hole) => Some(Instead::Hidden(hole)),
-                    None => self
-                        .trees
-                        .iter()
-                        .find(|(known, _)| std::ptr::eq(*known, over))
-                        .map(|(_, grant)| Instead::Less(grant)),
+                    None => {
+                        let grant = self.trees.get(&(over as *const Tree))?;
+                        Some(Instead::Less(grant))
+                    }
                 }
             }
             Extent::Names(names) => self
-                .names
+                .patterns
                 .iter()
                 .find(|(other, _)| within(&names.pattern, &other.pattern))
                 .map(|(_, grant)| Instead::Less(grant)),
@@ -218,13 +237,6 @@ fn trees(grants: &[Grant]) -> impl Iterator<Item = (&Tree, &Grant)> {
         _ => None,
     });
     with_trees.flat_map(|(trees, grant)| trees.iter().map(move |tree| (tree, grant)))
-}
-
-fn names(grants: &[Grant]) -> impl Iterator<Item = (&Names, &Grant)> {
-    grants.iter().filter_map(|grant| match &grant.extent {
-        Extent::Names(names) => Some((names, grant)),
-        _ => None,
-    })
 }
 
 /// The same numbers as ranges that do not touch.

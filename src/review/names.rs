@@ -10,7 +10,7 @@ pub struct Names {
 }
 
 /// No name of a variable is as long. What is longer is not looked into: it fits nothing but itself.
-const LONGEST: usize = 256;
+const LONGEST: usize = 128;
 
 impl Names {
     /// Whether every name of `other` is one of these.
@@ -161,9 +161,6 @@ mod tests {
     fn hostile_patterns_take_no_time() {
         let stars = "*a".repeat(100_000);
         assert!(!within(&stars, "b*"));
-        assert!(!within(
-            &"*a".repeat(120),
-            &format!("{}b", "*a".repeat(120))
-        ));
+        assert!(!within(&"*a".repeat(60), &format!("{}b", "*a".repeat(60))));
     }
 }

@@ -115,25 +115,52 @@ pub struct Hole {
     pub origin: Origin,
 }
 
-impl Hole {
-    /// Whether what `other` hides is hidden by this one, on every machine.
-    fn hides(&self, other: &Self) -> bool {
-        match &self.if_there {
-            None => other.path.starts_with(&self.path),
-            Some(_) => self.path == other.path && self.if_there == other.if_there,
+/// The holes of a tree by their paths, since there can be many of them.
+#[derive(Debug, Default)]
+struct Holes<'t>(BTreeMap<&'t Path, Vec<&'t Hole>>);
+
+impl<'t> Holes<'t> {
+    fn of(tree: &'t Tree) -> Self {
+        let mut holes = Self::default();
+        for hole in &tree.holes {
+            holes.0.entry(&hole.path).or_default().push(hole);
         }
+        holes
+    }
+
+    /// Those that a path is or lies in.
+    fn over<'h>(&'h self, path: &'h Path) -> impl Iterator<Item = &'t Hole> + 'h {
+        let above = path.ancestors().filter_map(|above| self.0.get(above));
+        above.flatten().copied()
+    }
+
+    /// Those that are a path or lie below it.
+    fn below<'h>(&'h self, path: &'h Path) -> impl Iterator<Item = &'t Hole> + 'h {
+        // Paths are ordered by their components, so that what lies below one follows it.
+        let from = self.0.range(path..);
+        let below = from.take_while(move |(hole, _)| hole.starts_with(path));
+        below.flat_map(|(_, holes)| holes).copied()
+    }
+
+    /// Whether what a hole hides is hidden here too, on every machine.
+    fn hide(&self, hole: &Hole) -> bool {
+        self.over(&hole.path).any(|own| match &own.if_there {
+            None => true,
+            Some(_) => own.path == hole.path && own.if_there == hole.if_there,
+        })
     }
 }
 
 /// Trees that are asked what they hold.
 #[derive(Debug, Default)]
-pub struct Forest<'t>(BTreeMap<&'t Path, Vec<&'t Tree>>);
+pub struct Forest<'t>(BTreeMap<&'t Path, Vec<(&'t Tree, Holes<'t>)>>);
 
 impl<'t> FromIterator<&'t Tree> for Forest<'t> {
     fn from_iter<I: IntoIterator<Item = &'t Tree>>(trees: I) -> Self {
         let mut forest = Self::default();
         for tree in trees {
-            forest.0.entry(&tree.source).or_default().push(tree);
+            let same = forest.0.entry(&tree.source).or_default();
+            same.push((tree, Holes::of(tree)));
         }
         forest
     }
@@ -143,60 +170,54 @@ impl<'t> Forest<'t> {
     /// Whether these hold all of a tree, with as much access.
     #[must_use]
     pub fn covers(&self, tree: &Tree) -> bool {
-        self.covers_below(&tree.source, tree, &mut BTreeMap::new())
+        let own = Holes::of(tree);
+        self.covers_below(&tree.source, tree.access, &own, &mut BTreeMap::new())
     }
 
-    /// Whether they hold what of `tree` lies at `path` and below: one of them does, and what it
-    /// hides, `tree` hides too or another one holds. Every step leads further down, and each place
-    /// is looked at once.
+    /// Whether they hold what lies at `path` and below: one of them does, and what it hides is
+    /// hidden by the tree's own holes too, or another one holds it. Every step leads further down,
+    /// and each place is looked at once.
     fn covers_below<'p>(
         &'p self,
         path: &'p Path,
-        tree: &'p Tree,
+        access: Access,
+        own: &Holes<'_>,
         known: &mut BTreeMap<&'p Path, bool>,
     ) -> bool {
         if let Some(known) = known.get(path) {
             return *known;
         }
-        let covered = self.at(path, tree.access).any(|over| {
-            over.holes
-                .iter()
-                .filter(|hole| hole.path.starts_with(path))
-                .all(|hole| {
-                    tree.holes.iter().any(|own| own.hides(hole))
-                        || self.covers_below(&hole.path, tree, known)
-                })
-        });
+        let covered = self
+            .above(path)
+            .filter(|(over, holes)| {
+                over.access.contains(access) && holes.over(path).next().is_none()
+            })
+            .any(|(_, holes)| {
+                holes
+                    .below(path)
+                    .all(|hole| own.hide(hole) || self.covers_below(&hole.path, access, own, known))
+            });
         known.insert(path, covered);
         covered
     }
 
-    /// The trees that show a path with this access, the nearest first.
-    fn at(&self, path: &Path, access: Access) -> impl Iterator<Item = &'t Tree> {
-        self.above(path)
-            .filter(move |tree| tree.access.contains(access))
-            .filter(move |tree| !tree.holes.iter().any(|hole| path.starts_with(&hole.path)))
-    }
-
-    fn above(&self, path: &Path) -> impl Iterator<Item = &'t Tree> {
+    /// The trees that a path is or lies in, the nearest first.
+    fn above<'f>(&'f self, path: &'f Path) -> impl Iterator<Item = &'f (&'t Tree, Holes<'t>)> + 'f {
         path.ancestors()
             .filter_map(|ancestor| self.0.get(ancestor))
             .flatten()
-            .copied()
     }
 
     /// The tree that comes nearest to holding `tree`, and what of it is hidden if that is why it
     /// does not.
     #[must_use]
     pub fn nearest(&self, tree: &Tree) -> Option<(&'t Tree, Option<&'t Hole>)> {
-        let over = self.above(&tree.source).next()?;
-        let hole = over
-            .holes
-            .iter()
-            .filter(|hole| {
-                tree.source.starts_with(&hole.path) || hole.path.starts_with(&tree.source)
-            })
-            .find(|hole| !tree.holes.iter().any(|own| own.hides(hole)));
+        let (over, holes) = self.above(&tree.source).next()?;
+        let own = Holes::of(tree);
+        let hole = holes
+            .over(&tree.source)
+            .chain(holes.below(&tree.source))
+            .find(|hole| !own.hide(hole));
         Some((over, hole.filter(|_| over.access.contains(tree.access))))
     }
 }

@@ -42,6 +42,9 @@ const INHERITED: &[&str] = &[
     "TZ",
 ];
 
+/// The most patterns that are compared with others.
+const MOST: usize = 512;
+
 /// The search path where the caller's does not fit.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -131,6 +134,24 @@ impl Environment {
             unset,
         } = self;
         let default = Origin::Default("environment");
+        // Each of one is compared with each of the other. Who writes more has no profile in mind,
+        // and is told that it is the same as itself and nothing else.
+        if let Some(first) = inherit.iter().chain(unset).nth(MOST) {
+            let names = |list: &[At<String>]| -> Vec<String> {
+                list.iter().map(|name| name.value.clone()).collect()
+            };
+            let all = format!("{:?} {:?}", names(inherit), names(unset));
+            let words = "be told more of the caller's variables than can be compared";
+            let key = "environment:many";
+            let grant = Grant::new(
+                Area::Environment,
+                key,
+                Extent::Same(all),
+                words,
+                &first.origin,
+            );
+            return vec![grant.share(10_000)];
+        }
         let defaults = INHERITED.iter().map(|name| (*name, &default));
         let named = inherit
             .iter()

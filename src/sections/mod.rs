@@ -195,7 +195,7 @@ impl Profile {
             grants.extend(view.grants(project, variables.home.as_deref()));
         }
         grants.extend(mounts.grants(self));
-        grants.extend(namespaces.grants(self));
+        grants.extend(namespaces.grants());
         grants.extend(network.grants(self));
         grants.extend(user.grants(self));
         grants.extend(capabilities.grants(self));

@@ -175,7 +175,7 @@ impl Namespaces {
 
     /// Which namespaces are not new. That of the network is told by `[network]`.
     #[must_use]
-    pub fn grants(&self, _profile: &Profile) -> Vec<Grant> {
+    pub fn grants(&self) -> Vec<Grant> {
         let Self {
             user,
             mount,
