@@ -14,6 +14,7 @@ pub mod host;
 pub mod plan;
 pub mod profile;
 pub mod report;
+pub mod review;
 pub mod sections;
 pub mod supervisor;
 pub mod sys;

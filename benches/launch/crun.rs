@@ -241,11 +241,7 @@ fn flags(attributes: Attributes) -> impl Iterator<Item = String> {
 
 /// The calls that the default filter permits, without its conditions on arguments.
 fn seccomp() -> String {
-    let policy = Policy {
-        preset: Preset::Default,
-        allow: Vec::new(),
-        deny: Vec::new(),
-    };
+    let policy = Policy::from(Preset::Default);
     let names: Vec<_> = Sysno::iter()
         .filter(|call| !matches!(policy.verdict(*call), Verdict::Errno(_)))
         .map(|call| call.name().to_owned())

@@ -56,6 +56,10 @@ pub(super) enum Action {
     Completions(Completions),
     /// Print the manual page, or write one for each action into a folder
     Man(Man),
+    /// Say what a profile permits that another does not; exit 1 if the second permits more
+    Diff(Diff),
+    /// Say how open profiles are, from 0.0 (tight) to 10.0 (open), and what makes them so
+    Score(Score),
 }
 
 /// Running a command.
@@ -63,6 +67,8 @@ pub(super) enum Action {
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) ceilings: Ceilings,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
@@ -78,6 +84,44 @@ pub(super) struct Selection {
     pub(super) profile: Option<String>,
     #[command(flatten)]
     pub(super) settings: Settings,
+}
+
+/// What the profile may not exceed.
+#[derive(Debug, Args)]
+pub(super) struct Ceilings {
+    /// A profile that says the most that may be permitted: a path, or a name that is looked up in
+    /// the user's and the system's configuration and among the built-in ones. The run is refused if
+    /// its profile permits more. /etc/sandbox/ceiling.toml holds as well
+    #[arg(long = "ceiling", value_name = "PROFILE")]
+    pub(super) names: Vec<String>,
+}
+
+/// Comparing profiles.
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The first: a path, a name, or a git revision such as HEAD:sandbox.toml
+    #[arg(value_name = "BEFORE")]
+    pub(super) before: String,
+    /// The second
+    #[arg(value_name = "AFTER")]
+    pub(super) after: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The exposure of profiles.
+#[derive(Debug, Args)]
+pub(super) struct Score {
+    /// The profiles: paths, names, or git revisions [default: the one that a run would take]
+    #[arg(value_name = "PROFILE")]
+    pub(super) profiles: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Exit 1 if the exposure of a profile is above this
+    #[arg(long, value_name = "EXPOSURE", value_parser = exposure)]
+    pub(super) threshold: Option<f64>,
 }
 
 /// Checking profiles.
@@ -165,6 +209,8 @@ pub(super) enum SchemaFormat {
 pub(super) struct Explain {
     #[command(flatten)]
     pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) ceilings: Ceilings,
     /// Add the reasons of the order
     #[arg(long)]
     pub(super) why: bool,
@@ -244,4 +290,11 @@ pub(super) struct Man {
     /// Write sandbox.1 and a page for each action into this folder, which is made if it is missing
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+}
+
+fn exposure(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (0.0..=10.0).contains(number))
+        .ok_or_else(|| "an exposure goes from 0.0 to 10.0".into())
 }

@@ -69,7 +69,12 @@ pub(super) fn run(arguments: &Doctor, session: &mut Session) -> Result<u8, Refus
         .map(|mechanism| probe::examine(*mechanism, &host))
         .collect();
     // Last, since the supervisor blocks signals for good.
-    let problems = drafted.whole().and_then(|plan| trial(plan, session));
+    let held = session
+        .hold(&profile, &host)
+        .map_err(|refused| refused.problems);
+    let problems = held
+        .and_then(|()| drafted.whole())
+        .and_then(|plan| trial(plan, session));
     let problems = problems.err().unwrap_or_default();
     let can_run = problems.is_empty();
     match arguments.output.format {

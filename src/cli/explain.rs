@@ -6,6 +6,7 @@ use crate::plan::explain;
 use std::ffi::OsString;
 
 pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refused> {
+    session.ceilings.clone_from(&arguments.ceilings.names);
     let profile = session.profile(&arguments.selection)?;
     let placeholder = [OsString::from("COMMAND")];
     let command = if arguments.command.is_empty() {

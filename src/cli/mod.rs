@@ -3,14 +3,17 @@
 mod arguments;
 mod check;
 mod completions;
+mod diff;
 mod doctor;
 mod explain;
 mod init;
 mod man;
 mod profiles;
+mod review;
 mod run;
 mod save;
 mod schema;
+mod score;
 mod settings;
 mod show;
 
@@ -20,6 +23,7 @@ use crate::host::Host;
 use crate::plan::draft::Command;
 use crate::plan::{Plan, Step};
 use crate::profile::find::{self, FindError};
+use crate::profile::overlay::Overlay;
 use crate::profile::variables::Variables;
 use crate::profile::{document, node};
 use crate::sections::{self, Profile};
@@ -57,6 +61,8 @@ pub fn run() -> u8 {
         Some(arguments::Action::Profiles(profiles)) => profiles::run(&profiles),
         Some(arguments::Action::Completions(of)) => completions::run(&of),
         Some(arguments::Action::Man(man)) => man::run(&man),
+        Some(arguments::Action::Diff(diff)) => diff::run(&diff, &mut session),
+        Some(arguments::Action::Score(score)) => score::run(&score, &mut session),
         None => run::run(&arguments.run, &mut session),
     };
     match result {
@@ -95,6 +101,10 @@ impl From<Diagnostic> for Refused {
 #[derive(Default)]
 struct Session {
     sources: Sources,
+    /// What the profiles were made of; a ceiling is none of them.
+    of_profiles: Vec<SourceId>,
+    /// The ceilings that the command line names.
+    ceilings: Vec<String>,
 }
 
 impl Session {
@@ -115,9 +125,22 @@ impl Session {
     fn profile(&mut self, selection: &Selection) -> Result<Profile, Refused> {
         let variables = variables();
         let id = self.selected(selection, &variables)?;
-        let overlay = &selection.settings.0;
-        let (profile, _) = sections::load(&mut self.sources, id, &variables, overlay)?;
+        let (profile, ids) = self.load(id, &variables, &selection.settings.0)?;
+        self.of_profiles.extend(ids);
         Ok(profile)
+    }
+
+    /// Checks a profile; also, the texts that it was made of.
+    fn load(
+        &mut self,
+        id: SourceId,
+        variables: &Variables,
+        overlay: &Overlay,
+    ) -> Result<(Profile, Vec<SourceId>), Refused> {
+        let before = self.sources.ids().count();
+        let (profile, _) = sections::load(&mut self.sources, id, variables, overlay)?;
+        let parents = self.sources.ids().skip(before);
+        Ok((profile, std::iter::once(id).chain(parents).collect()))
     }
 
     /// What the profile that was asked for says, after all is merged; it has been checked.
@@ -150,9 +173,11 @@ impl Session {
         Ok(found.map_err(|error| not_found(&error))?)
     }
 
-    /// The plan for a command under a profile.
-    fn plan(&self, profile: &Profile, command: &[OsString]) -> Result<Plan, Refused> {
-        let plan = sections::build(profile, &Host::here(), &command_of(command))?;
+    /// The plan for a command under a profile. There is none for a profile that exceeds a ceiling.
+    fn plan(&mut self, profile: &Profile, command: &[OsString]) -> Result<Plan, Refused> {
+        let host = Host::here();
+        self.hold(profile, &host)?;
+        let plan = sections::build(profile, &host, &command_of(command))?;
         for note in plan.notes.iter().filter(|note| note.weaker) {
             let origin = note.origin.display(&self.sources);
             self.say(&format!("not enforced: {} ({origin})", note.text));

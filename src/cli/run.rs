@@ -6,6 +6,7 @@ use crate::diag::Diagnostics;
 use crate::supervisor;
 
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
+    session.ceilings.clone_from(&arguments.ceilings.names);
     let profile = session.profile(&arguments.selection)?;
     let plan = session.plan(&profile, &arguments.command)?;
     match supervisor::execute(&plan, &|step, why| session.without(step, why)) {

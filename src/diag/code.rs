@@ -161,6 +161,14 @@ codes! {
     NotEnforced = "SBX0107",
     /// What a line of the profile comes to on this machine.
     OnThisMachine = "SBX0108",
+    /// The profile permits more than a ceiling.
+    ExceedsCeiling = "SBX0110",
+    /// The system's ceiling could have been written by others than root.
+    UntrustedCeiling = "SBX0111",
+    /// A ceiling hides something whose place depends on a link.
+    UnclearCeiling = "SBX0112",
+    /// A revision of a profile cannot be read from its repository.
+    NoRevision = "SBX0113",
 }
 
 /// How bad a problem is, the worst first.

@@ -60,6 +60,13 @@ impl Source {
         Self { kind, ..self }
     }
 
+    /// The same text, as if it were in no folder.
+    #[must_use]
+    pub fn in_no_folder(self) -> Self {
+        let kind = SourceKind::Text;
+        Self { kind, ..self }
+    }
+
     /// The folder of the file; `None` for a text that is in none.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
@@ -181,6 +188,11 @@ impl Sources {
     pub fn add(&mut self, source: Source) -> SourceId {
         self.0.push(source);
         SourceId(self.0.len() - 1)
+    }
+
+    /// The numbers of all sources, in the order in which they were added.
+    pub fn ids(&self) -> impl Iterator<Item = SourceId> + use<> {
+        (0..self.0.len()).map(SourceId)
     }
 
     /// The source with this number.

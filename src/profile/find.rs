@@ -24,7 +24,10 @@ pub enum FindError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// No file and no built-in profile has this name.
-    #[error("there is no profile named `{name}`; looked for {}, and among the built-in ones", looked.join(", "))]
+    #[error(
+        "there is no profile named `{name}`; looked {}among the built-in ones",
+        looked_for(looked)
+    )]
     NoSuchName {
         /// The name.
         name: String,
@@ -37,6 +40,14 @@ pub enum FindError {
         /// The path.
         path: String,
     },
+}
+
+fn looked_for(looked: &[String]) -> String {
+    if looked.is_empty() {
+        String::new()
+    } else {
+        format!("for {}, and ", looked.join(", "))
+    }
 }
 
 impl FindError {
@@ -71,6 +82,17 @@ pub fn named(name: &str, variables: &Variables) -> Result<Source, FindError> {
         return Ok(text::read(Path::new(name), name)?);
     }
     look_up(name, named_folders(variables), None)
+}
+
+/// The same for a ceiling. No name is looked up where the project could have put a file: it would
+/// say itself what it may not exceed. For the same reason a ceiling extends built-in profiles only.
+pub fn ceiling(name: &str, variables: &Variables) -> Result<Source, FindError> {
+    let source = if is_path(name) {
+        text::read(Path::new(name), name)?
+    } else {
+        look_up(name, folders_of_people(variables).into_iter(), None)?
+    };
+    Ok(source.in_no_folder())
 }
 
 /// Where a name on the command line is looked up, in this order.
@@ -230,13 +252,19 @@ pub fn default() -> Source {
 fn folders(variables: &Variables) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     folders.extend(variables.project.as_ref().map(|p| p.join("profiles")));
+    folders.extend(folders_of_people(variables));
+    folders
+}
+
+/// Those that belong to the user or to whoever keeps the machine, not to a project.
+fn folders_of_people(variables: &Variables) -> Vec<PathBuf> {
     let config = variables
         .environment
         .get("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .filter(|p| p.is_absolute())
         .or_else(|| variables.home.as_ref().map(|h| h.join(".config")));
-    folders.extend(config.map(|c| c.join("sandbox")));
+    let mut folders: Vec<_> = config.map(|c| c.join("sandbox")).into_iter().collect();
     folders.push("/etc/sandbox".into());
     folders
 }

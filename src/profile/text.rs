@@ -1,7 +1,7 @@
 //! From a path to a text. Reading a profile opens nothing but the profile, and never waits.
 
 use crate::diag::Source;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -76,13 +76,26 @@ pub fn read(path: &Path, name: &str) -> Result<Source, ReadError> {
         cause,
     };
     // O_NONBLOCK: opening a FIFO would otherwise wait for somebody to write into it.
-    let mut file = OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
         .open(path)
         .map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
-    if !metadata.is_file() {
+    let source = contents(file, name)?;
+    let mut folder = std::path::absolute(path).map_err(io)?;
+    folder.pop();
+    Ok(source.in_file(folder, metadata.dev(), metadata.ino()))
+}
+
+/// Reads a profile that is open, without blocking. It is in no folder: it can extend built-in
+/// profiles only.
+pub fn contents(mut file: File, name: &str) -> Result<Source, ReadError> {
+    let io = |cause| ReadError::Io {
+        path: name.into(),
+        cause,
+    };
+    if !file.metadata().map_err(io)?.is_file() {
         return Err(ReadError::NotAFile { path: name.into() });
     }
     let mut bytes = Vec::new();
@@ -108,7 +121,5 @@ pub fn read(path: &Path, name: &str) -> Result<Source, ReadError> {
             byte,
         }
     })?;
-    let mut folder = std::path::absolute(path).map_err(io)?;
-    folder.pop();
-    Ok(Source::new(name, text).in_file(folder, metadata.dev(), metadata.ino()))
+    Ok(Source::new(name, text))
 }

@@ -7,6 +7,7 @@ use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
+use crate::review::{Area, Grant};
 use crate::sys::identity::CapabilitySets;
 use caps::Capability;
 use std::collections::BTreeMap;
@@ -36,8 +37,8 @@ pub struct Capabilities {
     keep: u64,
     ambient: u64,
     origin: Origin,
-    /// What is kept by name, and where it stands.
-    named: Vec<(At<String>, u64)>,
+    /// The names in `keep` and `ambient`, where they stand.
+    named: [Vec<(At<String>, u64)>; 2],
 }
 
 /// `SECBIT_NOROOT` and its lock: uid 0 gains nothing by exec.
@@ -85,7 +86,7 @@ impl Capabilities {
             keep,
             ambient: union(&ambient) & keep,
             origin,
-            named: kept,
+            named: [kept, ambient],
         }
     }
 
@@ -98,6 +99,46 @@ impl Capabilities {
     /// What they are good for under the rest of the profile.
     pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
         power::check(self, profile, problems);
+    }
+
+    /// Which capabilities are kept. In a new user namespace they act on the sandbox's own
+    /// namespaces, and still open much of the kernel's code.
+    #[must_use]
+    pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
+        let Self {
+            keep,
+            ambient,
+            origin,
+            named: [kept_at, ambient_at],
+        } = self;
+        let line = |names: &[(At<String>, u64)], bit: u64| {
+            let found = names.iter().find(|(_, mask)| mask & bit != 0);
+            found.map_or(origin, |(name, _)| &name.origin).clone()
+        };
+        let over_host = !profile.namespaces.user.value.is_new();
+        let mut all: Vec<_> = caps::all().into_iter().collect();
+        all.sort_by_key(Capability::index);
+        all.into_iter()
+            .map(|capability| {
+                let (bit, name) = (capability.bitmask(), plain_name(capability));
+                let key = format!("capability:{name}");
+                if keep & bit == 0 {
+                    let words = format!("not keep the capability {name}");
+                    return Grant::rank(Area::Capabilities, key, 0, words, origin);
+                }
+                let share = danger(capability) * if over_host { 2 } else { 1 };
+                let (rank, verb, at) = if ambient & bit == 0 {
+                    (1, "keep the capabilities", line(kept_at, bit))
+                } else {
+                    let verb = "keep in every program the capabilities";
+                    (2, verb, line(ambient_at, bit))
+                };
+                let words = format!("{} {name}", verb.replace("capabilities", "capability"));
+                Grant::rank(Area::Capabilities, key, rank, words, &at)
+                    .share(share)
+                    .one_of(verb, name)
+            })
+            .collect()
     }
 
     /// Reduces all five sets.
@@ -123,6 +164,25 @@ impl Capabilities {
     }
 }
 
+/// The name as it stands in a profile.
+fn plain_name(capability: Capability) -> String {
+    let name = capability.to_string().to_lowercase();
+    name.trim_start_matches("cap_").to_owned()
+}
+
+/// How dangerous a capability is within namespaces of the sandbox's own, in parts of 10,000.
+const fn danger(capability: Capability) -> u32 {
+    use Capability as C;
+    match capability {
+        C::CAP_SYS_ADMIN | C::CAP_SYS_MODULE | C::CAP_SYS_RAWIO | C::CAP_BPF => 4_000,
+        C::CAP_SYS_PTRACE | C::CAP_DAC_READ_SEARCH | C::CAP_MKNOD | C::CAP_SYS_BOOT => 2_500,
+        C::CAP_NET_ADMIN | C::CAP_SETUID | C::CAP_SETGID | C::CAP_SETPCAP | C::CAP_SETFCAP => 2_000,
+        C::CAP_DAC_OVERRIDE | C::CAP_CHOWN | C::CAP_FOWNER | C::CAP_SYS_CHROOT => 1_000,
+        C::CAP_NET_RAW | C::CAP_SYS_TIME | C::CAP_SYSLOG | C::CAP_PERFMON => 1_000,
+        _ => 400,
+    }
+}
+
 /// Every capability that this program knows.
 fn all() -> u64 {
     caps::all()
@@ -140,10 +200,7 @@ fn named(list: &Option<At<List<String>>>, problems: &mut Diagnostics) -> Vec<(At
             _ if plain == "all" => all(),
             Ok(capability) => capability.bitmask(),
             Err(_) => {
-                let known: Vec<_> = caps::all()
-                    .into_iter()
-                    .map(|c| c.to_string().trim_start_matches("CAP_").to_lowercase())
-                    .collect();
+                let known: Vec<_> = caps::all().into_iter().map(plain_name).collect();
                 let near = nearest(plain, known.iter().map(String::as_str));
                 problems.push(
                     Diagnostic::new(

@@ -7,6 +7,8 @@ use crate::plan::Draft;
 use crate::plan::layout::{Entry, What, tmpfs};
 use crate::profile::table::List;
 use crate::profile::value::Size;
+use crate::review::tree::Access;
+use crate::review::view::{Group, HostFiles, Shown, View};
 use crate::sys::mount::Attributes;
 use std::path::{Component, Path, PathBuf};
 
@@ -141,6 +143,69 @@ impl Devices {
                 .and(mount, "because of this one")
                 .help("remove one of the two"),
             );
+        }
+    }
+
+    /// How much /dev/shm may hold.
+    #[must_use]
+    pub fn shm_size(&self) -> &At<Size> {
+        &self.shm_size
+    }
+
+    /// Shows the nodes. The memory of /dev/shm is counted with that of other private folders, in
+    /// [`Mounts::grants`](super::mounts::Mounts::grants).
+    pub fn show(&self, view: &mut View) {
+        let Self {
+            nodes,
+            shm_size: _,
+            table: _,
+        } = self;
+        let default = Origin::Default("devices");
+        let dev = Path::new("/dev");
+        let own = |name: &str| Shown {
+            target: dev.join(name).components().collect(),
+            host: None,
+            covers: true,
+            link: None,
+            if_there: None,
+            yields: true,
+            group: None,
+            origin: default.clone(),
+        };
+        for name in ["", "pts", "shm"] {
+            view.show(own(name));
+        }
+        let minimal = MINIMAL.iter().map(|name| {
+            let group = Group {
+                key: "/dev".into(),
+                words: format!("the minimal devices ({})", MINIMAL.join(", ")),
+                share: 0,
+            };
+            (*name, &default, group)
+        });
+        let named = nodes.iter().map(|node| {
+            let name = node.value.as_str();
+            let group = Group {
+                key: dev.join(name).display().to_string(),
+                words: format!("the device {name}"),
+                share: if MINIMAL.contains(&name) { 0 } else { 2_500 },
+            };
+            (name, &node.origin, group)
+        });
+        for (name, origin, group) in minimal.chain(named) {
+            let access = Access::READ.with(Access::WRITE).with(Access::DEVICES);
+            view.show(Shown {
+                host: Some(HostFiles {
+                    source: dev.join(name),
+                    access,
+                    program: None,
+                    of_root: false,
+                }),
+                yields: origin.is_default(),
+                group: Some(group),
+                origin: origin.clone(),
+                ..own(name)
+            });
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::review::{Area, Grant};
 
 crate::choice! {
     /// How much a mechanism matters.
@@ -106,5 +107,37 @@ impl Enforce {
                     .help("choose a preset, or remove `seccomp` under [enforce]"),
             );
         }
+    }
+
+    /// What may silently be less than the rest of the profile says.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let Self {
+            limits,
+            namespaces,
+            idmap,
+            seccomp,
+        } = self;
+        [
+            (limits, "limits", "limits on the group", 3_000),
+            (namespaces, "namespaces", "new namespaces", 4_000),
+            (idmap, "idmap", "mapped owners", 500),
+            (seccomp, "seccomp", "the system call filter", 2_500),
+        ]
+        .into_iter()
+        .map(|(level, name, what, share)| {
+            let (rank, words) = match level.value {
+                Level::Require => (0, format!("run only with {what}")),
+                Level::Prefer => (1, format!("run without {what} where they cannot be had")),
+                Level::Off => (2, format!("run without {what}")),
+            };
+            let key = format!("enforce:{name}");
+            Grant::rank(Area::Enforcement, key, rank, words, &level.origin).share(if rank == 0 {
+                0
+            } else {
+                share
+            })
+        })
+        .collect()
     }
 }

@@ -5,6 +5,8 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::draft::c_string;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::{List, Map};
+use crate::review::names::{Names, overlaps, within};
+use crate::review::{Area, Extent, Grant};
 use crate::sys::process::StringArray;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -46,6 +48,9 @@ const INHERITED: &[&str] = &[
     "TERM",
     "TZ",
 ];
+
+/// The most patterns that are compared with others.
+const MOST: usize = 512;
 
 /// The search path where the caller's does not fit.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -156,6 +161,53 @@ impl Environment {
         all
     }
 
+    /// Which of the caller's variables the command is told. HOME and PATH always are.
+    ///
+    /// What is `set` grants nothing: the command could set it itself. A value that is taken from the
+    /// caller's environment is found in the text of the profile
+    /// ([`profile::mentions`](crate::profile::mentions)), wherever it is used.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let Self {
+            inherit,
+            set: _,
+            unset,
+        } = self;
+        let default = Origin::Default("environment");
+        // Each of one is compared with each of the other. Who writes more has no profile in mind,
+        // and is told that it is the same as itself and nothing else.
+        if let Some(first) = inherit.iter().chain(unset).nth(MOST) {
+            let names = |list: &[At<String>]| -> Vec<String> {
+                list.iter().map(|name| name.value.clone()).collect()
+            };
+            let all = format!("{:?} {:?}", names(inherit), names(unset));
+            let words = "be told more of the caller's variables than can be compared";
+            let key = "environment:many";
+            let grant = Grant::new(
+                Area::Environment,
+                key,
+                Extent::Same(all),
+                words,
+                &first.origin,
+            );
+            return vec![grant.share(10_000)];
+        }
+        let defaults = INHERITED.iter().map(|name| (*name, &default));
+        let named = inherit
+            .iter()
+            .map(|name| (name.value.as_str(), &name.origin));
+        let removed = |name: &str| unset.iter().any(|unset| within(name, &unset.value));
+        defaults
+            .chain(named)
+            .filter(|(name, _)| !removed(name))
+            .map(|(name, origin)| {
+                let except = unset.iter().map(|unset| &unset.value);
+                let except = except.filter(|unset| overlaps(unset, name));
+                told(name, except.cloned().collect(), origin)
+            })
+            .collect()
+    }
+
     /// Where programs are looked for.
     #[must_use]
     pub fn search_path(&self, profile: &Profile) -> String {
@@ -209,6 +261,35 @@ fn removal<'o>(name: &str, removed: &BTreeMap<&str, &'o Origin>) -> Option<&'o O
     let mut patterns = beginnings.map(|beginning| format!("{beginning}*"));
     let by_pattern = || patterns.find_map(|pattern| removed.get(pattern.as_str()));
     removed.get(name).or_else(by_pattern).copied()
+}
+
+/// That the command is told variables of the caller.
+#[must_use]
+pub fn told(name: &str, except: Vec<String>, origin: &Origin) -> Grant {
+    const SECRET: &[&str] = &["AUTH", "CREDENTIAL", "KEY", "PASS", "SECRET", "TOKEN"];
+    let upper = name.to_uppercase();
+    let share = match name {
+        _ if INHERITED.contains(&name) => 0,
+        "*" => 8_000,
+        _ if SECRET.iter().any(|word| upper.contains(word)) => 3_000,
+        _ if name.contains('*') => 500,
+        _ => 100,
+    };
+    let what = if name.contains('*') {
+        "variables"
+    } else {
+        "variable"
+    };
+    let mut words = format!("be told the caller's {what} {name}");
+    if !except.is_empty() {
+        words.push_str(&format!(" but {}", except.join(", ")));
+    }
+    let extent = Extent::Names(Names {
+        pattern: name.into(),
+        except,
+    });
+    let key = format!("environment:{name}");
+    Grant::new(Area::Environment, key, extent, words, origin).share(share)
 }
 
 /// Whether a name fits a pattern in which `*` stands for anything.

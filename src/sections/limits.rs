@@ -6,6 +6,8 @@ use crate::host::cgroup::{Controller, Place};
 use crate::plan::op::{Limit, Op};
 use crate::plan::{Draft, Phase, needs};
 use crate::profile::value::{Cores, Duration, Size};
+use crate::review::grant::UNLIMITED;
+use crate::review::{Area, Extent, Grant};
 
 crate::table! {
     /// What the command and all its descendants may use together.
@@ -172,6 +174,75 @@ impl Limits {
         named.filter(|origin| !origin.is_default())
     }
 
+    /// How much may be used; what has no bound, or a bound that is not enforced, is unlimited.
+    #[must_use]
+    pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
+        // `memory` is one of the group, too.
+        let Self {
+            group,
+            memory: _,
+            wall_time,
+            grace,
+        } = self;
+        let off = profile.enforce.limits.value == Level::Off;
+        let mut grants = vec![
+            unlimited("pids", "start any number of processes", 3_000),
+            unlimited("memory", "use any amount of memory", 3_000),
+            unlimited("swap", "use any amount of swap", 500),
+            unlimited("cpu", "use all processor time", 1_500),
+            unlimited("cpuset", "use all processors", 500),
+            unlimited("wall_time", "run for any time", 1_500),
+        ];
+        let mut bound = |key: &str, extent, words: String, origin| {
+            grants.retain(|grant| grant.key != format!("limit:{key}"));
+            let key = format!("limit:{key}");
+            grants.push(Grant::new(Area::Limits, key, extent, words, origin));
+        };
+        for At { value, origin } in group.iter().filter(|_| !off) {
+            let (key, extent, words) = match value {
+                Limit::Pids(n) => ("pids", Extent::Rank(*n), format!("start {n} processes")),
+                Limit::Memory(n) => {
+                    let words = format!("use {} of memory", Size(*n));
+                    ("memory", Extent::Rank(*n), words)
+                }
+                Limit::Swap(0) => ("swap", Extent::Rank(0), "use no swap".into()),
+                Limit::Swap(n) => (
+                    "swap",
+                    Extent::Rank(*n),
+                    format!("use {} of swap", Size(*n)),
+                ),
+                Limit::Cpu {
+                    quota_us,
+                    period_us,
+                } => {
+                    // Per second: periods may differ.
+                    let rank = u128::from(*quota_us) * 1_000_000 / u128::from((*period_us).max(1));
+                    let rank = u64::try_from(rank).unwrap_or(UNLIMITED);
+                    let words = format!("use {} processors", rank as f64 / 1e6);
+                    ("cpu", Extent::Rank(rank), words)
+                }
+                Limit::Cpuset(list) => {
+                    let words = format!("use the processors {list}");
+                    ("cpuset", Extent::Numbers(cpus(list)), words)
+                }
+            };
+            bound(key, extent, words, origin);
+        }
+        if let Some(At { value, origin }) = wall_time {
+            let words = format!("run for {value}");
+            bound(
+                "wall_time",
+                Extent::Rank(milliseconds(value)),
+                words,
+                origin,
+            );
+        }
+        let words = format!("go on for {} after SIGTERM", grace.value);
+        let rank = Extent::Rank(milliseconds(&grace.value));
+        bound("grace", rank, words, &grace.origin);
+        grants
+    }
+
     /// Makes the group, sets the limits and joins it.
     pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         draft.watch.wall_time = self.wall_time.clone();
@@ -226,6 +297,37 @@ impl Limits {
             draft.into_group = true;
         }
     }
+}
+
+fn unlimited(name: &'static str, words: &str, share: u32) -> Grant {
+    let extent = match name {
+        "cpuset" => Extent::Numbers(vec![(0, UNLIMITED)]),
+        _ => Extent::Rank(UNLIMITED),
+    };
+    let origin = Origin::Default("limits");
+    Grant::new(
+        Area::Limits,
+        format!("limit:{name}"),
+        extent,
+        words,
+        &origin,
+    )
+    .share(share)
+}
+
+/// Rounded up, so that no duration counts for less than it is.
+fn milliseconds(duration: &Duration) -> u64 {
+    u64::try_from(duration.0.as_nanos().div_ceil(1_000_000)).unwrap_or(UNLIMITED)
+}
+
+/// The processors of a list that was checked.
+fn cpus(list: &str) -> Vec<(u64, u64)> {
+    list.split(',')
+        .filter_map(|part| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            Some((first.parse().ok()?, last.parse().ok()?))
+        })
+        .collect()
 }
 
 fn list(controllers: &[Controller]) -> String {
@@ -303,13 +405,24 @@ fn is_cpu_list(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_cpu_list, processors};
+    use super::*;
+    use crate::profile::table::Table as _;
 
     #[test]
     fn processors_are_counted_once() {
         assert_eq!(processors("0-3,7"), Some(5));
         assert_eq!(processors("2,0-3,1-1,3-4"), Some(5));
         assert_eq!(processors("3-1"), None);
+    }
+
+    #[test]
+    fn every_limit_is_compared() {
+        let profile = crate::sections::tests::profile("");
+        let grants = profile.limits.grants(&profile);
+        for field in RawLimits::SHAPE.fields {
+            let key = format!("limit:{}", field.key);
+            assert!(grants.iter().any(|grant| grant.key == key), "{key}");
+        }
     }
 
     #[test]

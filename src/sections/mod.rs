@@ -29,6 +29,8 @@ use crate::profile::parameters::Params;
 use crate::profile::table::{self, List};
 use crate::profile::variables::Variables;
 use crate::profile::{document, node};
+use crate::review::Grant;
+use crate::review::view::View;
 use std::path::{Component, Path, PathBuf};
 
 crate::table! {
@@ -179,6 +181,52 @@ pub fn check(
     profile
 }
 
+impl Profile {
+    /// What the profile permits, defaults included; a function of the profile alone.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let Self {
+            names,
+            rootfs,
+            namespaces,
+            user,
+            mounts,
+            devices,
+            network,
+            capabilities,
+            seccomp,
+            limits,
+            rlimits,
+            environment,
+            process,
+            enforce,
+            variables,
+        } = self;
+        let mut grants = Vec::new();
+        if namespaces.builds_root() {
+            let mut view = View::default();
+            mounts.show(self, &mut view);
+            devices.show(&mut view);
+            rootfs.show(self, &mut view);
+            let project = variables.project.as_deref();
+            grants.extend(view.grants(project, variables.home.as_deref()));
+        }
+        grants.extend(mounts.grants(self));
+        grants.extend(namespaces.grants());
+        grants.extend(network.grants(self));
+        grants.extend(user.grants(self));
+        grants.extend(capabilities.grants(self));
+        grants.extend(seccomp.grants(self));
+        grants.extend(limits.grants(self));
+        grants.extend(rlimits.grants());
+        grants.extend(environment.grants());
+        grants.extend(process.grants());
+        grants.extend(enforce.grants());
+        names.grants();
+        grants
+    }
+}
+
 /// The plan: a function of the profile, the facts and the command.
 pub fn build(profile: &Profile, host: &Host, command: &Command) -> Result<Plan, Diagnostics> {
     draft(profile, host, command).whole()
@@ -302,4 +350,19 @@ fn host_path(
     };
     let joined = At::new(format!("{project}/{}", path.value), path.origin.clone());
     absolute(&joined, "path", problems)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Source;
+
+    /// The checked profile of a text without mistakes.
+    pub(super) fn profile(text: &str) -> Profile {
+        let mut sources = Sources::default();
+        let id = sources.add(Source::new("test.toml", text));
+        let overlay = Overlay::default();
+        let loaded = load(&mut sources, id, &Variables::default(), &overlay);
+        loaded.unwrap().0
+    }
 }

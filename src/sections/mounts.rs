@@ -2,6 +2,7 @@
 
 mod defaults;
 mod exposure;
+mod grants;
 mod kernel;
 mod nesting;
 mod relate;

@@ -58,6 +58,15 @@ impl Names {
         }
     }
 
+    /// Grants nothing: a name in a uts namespace of the sandbox's own tells the host nothing, and
+    /// where the namespace is not new, a name is refused.
+    pub fn grants(&self) {
+        let Self {
+            hostname: _,
+            domainname: _,
+        } = self;
+    }
+
     /// Sets the names.
     pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         if profile.namespaces.uts.value.is_new() {

@@ -10,6 +10,8 @@ use crate::plan::{Draft, Phase};
 use crate::profile::node::Node;
 use crate::profile::shape::{Kind, Word};
 use crate::profile::table::{Value, read_string};
+use crate::review::tree::{Access, Tree};
+use crate::review::{Area, Extent, Grant};
 use crate::sections::network::Mode as NetworkMode;
 use std::path::PathBuf;
 
@@ -198,6 +200,74 @@ impl Namespaces {
                 .help("write `mount = \"new\"` under [namespaces], or remove this"),
             );
         }
+    }
+
+    /// Which namespaces are not new. That of the network is told by `[network]`.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let Self {
+            user,
+            mount,
+            pid,
+            ipc,
+            uts,
+            net: _,
+            cgroup,
+            time,
+        } = self;
+        let mut grants = Vec::new();
+        for (choice, name, what, share) in [
+            (
+                user,
+                "user",
+                "keep the caller's ids and capabilities",
+                4_000,
+            ),
+            (
+                mount,
+                "mount",
+                "see the caller's mounts, and all files",
+                3_000,
+            ),
+            (pid, "pid", "see and signal the caller's processes", 2_500),
+            (ipc, "ipc", "use the host's shared memory and queues", 1_000),
+            (uts, "uts", "see the host's name", 200),
+            (cgroup, "cgroup", "see the host's cgroups", 500),
+            (time, "time", "see the host's boot time", 100),
+        ] {
+            let key = format!("namespace:{name}");
+            let (extent, words, share) = match &choice.value {
+                Choice::New => {
+                    let words = format!("use a new {name} namespace only");
+                    (Extent::Rank(0), words, 0)
+                }
+                Choice::Shared => (Extent::Rank(1), what.to_owned(), share),
+                Choice::Join(path) => {
+                    let path = path.display().to_string();
+                    let words = format!("join the {name} namespace {path}");
+                    (Extent::Same(path), words, share)
+                }
+            };
+            let grant = Grant::new(Area::Namespaces, key, extent, words, &choice.origin);
+            grants.push(grant.share(share));
+        }
+        // The files of a namespace that is joined are not known: they come with its own grant.
+        if mount.value == Choice::Shared {
+            let all = Tree {
+                source: "/".into(),
+                access: Access::ALL,
+                holes: Vec::new(),
+                program: None,
+                of_root: false,
+            };
+            let extent = Extent::Trees(vec![all]);
+            let words = "read, write and execute all files, setuid programs, devices";
+            let key = "filesystem:/";
+            grants.push(
+                Grant::new(Area::Filesystem, key, extent, words, &mount.origin).share(10_000),
+            );
+        }
+        grants
     }
 
     fn all_mut(&mut self) -> [(&mut At<Choice>, NamespaceKind); 8] {

@@ -4,6 +4,7 @@ use super::{Profile, namespaces::Choice, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::layout::{Entry, What};
 use crate::plan::{Draft, Op, Phase};
+use crate::review::{Area, Extent, Grant};
 use crate::sys::mount::Attributes;
 use std::path::Path;
 
@@ -76,6 +77,38 @@ impl Network {
                 .help("write `mode = \"loopback\"` under [network] where no network is needed"),
             );
         }
+    }
+
+    /// The network, as this table and `[namespaces] net` say together. With the host's comes the
+    /// file that resolves names, which is no secret of whoever may ask the network anyway.
+    #[must_use]
+    pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
+        let Self { mode } = self;
+        let net = &profile.namespaces.net;
+        let (extent, words, share, origin) = match (&net.value, mode.value) {
+            (Choice::Join(path), _) => {
+                let path = path.display().to_string();
+                let words = format!("use the network of {path}");
+                (Extent::Same(path), words, 10_000, &net.origin)
+            }
+            (Choice::Shared, Mode::None | Mode::Loopback) => {
+                let words = "use the host's network".into();
+                (Extent::Rank(2), words, 10_000, &net.origin)
+            }
+            (_, Mode::Host) => {
+                let words = "use the host's network".into();
+                (Extent::Rank(2), words, 10_000, &mode.origin)
+            }
+            (Choice::New, Mode::Loopback) => {
+                let words = "use a loopback of its own".into();
+                (Extent::Rank(1), words, 100, &mode.origin)
+            }
+            (Choice::New, Mode::None) => {
+                let words = "use no network".into();
+                (Extent::Rank(0), words, 0, &mode.origin)
+            }
+        };
+        vec![Grant::new(Area::Network, "network", extent, words, origin).share(share)]
     }
 
     /// Adds what name resolution needs, where there is a network to resolve for: the file that

@@ -1,13 +1,14 @@
 //! `[rlimits]`: what each process may use (getrlimit(2)).
 
 use super::split;
-use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::op::INFINITY;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::node::{Content, Node};
 use crate::profile::shape::{Kind, Word};
-use crate::profile::table::{Value, key, read_leaf};
+use crate::profile::table::{Table as _, Value, key, read_leaf};
 use crate::profile::value::Size;
+use crate::review::{Area, Grant};
 
 /// What becomes of one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,13 +104,13 @@ macro_rules! rlimits {
         crate::table! {
             /// Each: a number or a size, `{ soft, hard }`, `"infinity"` or `"inherit"` (the
             /// default, but for `core`).
-    ///
-    /// ```toml
-    /// [rlimits]
-    /// nofile = { soft = 1024, hard = 4096 }
-    /// stack = "64M"
-    /// memlock = "inherit"
-    /// ```
+            ///
+            /// ```toml
+            /// [rlimits]
+            /// nofile = { soft = 1024, hard = 4096 }
+            /// stack = "64M"
+            /// memlock = "inherit"
+            /// ```
             pub struct RawRlimits as "[rlimits]" { $($(#[doc = $doc])* $name: Rlimit,)* }
         }
 
@@ -212,6 +213,42 @@ impl Rlimits {
             At::default_of("rlimits.core", Rlimit::Set { soft: 1, hard: 1 })
         });
         Self(raw.given())
+    }
+
+    /// How far each limit may go. Only the hard one counts: a process may raise the soft one to it.
+    ///
+    /// What the caller has is taken for more than any number, since that is what it mostly is, and
+    /// for less than infinity. Where a number is more than the caller has, the kernel refuses to
+    /// raise the limit in a new user namespace.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let Self(set) = self;
+        let names = RawRlimits::SHAPE.fields.iter().map(|field| field.key);
+        names
+            .map(|name| {
+                let given = set.iter().find(|(known, ..)| *known == name);
+                let default = Origin::Default("rlimits");
+                let origin = given.map_or(&default, |(.., limit)| &limit.origin);
+                let (rank, words) = match given.map(|(.., limit)| &limit.value) {
+                    Some(Rlimit::Set { hard: INFINITY, .. }) => {
+                        (INFINITY, format!("have no limit on {name}"))
+                    }
+                    Some(Rlimit::Set { hard, .. }) => {
+                        (*hard, format!("have a limit of {hard} on {name}"))
+                    }
+                    Some(Rlimit::Inherit) | None => {
+                        (INFINITY - 1, format!("have the caller's limit on {name}"))
+                    }
+                };
+                let share = match rank {
+                    INFINITY => 200,
+                    _ if rank == INFINITY - 1 => 20,
+                    _ => 0,
+                };
+                let key = format!("rlimit:{name}");
+                Grant::rank(Area::Limits, key, rank, words, origin).share(share)
+            })
+            .collect()
     }
 
     /// Sets the limits.

@@ -7,6 +7,8 @@ use crate::plan::Draft;
 use crate::plan::layout::{Entry, Root, What};
 use crate::profile::table::List;
 use crate::profile::variables::Variables;
+use crate::review::tree::{Access, Program};
+use crate::review::view::{Group, HostFiles, Shown, View};
 use crate::sys::mount::Attributes;
 use std::path::{Path, PathBuf};
 
@@ -165,6 +167,90 @@ impl Rootfs {
         if let Source::Directory(path) = &self.source.value {
             let path = At::new(path.clone(), self.source.origin.clone());
             mounts::in_one_home(&path, profile, sources, problems);
+        }
+    }
+
+    /// Shows the root. The project is shown with the mounts, since it is one.
+    ///
+    /// The command itself is part of a root of programs too, but it is the caller who names it.
+    pub fn show(&self, profile: &Profile, view: &mut View) {
+        let Self {
+            source,
+            changes,
+            project: _,
+            table: _,
+        } = self;
+        let access = Access::READ.with(Access::EXECUTE);
+        let shown = |source: PathBuf, access, group| Shown {
+            target: source.clone(),
+            host: Some(HostFiles {
+                source,
+                access,
+                program: None,
+                of_root: self.is_host(),
+            }),
+            covers: true,
+            link: None,
+            if_there: None,
+            yields: true,
+            group: Some(group),
+            origin: self.source.origin.clone(),
+        };
+        match &source.value {
+            Source::Empty => {}
+            Source::Host => {
+                for name in PUBLIC {
+                    let group = Group {
+                        key: "host".into(),
+                        words: "the host's programs, libraries and settings (/usr, /etc, /opt, …)"
+                            .into(),
+                        share: 300,
+                    };
+                    view.show(shown(Path::new("/").join(name), access, group));
+                }
+            }
+            Source::Directory(path) => {
+                let writes = changes.value == Changes::Write;
+                let group = Group {
+                    key: path.display().to_string(),
+                    words: format!("the root {}", path.display()),
+                    share: if writes { 800 } else { 200 },
+                };
+                let access = access.with_if(writes, Access::WRITE).with(Access::OWNER);
+                view.show(Shown {
+                    target: "/".into(),
+                    origin: if writes {
+                        changes.origin.clone()
+                    } else {
+                        self.source.origin.clone()
+                    },
+                    ..shown(path.clone(), access, group)
+                });
+            }
+            Source::Programs(programs) => {
+                let search = profile.environment.search_path(profile);
+                let here = profile.variables.working_directory.as_deref();
+                for At { value, origin } in programs {
+                    let folders = if value.contains('/') { "" } else { &search };
+                    for folder in folders.split(':') {
+                        let path = here.unwrap_or(Path::new("/")).join(folder).join(value);
+                        let group = Group {
+                            key: format!("program:{value}"),
+                            words: format!("the program {value} and what it loads"),
+                            share: 20,
+                        };
+                        let mut shown = shown(path, access, group);
+                        shown.origin = origin.clone();
+                        if let Some(files) = &mut shown.host {
+                            files.program = Some(Program {
+                                name: value.clone(),
+                                search: search.clone(),
+                            });
+                        }
+                        view.show(shown);
+                    }
+                }
+            }
         }
     }
 

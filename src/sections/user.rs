@@ -1,5 +1,6 @@
 //! `[user]`: who the command is, inside and outside (user_namespaces(7)).
 
+mod grants;
 mod known;
 mod map;
 

@@ -153,7 +153,9 @@ fn every_code_has_a_test_that_shows_it() {
         include_str!("privileges.rs"),
         include_str!("process.rs"),
         include_str!("resources.rs"),
+        include_str!("review.rs"),
         include_str!("root.rs"),
+        include_str!("../promises/ceiling.rs"),
     ];
     let page = crate::page::sections();
     for code in Code::ALL {

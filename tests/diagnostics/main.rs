@@ -22,6 +22,7 @@ mod privileges;
 mod process;
 mod reference;
 mod resources;
+mod review;
 mod root;
 mod translated;
 
@@ -113,6 +114,13 @@ impl Folder {
         let profile = profile.strip_prefix('\n').unwrap_or(profile);
         std::fs::write(folder.join("sandbox.toml"), profile).unwrap();
         Self(folder)
+    }
+
+    /// Writes another file, with what is above it; the first line is left out if it is empty.
+    fn write(&self, name: &str, text: &str) {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text.strip_prefix('\n').unwrap_or(text)).unwrap();
     }
 
     fn program(&self, arguments: &[&str]) -> Command {

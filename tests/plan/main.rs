@@ -1,8 +1,10 @@
 //! The plans: generated profiles on generated machines. Nothing here needs a privilege.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod keys;
 mod machines;
 mod profiles;
+mod review;
 mod show;
 
 use machines::{Machine, machine};

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod capabilities;
+mod ceiling;
 mod check;
 mod doctor;
 mod fail_closed;

@@ -97,7 +97,7 @@ impl Drop for Project {
 }
 
 /// A run that has ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Done {
     /// Its exit code; -N if signal N ended the supervisor.
     pub code: i32,

@@ -81,7 +81,7 @@ const NEEDED: &[(Sysno, Capability, bool)] = &[
 
 pub(super) fn check(this: &Capabilities, profile: &Profile, problems: &mut Diagnostics) {
     let mut lost = Vec::new();
-    for (name, mask) in &this.named {
+    for (name, mask) in &this.named[0] {
         if mask & this.keep == 0 {
             continue;
         }

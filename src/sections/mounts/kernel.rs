@@ -23,10 +23,10 @@ pub(super) fn pseudo(kind: &'static str, options: &[(&str, Option<&str>)]) -> Wh
 }
 
 /// What of /proc acts on the kernel: shown, not to be written to.
-const PROC_READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+pub(super) const PROC_READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// What of /proc tells about the machine or other users and nothing that a program needs.
-const PROC_HIDDEN: &[&str] = &[
+pub(super) const PROC_HIDDEN: &[&str] = &[
     "acpi",
     "asound",
     "interrupts",

@@ -56,6 +56,17 @@ pub struct Policy {
     pub deny: Vec<Sysno>,
 }
 
+impl From<Preset> for Policy {
+    /// The preset and nothing besides.
+    fn from(preset: Preset) -> Self {
+        Self {
+            preset,
+            allow: Vec::new(),
+            deny: Vec::new(),
+        }
+    }
+}
+
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -1,6 +1,7 @@
 //! `[seccomp]`: which system calls the command may make (seccomp(2)).
 
 pub mod compile;
+mod grants;
 pub mod presets;
 
 use super::{Profile, enforce::Level, split};
@@ -41,6 +42,7 @@ pub struct Seccomp {
     origin: Origin,
     preset: At<Preset>,
     allow: Vec<(Sysno, Origin)>,
+    deny: Vec<(Sysno, Origin)>,
 }
 
 /// Calls without which the sandbox could not start the command, or the command not end.
@@ -121,6 +123,7 @@ impl Seccomp {
             origin,
             preset: raw.preset,
             allow,
+            deny,
         }
     }
 

@@ -56,14 +56,6 @@ fn compiled(policy: &Policy) -> Vec<sock_filter> {
     policy.compile().unwrap().unwrap()
 }
 
-fn preset(preset: Preset) -> Policy {
-    Policy {
-        preset,
-        allow: Vec::new(),
-        deny: Vec::new(),
-    }
-}
-
 fn any_call() -> impl Strategy<Value = Sysno> {
     (0..Sysno::table_size()).prop_filter_map("a gap", Sysno::new)
 }
@@ -134,9 +126,13 @@ proptest! {
 fn program_does_what_verdict_says_for_every_number() {
     let deny_one = Policy {
         deny: vec![Sysno::ptrace],
-        ..preset(Preset::Off)
+        ..Policy::from(Preset::Off)
     };
-    for policy in [preset(Preset::Default), preset(Preset::Strict), deny_one] {
+    for policy in [
+        Policy::from(Preset::Default),
+        Policy::from(Preset::Strict),
+        deny_one,
+    ] {
         let program = compiled(&policy);
         for nr in (0..2000)
             .chain(X32_BIT - 2..X32_BIT + 600)
@@ -154,10 +150,10 @@ fn program_does_what_verdict_says_for_every_number() {
 
 #[test]
 fn always_allowed_calls_load_no_argument() {
-    let program = compiled(&preset(Preset::Default));
+    let program = compiled(&Policy::from(Preset::Default));
     for nr in 0..600 {
         let call = Sysno::new(nr as usize);
-        if call.map(|call| preset(Preset::Default).verdict(call)) != Some(Verdict::Allow) {
+        if call.map(|call| Policy::from(Preset::Default).verdict(call)) != Some(Verdict::Allow) {
             continue;
         }
         let (mut at, mut loads) = (0, Vec::new());
@@ -179,10 +175,10 @@ fn always_allowed_calls_load_no_argument() {
 
 #[test]
 fn off_has_no_program_unless_something_is_denied() {
-    assert!(preset(Preset::Off).compile().unwrap().is_none());
+    assert!(Policy::from(Preset::Off).compile().unwrap().is_none());
     let deny = Policy {
         deny: vec![Sysno::ptrace],
-        ..preset(Preset::Off)
+        ..Policy::from(Preset::Off)
     };
     assert!(deny.compile().unwrap().is_some());
     assert_eq!(deny.verdict(Sysno::ptrace), Verdict::Errno(EPERM));
@@ -208,7 +204,7 @@ fn far_targets_are_reached_by_stepping_stones() {
     let deny = every.filter(|call| call.id() % 2 == 0).collect();
     let policy = Policy {
         deny,
-        ..preset(Preset::Default)
+        ..Policy::from(Preset::Default)
     };
     let program = compiled(&policy);
     assert!(program.len() > 255, "{}", program.len());
@@ -263,7 +259,7 @@ fn names_are_parsed_with_a_suggestion() {
 
 #[test]
 fn verdicts_read_as_sentences() {
-    let policy = preset(Preset::Default);
+    let policy = Policy::from(Preset::Default);
     let say = |call| policy.verdict(call).to_string();
     assert_eq!(say(Sysno::read), "allowed");
     assert_eq!(say(Sysno::clone3), "refused with ENOSYS");

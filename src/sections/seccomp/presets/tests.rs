@@ -8,12 +8,7 @@ use std::process::{Command, Output};
 use libc::{c_long, sock_filter};
 
 fn filter(preset: Preset) -> Vec<sock_filter> {
-    let policy = Policy {
-        preset,
-        allow: Vec::new(),
-        deny: Vec::new(),
-    };
-    policy.compile().unwrap().unwrap_or_default()
+    Policy::from(preset).compile().unwrap().unwrap_or_default()
 }
 
 /// Installs `filter` for the rest of this process's life; an empty one stands for none.

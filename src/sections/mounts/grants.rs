@@ -1,0 +1,303 @@
+//! What mounts permit: files of the host, and memory for private ones.
+
+use super::kernel::{PROC_HIDDEN, PROC_READ_ONLY};
+use super::{DEFAULT_INODES, DEFAULT_SIZE, Kind, Mount, Mounts, home};
+use crate::diag::{At, Origin};
+use crate::profile::value::Size;
+use crate::review::grant::UNLIMITED;
+use crate::review::tree::Access;
+use crate::review::view::{HostFiles, Shown, View};
+use crate::review::{Area, Extent, Grant};
+use crate::sections::Profile;
+use crate::sections::enforce::Level;
+use crate::sections::namespaces::Choice;
+use crate::sections::rootfs::Project;
+use crate::sys::mount::Attributes;
+use std::path::Path;
+
+impl Mounts {
+    /// Shows the defaults and what the profile mounts.
+    pub fn show(&self, profile: &Profile, view: &mut View) {
+        let Self(mounts) = self;
+        defaults(profile, view);
+        for At { value, origin } in mounts {
+            value.show(profile, origin, view);
+        }
+    }
+
+    /// How much memory private files may take, and which file systems of the kernel are shown.
+    #[must_use]
+    pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
+        let mut grants = Vec::new();
+        let namespace = &profile.namespaces.mount;
+        let rank = |key: &str, rank, words: String, origin| {
+            Grant::rank(
+                Area::Filesystem,
+                format!("filesystem:{key}"),
+                rank,
+                words,
+                origin,
+            )
+        };
+        // In the mounts of others nothing is mounted; what they show is their namespace's grant.
+        if namespace.value != Choice::New {
+            if namespace.value == Choice::Shared {
+                let origin = &namespace.origin;
+                for (key, what) in KERNEL {
+                    grants.push(rank(key, 1, format!("use {what}"), origin));
+                }
+                for (key, what) in [("memory", "memory"), ("inodes", "inodes")] {
+                    let words = format!("use any amount of {what} for files");
+                    grants.push(rank(key, UNLIMITED, words, origin));
+                }
+                let extent = Extent::Bits(Access::ALL.bits());
+                let words = "use setuid programs and devices that it makes";
+                let key = "filesystem:private";
+                grants.push(Grant::new(Area::Filesystem, key, extent, words, origin));
+            }
+            return grants;
+        }
+        let named = |target: &Path| {
+            self.0
+                .iter()
+                .any(|mount| mount.value.target.value == target)
+        };
+        let default = Origin::Default("mounts");
+        let shm = profile.devices.shm_size();
+        let mut bytes = if named(Path::new("/dev/shm")) {
+            0
+        } else {
+            shm.value.0
+        };
+        let (mut inodes, mut access) = (0_u64, Access::READ.with(Access::WRITE));
+        // The line that takes the most; only that of what is not a default.
+        let mut most = (0, &shm.origin);
+        for target in [Some(Path::new("/tmp")), home(&profile.variables)] {
+            if !target.is_none_or(named) {
+                bytes = bytes.saturating_add(DEFAULT_SIZE.0);
+                inodes = inodes.saturating_add(DEFAULT_INODES);
+                access = access.with(Access::EXECUTE);
+            }
+        }
+        for At { value, origin } in &self.0 {
+            match value.kind {
+                Kind::Tmpfs => {
+                    bytes = bytes.saturating_add(value.size.value.0);
+                    inodes = inodes.saturating_add(value.inodes.value);
+                    access = access.with(value.access(profile).without_owner());
+                    if value.size.value.0 >= most.0 {
+                        most = (value.size.value.0, origin);
+                    }
+                }
+                Kind::Sysfs | Kind::Devpts | Kind::Mqueue | Kind::Cgroup => {
+                    let known = KERNEL.iter().find(|(name, _)| *name == value.kind.word());
+                    if let Some((key, what)) = known {
+                        let share = if *key == "sysfs" { 500 } else { 50 };
+                        grants.push(rank(key, 1, format!("use {what}"), origin).share(share));
+                    }
+                }
+                // Files of the host are told by `show`; what is the sandbox's own, of the kind that
+                // any process can make in its private folders, tells the host nothing. Neither does
+                // proc: in a new pid namespace it shows the sandbox's own processes, and every
+                // profile with one has it; in another it is a bind of the host's. What is covered in
+                // it cannot be uncovered: the kernel has no place for anything else there.
+                Kind::Bind
+                | Kind::Proc
+                | Kind::File
+                | Kind::Directory
+                | Kind::Symlink
+                | Kind::Mask => {}
+            }
+        }
+        let words = format!("use {} of memory for files", Size(bytes));
+        grants.push(rank("memory", bytes, words, most.1));
+        let words = format!("make {inodes} files in memory");
+        grants.push(rank("inodes", inodes, words, most.1));
+        let mut words = format!("{access} private files in memory");
+        let mut share = 0;
+        for (bit, what) in [
+            (Access::SETUID, ", setuid programs"),
+            (Access::DEVICES, ", devices"),
+        ] {
+            if access.contains(bit) {
+                words.push_str(what);
+                share += 100;
+            }
+        }
+        let extent = Extent::Bits(access.bits());
+        let origin = if share == 0 { &default } else { most.1 };
+        let key = "filesystem:private";
+        grants.push(Grant::new(Area::Filesystem, key, extent, words, origin).share(share));
+        grants
+    }
+}
+
+/// The file systems of the kernel that a profile can ask for, by their names.
+const KERNEL: &[(&str, &str)] = &[
+    ("sysfs", "the devices and kernel objects of /sys, to read"),
+    ("devpts", "pseudo-terminals of its own"),
+    ("mqueue", "the message queues of its ipc namespace"),
+    ("cgroup", "the cgroup tree, to read"),
+];
+
+impl Mount {
+    /// What may be done with what is mounted.
+    fn access(&self, profile: &Profile) -> Access {
+        let has = |attribute| self.attributes.contains(attribute);
+        let unmapped = self.idmap.as_ref().is_some_and(|idmap| !idmap.value);
+        let mapped = !unmapped && profile.enforce.idmap.value != Level::Off;
+        Access::READ
+            .with_if(!has(Attributes::READ_ONLY), Access::WRITE)
+            .with_if(!has(Attributes::NOEXEC), Access::EXECUTE)
+            .with_if(!has(Attributes::NOSUID), Access::SETUID)
+            .with_if(!has(Attributes::NODEV), Access::DEVICES)
+            .with_if(mapped, Access::OWNER)
+    }
+
+    fn show(&self, profile: &Profile, origin: &Origin, view: &mut View) {
+        // What a file holds is known to whoever wrote the profile; modes and bounds concern private
+        // files.
+        let Self {
+            kind,
+            target,
+            source,
+            attributes: _,
+            nosuid: _,
+            optional,
+            idmap: _,
+            size: _,
+            inodes: _,
+            mode: _,
+            contents: _,
+            to,
+        } = self;
+        let target = &target.value;
+        let source = source.as_ref().map_or(target, |source| &source.value);
+        let own = Shown {
+            target: target.clone(),
+            host: None,
+            covers: true,
+            link: None,
+            if_there: None,
+            yields: false,
+            group: None,
+            origin: origin.clone(),
+        };
+        let files = |source: &Path, access| {
+            Some(HostFiles {
+                source: source.into(),
+                access,
+                program: None,
+                of_root: false,
+            })
+        };
+        match kind {
+            Kind::Bind => view.show(Shown {
+                host: files(source, self.access(profile)),
+                if_there: Some(source.clone()).filter(|_| *optional),
+                ..own
+            }),
+            Kind::Proc if profile.namespaces.pid.value.is_new() => {
+                proc(target, false, origin, view);
+            }
+            Kind::Proc => view.show(Shown {
+                host: files(Path::new("/proc"), Access::READ),
+                ..own
+            }),
+            Kind::Directory | Kind::Symlink => view.show(Shown {
+                covers: false,
+                link: Some(to.clone()).filter(|_| *kind == Kind::Symlink),
+                ..own
+            }),
+            // A mask of what is not there hides nothing, and there is nothing.
+            Kind::Tmpfs
+            | Kind::Sysfs
+            | Kind::Devpts
+            | Kind::Mqueue
+            | Kind::Cgroup
+            | Kind::File
+            | Kind::Mask => view.show(own),
+        }
+    }
+}
+
+/// Proc of the sandbox's own. What is covered in it is not counted on: the kernel may lack it, or
+/// it is read-only, not hidden. It matters only where a profile puts something else at its place.
+fn proc(target: &Path, yields: bool, origin: &Origin, view: &mut View) {
+    let mut own = |target: &Path, if_there: Option<&Path>, yields| {
+        view.show(Shown {
+            target: target.into(),
+            host: None,
+            covers: true,
+            link: None,
+            if_there: if_there.map(Path::to_owned),
+            yields,
+            group: None,
+            origin: origin.clone(),
+        });
+    };
+    own(target, None, yields);
+    for name in PROC_HIDDEN.iter().chain(PROC_READ_ONLY) {
+        let path = target.join(name);
+        own(&path, Some(&Path::new("/proc").join(name)), true);
+    }
+}
+
+/// The same as [`defaults::defaults`](super::defaults::defaults) mounts.
+fn defaults(profile: &Profile, view: &mut View) {
+    let variables = &profile.variables;
+    let own = |target: &Path, name| Shown {
+        target: target.into(),
+        host: None,
+        covers: true,
+        link: None,
+        if_there: None,
+        yields: true,
+        group: None,
+        origin: Origin::Default(name),
+    };
+    view.show(own(Path::new("/tmp"), "mounts: /tmp"));
+    if profile.rootfs.is_host() {
+        for (target, to, name) in [
+            ("/var/run", "/run", "mounts: /var/run"),
+            ("/var/tmp", "/tmp", "mounts: /var/tmp"),
+        ] {
+            view.show(Shown {
+                covers: false,
+                link: Some(to.into()),
+                ..own(Path::new(target), name)
+            });
+        }
+    }
+    if let Some(home) = home(variables) {
+        view.show(own(home, "mounts: the home"));
+    }
+    if profile.namespaces.pid.value.is_new() {
+        let origin = Origin::Default("mounts: /proc");
+        proc(Path::new("/proc"), true, &origin, view);
+    }
+    let project = &profile.rootfs.project;
+    let Some(folder) = &variables.project else {
+        return;
+    };
+    let writes = match project.value {
+        Project::Hide => return,
+        Project::Read => false,
+        Project::Write => true,
+    };
+    let mapped = profile.enforce.idmap.value != Level::Off;
+    let access = Access::READ
+        .with(Access::EXECUTE)
+        .with_if(writes, Access::WRITE)
+        .with_if(mapped, Access::OWNER);
+    view.show(Shown {
+        host: Some(HostFiles {
+            source: folder.clone(),
+            access,
+            program: None,
+            of_root: false,
+        }),
+        origin: project.origin.clone(),
+        ..own(folder, "rootfs.project")
+    });
+}

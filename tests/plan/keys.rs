@@ -1,0 +1,382 @@
+//! Every key of the language: what permits more is seen, and what does not is not taken for it.
+
+use crate::review::{ada, grants};
+use sandbox::review::compare::{beyond, compare};
+
+/// Every key, with a value that permits less and one that permits more.
+const WIDENINGS: &[(&str, &str, &str)] = &[
+    ("rootfs", "project = \"hide\"", "project = \"read\""),
+    ("rootfs", "project = \"read\"", "project = \"write\""),
+    ("rootfs", "empty = true", ""),
+    (
+        "rootfs",
+        "programs = [\"sh\"]",
+        "programs = [\"sh\", \"ls\"]",
+    ),
+    (
+        "rootfs",
+        "programs = [\"sh\"]",
+        "programs = [\"sh\", \"/home/ada/x\"]",
+    ),
+    (
+        "rootfs",
+        "directory = \"/srv/r\"",
+        "directory = \"/srv/r\"\nchanges = \"write\"",
+    ),
+    ("rootfs", "empty = true", "directory = \"/srv/r\""),
+    ("namespaces", "", "user = \"shared\""),
+    ("namespaces", "", "mount = \"shared\""),
+    ("namespaces", "", "pid = \"shared\""),
+    ("namespaces", "", "ipc = \"shared\""),
+    ("namespaces", "", "uts = \"shared\""),
+    ("namespaces", "", "net = \"shared\""),
+    ("namespaces", "", "cgroup = \"shared\""),
+    ("namespaces", "", "time = \"shared\""),
+    ("namespaces", "", "net = \"/proc/42/ns/net\""),
+    (
+        "namespaces",
+        "pid = \"shared\"",
+        "pid = \"/proc/42/ns/pid\"",
+    ),
+    (
+        "namespaces",
+        "mount = \"shared\"",
+        "mount = \"/proc/42/ns/mnt\"",
+    ),
+    ("user", "", "uid_map = \"auto\""),
+    (
+        "user",
+        "uid_map = \"root\"",
+        "uid_map = [{ inside = 0, outside = 0 }]",
+    ),
+    (
+        "user",
+        "gid_map = \"root\"",
+        "gid_map = [{ inside = 0, outside = 5 }]",
+    ),
+    (
+        "user",
+        "uid_map = [{ inside = 0, outside = 7, count = 9 }]",
+        "uid_map = [{ inside = 0, outside = 7, count = 10 }]",
+    ),
+    (
+        "user",
+        "uid = 1\nuid_map = [{ inside = 0, outside = 0, count = 9 }]",
+        "uid = 0\nuid_map = [{ inside = 0, outside = 0, count = 9 }]",
+    ),
+    (
+        "user",
+        "gid = 1\ngid_map = [{ inside = 0, outside = 0, count = 9 }]",
+        "gid = 1\ngroups = [5]\ngid_map = [{ inside = 0, outside = 0, count = 9 }]",
+    ),
+    ("devices", "", "nodes = [\"kvm\"]"),
+    ("devices", "shm_size = \"64M\"", "shm_size = \"65M\""),
+    ("network", "mode = \"none\"", "mode = \"loopback\""),
+    ("network", "mode = \"loopback\"", "mode = \"host\""),
+    ("capabilities", "", "keep = [\"net_raw\"]"),
+    (
+        "capabilities",
+        "keep = [\"all\"]\ndrop = [\"bpf\"]",
+        "keep = [\"all\"]",
+    ),
+    (
+        "capabilities",
+        "keep = [\"net_raw\"]",
+        "keep = [\"net_raw\"]\nambient = [\"net_raw\"]",
+    ),
+    ("seccomp", "preset = \"strict\"", "preset = \"default\""),
+    ("seccomp", "preset = \"default\"", "preset = \"off\""),
+    ("seccomp", "", "allow = [\"bpf\"]"),
+    ("seccomp", "", "allow = [\"clone\"]"),
+    ("seccomp", "deny = [\"ptrace\"]", ""),
+    (
+        "seccomp",
+        "preset = \"off\"\ndeny = [\"ptrace\"]",
+        "preset = \"off\"",
+    ),
+    ("limits", "pids = 10", "pids = 11"),
+    ("limits", "pids = 10", ""),
+    ("limits", "memory = \"1G\"", "memory = \"2G\""),
+    ("limits", "memory = \"1G\"", ""),
+    (
+        "limits",
+        "memory = \"1G\"",
+        "memory = \"1G\"\nswap = \"1M\"",
+    ),
+    ("limits", "cpu = 1", "cpu = 1.5"),
+    ("limits", "cpu = 1", ""),
+    ("limits", "cpuset = \"0-2\"", "cpuset = \"0-1,3\""),
+    ("limits", "cpuset = \"0\"", ""),
+    ("limits", "wall_time = 10", "wall_time = \"10.5s\""),
+    ("limits", "wall_time = 10", ""),
+    ("limits", "grace = 1", ""),
+    ("rlimits", "nofile = 10", "nofile = { soft = 1, hard = 11 }"),
+    ("rlimits", "nofile = 10", ""),
+    ("rlimits", "", "nofile = \"infinity\""),
+    ("rlimits", "", "core = \"inherit\""),
+    ("environment", "", "inherit = [\"CI\"]"),
+    ("environment", "inherit = [\"A_B*\"]", "inherit = [\"A_*\"]"),
+    (
+        "environment",
+        "inherit = [\"*\"]\nunset = [\"A_*\"]",
+        "inherit = [\"*\"]",
+    ),
+    ("environment", "unset = [\"LANG\"]", ""),
+    ("process", "", "umask = \"002\""),
+    ("process", "", "nice = -1"),
+    ("process", "nice = 5", ""),
+    ("process", "", "oom_score_adj = -5"),
+    ("process", "", "session = \"inherit\""),
+    ("enforce", "", "limits = \"prefer\""),
+    ("enforce", "limits = \"prefer\"", "limits = \"off\""),
+    ("enforce", "", "namespaces = \"prefer\""),
+    ("enforce", "", "idmap = \"prefer\""),
+    ("enforce", "", "seccomp = \"prefer\""),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"",
+        "type = \"bind\"\ntarget = \"/a\"\nread_only = false",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"",
+        "type = \"bind\"\ntarget = \"/a\"\nsource = \"/b\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a/b\"",
+        "type = \"bind\"\ntarget = \"/a\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"",
+        "type = \"bind\"\ntarget = \"/a\"\nnosuid = false",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"",
+        "type = \"bind\"\ntarget = \"/a\"\nnodev = false",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"\nnoexec = true",
+        "type = \"bind\"\ntarget = \"/a\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"\nidmap = false",
+        "type = \"bind\"\ntarget = \"/a\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"mask\"\ntarget = \"/etc/x\"",
+        "type = \"mask\"\ntarget = \"/etc/y\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"mask\"\ntarget = \"/etc/x\"",
+        "type = \"directory\"\ntarget = \"/etc/x\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/etc/x\"\nsource = \"/etc/y\"",
+        "type = \"bind\"\ntarget = \"/etc/x\"\nsource = \"/etc/y\"\noptional = true",
+    ),
+    (
+        "[mounts]",
+        "type = \"directory\"\ntarget = \"/a\"",
+        "type = \"sysfs\"\ntarget = \"/a\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"directory\"\ntarget = \"/a\"",
+        "type = \"devpts\"\ntarget = \"/a\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"directory\"\ntarget = \"/a\"",
+        "type = \"mqueue\"\ntarget = \"/a\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"directory\"\ntarget = \"/a\"",
+        "type = \"cgroup\"\ntarget = \"/a\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"directory\"\ntarget = \"/a\"",
+        "type = \"tmpfs\"\ntarget = \"/a\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"tmpfs\"\ntarget = \"/a\"",
+        "type = \"tmpfs\"\ntarget = \"/a\"\nsize = \"2G\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"tmpfs\"\ntarget = \"/a\"",
+        "type = \"tmpfs\"\ntarget = \"/a\"\ninodes = 2000000",
+    ),
+    (
+        "[mounts]",
+        "type = \"tmpfs\"\ntarget = \"/a\"",
+        "type = \"tmpfs\"\ntarget = \"/a\"\nnosuid = false",
+    ),
+];
+
+#[test]
+fn every_key_that_permits_more_is_seen() {
+    for (table, less, more) in WIDENINGS {
+        let of = |keys: &str| {
+            let text = format!("[{table}]\n{keys}\n");
+            grants(&text, &ada()).unwrap_or_else(|| panic!("wrong: {text}"))
+        };
+        let of = |keys: &str| {
+            // A table without keys is no mount.
+            if keys.is_empty() {
+                grants("", &ada()).unwrap()
+            } else {
+                of(keys)
+            }
+        };
+        let (less, more) = (of(less), of(more));
+        let change = compare(&less, &more);
+        let what = format!("[{table}] {less:?} to {more:?}");
+        assert!(!change.widened.is_empty(), "{what}");
+        for excess in &change.widened {
+            assert!(!excess.words().is_empty(), "{what}");
+        }
+    }
+}
+
+/// Keys that permit nothing, whatever their value; the reasons stand at each section's `grants`.
+const HARMLESS: &[&str] = &[
+    "version",
+    "description",
+    "extends",
+    "remove",
+    "params",
+    "hostname",
+    "domainname",
+    "source",
+    "optional",
+    "mode",
+    "contents",
+    "to",
+    "set",
+    "cwd",
+    "init",
+    "type",
+    "target",
+];
+
+#[test]
+fn no_key_is_forgotten() {
+    use sandbox::profile::table::Table;
+    fn keys<T: Table>() -> Vec<&'static str> {
+        T::SHAPE.fields.iter().map(|field| field.key).collect()
+    }
+    use sandbox::sections::{
+        Raw, capabilities, devices, enforce, environment, limits, mounts, namespaces, network,
+        process, rlimits, rootfs, seccomp, user,
+    };
+    let tables = [
+        keys::<rootfs::RawRootfs>(),
+        keys::<namespaces::RawNamespaces>(),
+        keys::<user::RawUser>(),
+        keys::<mounts::RawMount>(),
+        keys::<devices::RawDevices>(),
+        keys::<network::RawNetwork>(),
+        keys::<capabilities::RawCapabilities>(),
+        keys::<seccomp::RawSeccomp>(),
+        keys::<limits::RawLimits>(),
+        keys::<environment::RawEnvironment>(),
+        keys::<process::RawProcess>(),
+        keys::<enforce::RawEnforce>(),
+    ];
+    let written = |key: &str| {
+        let key = format!("{key} = ");
+        let texts = WIDENINGS.iter().flat_map(|(_, less, more)| [less, more]);
+        texts
+            .flat_map(|text| text.lines())
+            .any(|line| line.starts_with(&key))
+    };
+    for key in tables.into_iter().flatten() {
+        assert!(HARMLESS.contains(&key) || written(key), "{key} in no test");
+    }
+    // Each of these is one limit of the same kind.
+    let all = grants("", &ada()).unwrap();
+    for key in keys::<rlimits::RawRlimits>() {
+        assert!(
+            all.iter().any(|grant| grant.key == format!("rlimit:{key}")),
+            "{key}"
+        );
+    }
+    let sections: Vec<_> = WIDENINGS
+        .iter()
+        .map(|(table, ..)| table.trim_matches(['[', ']']))
+        .collect();
+    for table in keys::<Raw>() {
+        assert!(
+            HARMLESS.contains(&table) || sections.contains(&table),
+            "{table} in no test"
+        );
+    }
+}
+
+/// What permits the same, or less, in other words.
+#[test]
+fn what_permits_no_more_is_not_taken_for_more() {
+    for (before, after) in [
+        ("", "hostname = \"other\""),
+        ("", "[process]\ncwd = \"/\"\ninit = false"),
+        ("", "[environment]\nset = { A = \"b\" }"),
+        ("[namespaces]\npid = \"shared\"", ""),
+        ("", "[seccomp]\npreset = \"strict\""),
+        ("", "[rlimits]\nnofile = 1024"),
+        ("[user]\nuid_map = \"auto\"", ""),
+        (
+            "[rootfs]\nproject = \"read\"",
+            "[rootfs]\nproject = \"hide\"",
+        ),
+        ("", "[rootfs]\nprograms = [\"sh\"]"),
+        (
+            "",
+            "[[mounts]]\ntype = \"bind\"\ntarget = \"/work/project/src\"\nread_only = false",
+        ),
+        (
+            "",
+            "[[mounts]]\ntype = \"bind\"\ntarget = \"/elsewhere\"\nsource = \"/work/project/src\"",
+        ),
+        (
+            "",
+            "[[mounts]]\ntype = \"bind\"\ntarget = \"/a\"\nsource = \"/etc/ssl\"\nidmap = false",
+        ),
+        ("", "[[mounts]]\ntype = \"mask\"\ntarget = \"/etc/shadow\""),
+        (
+            "",
+            "[[mounts]]\ntype = \"file\"\ntarget = \"/etc/hosts\"\ncontents = \"x\"",
+        ),
+        (
+            "",
+            "[[mounts]]\ntype = \"symlink\"\ntarget = \"/a\"\nto = \"/etc\"",
+        ),
+        (
+            "[namespaces]\nmount = \"shared\"",
+            "[[mounts]]\ntype = \"bind\"\ntarget = \"/root\"",
+        ),
+        (
+            "[[mounts]]\ntype = \"bind\"\ntarget = \"/a\"\nread_only = false\nnodev = false",
+            "[[mounts]]\ntype = \"bind\"\ntarget = \"/b\"\nsource = \"/a/c\"",
+        ),
+        (
+            "[[mounts]]\ntype = \"bind\"\ntarget = \"/dev\"\nread_only = false\nnodev = false",
+            "[devices]\nnodes = [\"kvm\"]",
+        ),
+    ] {
+        let of = |text: &str| grants(text, &ada()).unwrap_or_else(|| panic!("wrong: {text}"));
+        let (less, more) = (of(before), of(after));
+        let found = beyond(&more, &less);
+        assert!(found.is_empty(), "{before:?} to {after:?}: {found:?}");
+    }
+}
