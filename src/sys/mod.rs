@@ -13,6 +13,7 @@ pub mod mount;
 pub mod network;
 pub mod process;
 pub mod signal;
+pub mod stop;
 
 use nix::errno::Errno;
 
