@@ -18,6 +18,7 @@ pub mod process;
 pub mod rlimits;
 pub mod rootfs;
 pub mod seccomp;
+pub mod test;
 pub mod user;
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
@@ -65,6 +66,8 @@ crate::table! {
         process: process::RawProcess,
         /// What happens where this machine cannot do something.
         enforce: enforce::RawEnforce,
+        /// What `sandbox test` proves.
+        test: List<test::RawTest>,
     }
 }
 
@@ -99,6 +102,8 @@ pub struct Profile {
     pub process: process::Process,
     /// What must be enforced.
     pub enforce: enforce::Enforce,
+    /// What `sandbox test` proves.
+    pub tests: test::Tests,
     /// What the variables stand for; defaults use them too.
     pub variables: Variables,
 }
@@ -153,6 +158,7 @@ fn check(raw: Raw, variables: &Variables, problems: &mut Diagnostics) -> Profile
         environment: environment::Environment::check(raw.environment, problems),
         process: process::Process::check(raw.process, problems),
         enforce: enforce::Enforce::check(raw.enforce),
+        tests: test::Tests::check(raw.test, problems),
         namespaces,
         variables: variables.clone(),
     };

@@ -198,7 +198,9 @@ impl Rootfs {
         let command = draft.command.program.to_string_lossy().into_owned();
         let command = At::new(command, Origin::CommandLine);
         let search = profile.environment.search_path(profile);
-        for program in programs.iter().chain([&command]) {
+        // Where a test makes an attempt, there is no command.
+        let command = Some(&command).filter(|command| !command.value.is_empty());
+        for program in programs.iter().chain(command) {
             let files = match draft.host.program_files(&program.value, &search) {
                 Ok(files) => files,
                 Err(error) => {

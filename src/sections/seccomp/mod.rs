@@ -7,7 +7,7 @@ use super::{Profile, enforce::Level, or_default, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
-use compile::{Policy, parse_call};
+use compile::{Policy, UnknownCall, parse_call};
 use presets::Preset;
 use syscalls::Sysno;
 
@@ -113,27 +113,20 @@ fn calls(list: &Option<At<List<String>>>, problems: &mut Diagnostics) -> Vec<(Sy
     for name in &list.value.0 {
         match parse_call(&name.value) {
             Ok(call) => out.push((call, name.origin.clone())),
-            Err(unknown) => {
-                let help = match (unknown.suggestion, unknown.elsewhere) {
-                    (_, true) => "another architecture has it: remove it here".into(),
-                    (Some(near), _) => format!("did you mean \"{near}\"?"),
-                    (None, _) => {
-                        "the names are those of syscalls(2), for example \"ptrace\"".into()
-                    }
-                };
-                problems.push(
-                    Diagnostic::new(
-                        Code::BadSystemCall,
-                        &name.origin,
-                        format!(
-                            "there is no system call `{}` on this architecture",
-                            name.value
-                        ),
-                    )
-                    .help(help),
-                );
-            }
+            Err(unknown) => problems.push(no_such_call(&unknown, &name.origin)),
         }
     }
     out
+}
+
+/// What is said about a name that is no system call here.
+pub(super) fn no_such_call(unknown: &UnknownCall, origin: &Origin) -> Diagnostic {
+    let help = match (unknown.suggestion, unknown.elsewhere) {
+        (_, true) => "another architecture has it: remove it here".into(),
+        (Some(near), _) => format!("did you mean \"{near}\"?"),
+        (None, _) => "the names are those of syscalls(2), for example \"ptrace\"".into(),
+    };
+    let name = &unknown.name;
+    let message = format!("there is no system call `{name}` on this architecture");
+    Diagnostic::new(Code::BadSystemCall, origin, message).help(help)
 }
