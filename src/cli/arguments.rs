@@ -30,6 +30,11 @@ pub(super) enum Action {
     Check(Check),
     /// Print the operations that a run would perform, in order, with the line each comes from
     Explain(Explain),
+    /// Prove what a profile asserts under [[test]], by trying it inside the sandbox
+    ///
+    /// Exit codes: 0 if all assertions hold, 1 if one does not, 125 if the profile is wrong, asserts
+    /// nothing, or the sandbox could not be set up.
+    Test(Test),
 }
 
 /// Running a command.
@@ -71,4 +76,32 @@ pub(super) struct Explain {
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
+}
+
+/// Proving assertions.
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    /// The profile, by path or name [default: as for a run]
+    #[arg(value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+    /// Only the assertions with this in their name (`TEST: KEY VALUE`)
+    #[arg(long, value_name = "WORD")]
+    pub(super) filter: Option<String>,
+    /// Print the operations that each attempt would perform, as `explain` does; try nothing
+    #[arg(long, conflicts_with = "format")]
+    pub(super) explain: bool,
+    /// The form of the report on the standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+/// The form of a report on tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For CI services
+    Junit,
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod explain;
 mod run;
+mod test;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
 use crate::exit;
@@ -41,6 +42,7 @@ pub fn run() -> u8 {
     let result = match arguments.action {
         Some(arguments::Action::Check(check)) => check::run(&check, &mut session),
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
+        Some(arguments::Action::Test(test)) => test::run(&test, &mut session),
         None => run::run(&arguments.run, &mut session),
     };
     match result {
