@@ -20,10 +20,11 @@ fn to_permit(assertion: &Assertion, finding: &Finding) -> String {
     let text = &assertion.text;
     let missing = finding.errno == Some(Errno::ENOENT as i32);
     match &assertion.subject {
-        Subject::Run { words, exit } => format!(
-            "see for yourself: sandbox --profile … -- {}; or correct `exit`, which is {exit}",
-            words.join(" ")
-        ),
+        Subject::Run { exit, .. } => {
+            format!(
+                "run it by hand: sandbox --profile … -- COMMAND; or correct `exit`, which is {exit}"
+            )
+        }
         Subject::Read(_) | Subject::See(_) | Subject::Execute(_) if missing => {
             "show it with an entry of [[mounts]]: type = \"bind\", target = \"…\"".into()
         }

@@ -132,6 +132,7 @@ fn all_mistakes_are_reported_in_one_run_at_their_lines() {
 #[test]
 fn every_code_has_a_test_that_shows_it() {
     let tests = [
+        include_str!("assertions.rs"),
         include_str!("identity.rs"),
         include_str!("language.rs"),
         include_str!("machine.rs"),
@@ -140,6 +141,8 @@ fn every_code_has_a_test_that_shows_it() {
         include_str!("process.rs"),
         include_str!("resources.rs"),
         include_str!("root.rs"),
+        // What only a sandbox shows.
+        include_str!("../promises/proofs.rs"),
     ];
     for code in Code::ALL {
         let shown = format!("error[{}]: ", code.as_str());

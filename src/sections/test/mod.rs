@@ -70,7 +70,7 @@ pub struct Tests(pub Vec<Test>);
 pub struct Test {
     /// Its name, and where that or the test stands.
     pub name: At<String>,
-    /// What it asserts, in the order of the keys of [`RawTest`].
+    /// What it asserts, in the order of the file.
     pub assertions: Vec<Assertion>,
 }
 
@@ -211,10 +211,12 @@ fn check(number: usize, at: At<RawTest>, problems: &mut Diagnostics) -> Test {
         assertions.run(runs, exit);
     }
     let Assertions {
-        all,
+        mut all,
         asked,
         problems,
     } = assertions;
+    // As they are written, so that reports follow the file.
+    all.sort_by(|a, b| a.origin.cmp(&b.origin));
     if !asked {
         problems.push(
             Diagnostic::new(Code::EmptyTest, &origin, "this test asserts nothing")
@@ -328,12 +330,26 @@ fn exit(exit: &Option<At<u32>>, runs: Option<&At<List<String>>>, problems: &mut 
 fn path(
     subject: fn(PathBuf) -> Subject,
 ) -> impl Fn(&At<String>, &mut Diagnostics) -> Option<Subject> {
-    move |value, problems| absolute(value, "path", problems).map(subject)
+    move |value, problems| inside(value, "path", problems).map(subject)
+}
+
+/// A path inside: absolute, as the command sees it.
+fn inside(value: &At<String>, what: &str, problems: &mut Diagnostics) -> Option<PathBuf> {
+    let relative = value.value.trim_start_matches("./");
+    if value.value.starts_with('/') || relative.is_empty() || relative.starts_with('.') {
+        return absolute(value, what, problems);
+    }
+    let message = format!("the {what} `{}` is not absolute", value.value);
+    problems.push(
+        Diagnostic::new(Code::BadPath, &value.origin, message)
+            .help(format!("in the project it is \"${{PROJECT}}/{relative}\"")),
+    );
+    None
 }
 
 fn program(value: &At<String>, problems: &mut Diagnostics) -> Option<Subject> {
     if value.value.contains('/') || value.value.is_empty() {
-        absolute(value, "program", problems)?;
+        inside(value, "program", problems)?;
     }
     Some(Subject::Execute(value.value.clone()))
 }
