@@ -97,6 +97,10 @@ fn what_can_be_read_is_read_and_nothing_else_is() {
     project.write("closed", "closed");
     set_mode(&at(&project, "closed"), 0);
     nix::unistd::mkfifo(&project.path().join("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    // Open for writing too, so that there is nothing to be read yet, instead of an end.
+    let options = std::fs::OpenOptions::new().read(true).write(true).clone();
+    set_mode(&at(&project, "fifo"), 0o600);
+    let _writer = options.open(project.path().join("fifo")).unwrap();
     let [text, empty, fifo, secret, closed] =
         ["text", "empty", "fifo", "secret", "closed"].map(|name| at(&project, name));
     let mask = format!("[[mounts]]\ntype = \"mask\"\ntarget = {secret:?}");
@@ -550,8 +554,10 @@ fn a_command_runs_to_its_end() {
     let quiet = run(noise, "exit = 1");
     assert!(!quiet.stdout.contains("    to-out"), "{quiet:?}");
     assert_eq!(quiet.stderr, "");
-    // There is nobody to answer it.
-    passes(run(r#"["sh", "-c", "! read answer"]"#, ""));
+    // Nobody answers it, whatever the test itself is given.
+    let profile = "version = 1\n[[test]]\nruns = [\"sh\", \"-c\", \"! read answer\"]";
+    let answers = std::fs::File::open(project.write("answers", "yes\n")).unwrap();
+    passes(done(test(&project, profile, &[]).stdin(answers)));
     let limit = "[limits]\nwall_time = \"100ms\"\ngrace = \"100ms\"";
     let profile = format!("version = 1\n{limit}\n[[test]]\nruns = [\"sleep\", \"60\"]");
     fails(
@@ -609,6 +615,9 @@ fn attempts_are_made_under_any_shape_of_sandbox() {
             assert_eq!(outcome, "passed", "{tables}: {name}: {happened}");
         }
     }
+    // No core file of what a trap has ended, either.
+    let left: Vec<_> = std::fs::read_dir(project.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
 }
 
 #[test]
