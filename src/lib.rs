@@ -13,6 +13,7 @@ pub mod exit;
 pub mod host;
 pub mod plan;
 pub mod profile;
+pub mod prove;
 pub mod report;
 pub mod review;
 pub mod sections;

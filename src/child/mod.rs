@@ -26,16 +26,19 @@
     clippy::todo
 )]
 
+mod attempt;
 mod init;
 mod joiner;
 mod mounts;
 mod payload;
 
+pub(crate) use attempt::{LEFT, MADE};
 pub(crate) use mounts::open_host_path;
 
 use crate::plan::order::Actor;
 use crate::plan::{Op, Plan};
 use crate::sys::process::Arguments;
+use crate::sys::stop::Stop;
 use crate::sys::{self, descriptor, process};
 use nix::errno::Errno;
 use std::os::fd::RawFd;
@@ -64,6 +67,8 @@ pub struct Child<'p> {
     pub root: RawFd,
     /// The tmpfs for staged files.
     pub staging: RawFd,
+    /// The call that an attempt makes, stopped.
+    pub stop: Option<Stop>,
 }
 
 /// What a child is given before it has opened anything.
@@ -82,6 +87,8 @@ pub enum Tag {
     Ended = 2,
     /// The joiner cloned init: its pid.
     Cloned = 3,
+    /// An attempt was made in the place of the command: a detail, and errno or 0.
+    Attempted = 4,
 }
 
 /// Puts a message together.
@@ -109,6 +116,7 @@ pub fn parse(bytes: &[u8]) -> Option<(Tag, u32, i32)> {
         1 => Tag::Failed,
         2 => Tag::Ended,
         3 => Tag::Cloned,
+        4 => Tag::Attempted,
         _ => return None,
     };
     Some((tag, u32::from_ne_bytes(*first), i32::from_ne_bytes(*second)))
@@ -183,6 +191,9 @@ impl Child<'_> {
             | Op::ResetSignals
             | Op::SetFilter(_)
             | Op::Exec { .. } => payload::perform(op),
+            Op::ShedAsExec { .. } | Op::StopCall { .. } | Op::EndAfterExec | Op::Attempt(_) => {
+                self.attempt(op)
+            }
             _ => self.mount(op),
         }
     }

@@ -67,19 +67,7 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
             candidates,
             arguments,
             environment,
-        } => {
-            // As execvp(3): what is missing is passed over, and a file that may not be executed
-            // is remembered, since a later one may do.
-            let mut worst = Errno::ENOENT;
-            for candidate in candidates {
-                match process::exec(candidate, arguments, environment) {
-                    Errno::ENOENT | Errno::ENOTDIR => {}
-                    Errno::EACCES => worst = Errno::EACCES,
-                    other => return Err(other),
-                }
-            }
-            Err(worst)
-        }
+        } => Err(process::exec_first(candidates, arguments, environment)),
         _ => Err(Errno::ENOTSUP),
     }
 }

@@ -60,6 +60,11 @@ pub(super) enum Action {
     Diff(Diff),
     /// Say how open profiles are, from 0.0 (tight) to 10.0 (open), and what makes them so
     Score(Score),
+    /// Prove what a profile asserts under [[test]], by trying it inside the sandbox
+    ///
+    /// Exit codes: 0 if all assertions hold, 1 if one does not, 125 if the profile is wrong, asserts
+    /// nothing, or the sandbox could not be set up.
+    Test(Test),
 }
 
 /// Running a command.
@@ -247,6 +252,36 @@ pub(super) struct Init {
 pub(super) struct Profiles {
     #[command(flatten)]
     pub(super) output: Output,
+}
+
+/// Proving assertions.
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    #[command(flatten)]
+    pub(super) settings: Settings,
+    /// The profile, by path or name [default: as for a run]
+    #[arg(value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+    /// Only the assertions with this in their name (`TEST: KEY VALUE`)
+    #[arg(long, value_name = "WORD")]
+    pub(super) filter: Option<String>,
+    /// Print the operations that each attempt would perform, as `explain` does; try nothing
+    #[arg(long, conflicts_with = "format")]
+    pub(super) explain: bool,
+    /// The form of the report on the standard output
+    #[arg(long, value_enum, default_value_t = TestFormat::Text)]
+    pub(super) format: TestFormat,
+}
+
+/// The form of a report on tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TestFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For CI services
+    Junit,
 }
 
 /// For whom an output is.

@@ -16,6 +16,7 @@ mod schema;
 mod score;
 mod settings;
 mod show;
+mod test;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources, text};
 use crate::exit;
@@ -63,6 +64,7 @@ pub fn run() -> u8 {
         Some(arguments::Action::Man(man)) => man::run(&man),
         Some(arguments::Action::Diff(diff)) => diff::run(&diff, &mut session),
         Some(arguments::Action::Score(score)) => score::run(&score, &mut session),
+        Some(arguments::Action::Test(test)) => test::run(&test, &mut session),
         None => run::run(&arguments.run, &mut session),
     };
     match result {

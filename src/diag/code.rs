@@ -143,6 +143,18 @@ codes! {
     BadParameter = "SBX0062",
     /// A parameter without a value.
     NoParameterValue = "SBX0063",
+    /// A test that asserts nothing.
+    EmptyTest = "SBX0080",
+    /// An address that cannot be connected to as it is written.
+    BadAddress = "SBX0081",
+    /// Two tests of one name.
+    DuplicateTest = "SBX0082",
+    /// What a test asserts does not hold.
+    TestFailed = "SBX0083",
+    /// What a test tried proves nothing.
+    Unproven = "SBX0084",
+    /// No test was run.
+    NoTest = "SBX0085",
     /// What the profile asks for cannot be had on this machine.
     NotHere = "SBX0100",
     /// Something that the profile names is not there.

@@ -64,7 +64,7 @@ fn reasons(out: &mut String, plan: &Plan, step: &Step) {
     }
 }
 
-fn s(text: &CStr) -> std::borrow::Cow<'_, str> {
+pub(super) fn s(text: &CStr) -> std::borrow::Cow<'_, str> {
     match text.to_string_lossy() {
         std::borrow::Cow::Borrowed(text) => crate::diag::printable(text),
         std::borrow::Cow::Owned(text) => crate::diag::printable(&text).into_owned().into(),
@@ -340,6 +340,16 @@ impl fmt::Display for Op {
                     program.len()
                 )
             }
+            Self::ShedAsExec { ambient, .. } => write!(
+                f,
+                "give up what exec takes away: descriptors; of a uid other than 0, all capabilities but: {}",
+                capabilities(*ambient)
+            ),
+            Self::StopCall { name, .. } => {
+                write!(f, "stop {name} behind the system call filter")
+            }
+            Self::EndAfterExec => f.write_str("end an executed program at its first system call"),
+            Self::Attempt(attempt) => write!(f, "try to {attempt}, and report the answer"),
             Self::Exec {
                 candidates,
                 arguments,

@@ -1,6 +1,7 @@
 //! The plan: an ordered list of primitive operations, each with its origin. It is printed by
 //! `explain` and performed by the supervisor and its child; there is no other list.
 
+pub mod attempt;
 pub mod draft;
 pub mod explain;
 pub mod layout;
@@ -9,6 +10,7 @@ pub mod op;
 pub mod order;
 
 use crate::diag::{Code, Diagnostic, Origin};
+pub use attempt::Attempt;
 pub use draft::Draft;
 pub use op::Op;
 pub use order::{Actor, Phase};

@@ -69,7 +69,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::PivotRoot | Op::DetachOldRoot => {
             needs.insert(Mechanism::PivotRoot);
         }
-        Op::SetFilter(_) => {
+        Op::SetFilter(_) | Op::StopCall { .. } => {
             needs.insert(Mechanism::Seccomp);
         }
         // What any kernel that is new enough lets any process do, or what only touches files.
@@ -106,6 +106,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::NoNewPrivileges
         | Op::CloseDescriptors(_)
         | Op::ResetSignals
+        | Op::ShedAsExec { .. }
+        | Op::EndAfterExec
+        | Op::Attempt(_)
         | Op::Exec { .. } => {}
     }
 }

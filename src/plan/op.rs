@@ -1,5 +1,6 @@
 //! The primitive operations, each in the form in which the kernel takes it.
 
+use super::attempt::Attempt;
 pub use crate::host::caller::IdRange;
 use crate::host::cgroup::{Controller, Place};
 use crate::sys::identity::CapabilitySets;
@@ -333,6 +334,22 @@ pub enum Op {
     CloseDescriptors(i32),
     /// Default dispositions, nothing blocked.
     ResetSignals,
+    /// Where an attempt is made: gives up what exec would take away from the command.
+    ShedAsExec {
+        /// The capabilities that a uid other than 0 keeps at exec.
+        ambient: u64,
+        /// Whether others with the same uid may read the process, as they may read a command.
+        readable: bool,
+    },
+    /// Where an attempt is made: this call is judged by the filter, and never performed.
+    StopCall {
+        /// Its name.
+        name: &'static str,
+        /// Its number.
+        number: u32,
+    },
+    /// Where an attempt is made: a program that is executed ends at its first system call.
+    EndAfterExec,
     /// The system call filter.
     SetFilter(Vec<libc::sock_filter>),
     /// Executes the command.
@@ -344,4 +361,6 @@ pub enum Op {
         /// The environment.
         environment: StringArray,
     },
+    /// Makes an attempt in the place of the command, and reports the kernel's answer.
+    Attempt(Attempt),
 }

@@ -129,9 +129,13 @@ phases! {
     Descriptors: Payload,
     /// Signals get their default dispositions and are unblocked.
     Signals: Payload,
+    /// Where an attempt takes the place of the command: what exec takes away is given up.
+    AsExecuted: Payload,
+    /// Where an attempt takes the place of the command: what it may only seem to do is stopped.
+    Stop: Payload,
     /// The system call filter is installed.
     Filter: Payload,
-    /// The command is executed.
+    /// The command is executed, or an attempt is made in its place.
     Exec: Payload,
 }
 
@@ -196,6 +200,11 @@ rules! {
     NoNewPrivileges < Filter: "without CAP_SYS_ADMIN, the kernel takes a filter only from a process that can gain nothing by exec",
     Descriptors < Filter: "the filter may refuse close_range",
     Signals < Filter: "the filter may refuse what resets signals",
+    Capabilities < AsExecuted: "a command's capabilities are what exec leaves of those that were set",
+    NoNewPrivileges < Stop: "without CAP_SYS_ADMIN, the kernel takes a filter only from a process that can gain nothing by exec",
+    AsExecuted < Stop: "a process that is to end at its next call cannot give up anything",
+    AsExecuted < Filter: "the filter may refuse the calls that give up what exec takes away",
+    Stop < Filter: "of two filters that answer with an errno, the later one's counts: the sandbox's own must show",
     Descriptors < Exec: "a leaked directory descriptor leads out of the root",
     Filter < Exec: "the command's first instruction must be filtered",
     ProcessSettings < Capabilities: "raising a resource limit or a priority needs capabilities",

@@ -20,6 +20,13 @@ pub enum Outcome {
     },
     /// The command went on after SIGTERM, and was killed.
     Unresponsive,
+    /// An attempt was made in the place of the command ([`crate::plan::attempt`]).
+    Attempted {
+        /// Why it was refused; 0 if it was not.
+        errno: i32,
+        /// What the kind of attempt adds to that.
+        detail: u32,
+    },
     /// The sandbox's init was killed from outside, by this signal.
     Lost(i32),
 }
@@ -31,6 +38,7 @@ impl Outcome {
         let code = match self {
             Self::Exited(code) | Self::OomKilled { code } => code,
             Self::Signaled(signal) | Self::Lost(signal) => 128 + signal,
+            Self::Attempted { errno, .. } => i32::from(errno != 0),
             Self::WallTimeout => return exit::TIMED_OUT,
             Self::Unresponsive => 128 + libc::SIGKILL,
         };
@@ -42,7 +50,7 @@ impl Outcome {
     pub fn line(self, plan: &Plan, sources: &Sources) -> Option<String> {
         let watch = &plan.watch;
         match self {
-            Self::Exited(_) => None,
+            Self::Exited(_) | Self::Attempted { .. } => None,
             Self::Signaled(libc::SIGSYS) => {
                 Some("killed: the command made a system call that its filter ends (SIGSYS)".into())
             }

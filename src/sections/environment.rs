@@ -9,6 +9,7 @@ use crate::review::names::{Names, overlaps, within};
 use crate::review::{Area, Extent, Grant};
 use crate::sys::process::StringArray;
 use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt as _;
 
 crate::table! {
@@ -221,31 +222,14 @@ impl Environment {
         let variables = self.variables(profile);
         let path = variables.get("PATH").map_or(PATH, String::as_str);
         let program = draft.command.program.clone();
-        let name = program.to_bytes();
-        let candidates = if name.contains(&b'/') || name.is_empty() {
-            vec![program.clone()]
-        } else {
-            path.split(':')
-                .map(|folder| {
-                    let folder = if folder.is_empty() { "." } else { folder };
-                    let mut bytes = folder.as_bytes().to_vec();
-                    bytes.push(b'/');
-                    bytes.extend_from_slice(name);
-                    c_string(std::ffi::OsStr::from_bytes(&bytes))
-                })
-                .collect()
-        };
+        let candidates = candidates(&program, path);
         let arguments = std::iter::once(program)
             .chain(draft.command.arguments.iter().cloned())
-            .collect();
-        let environment = variables
-            .iter()
-            .map(|(name, value)| c_string(format!("{name}={value}")))
             .collect();
         let op = Op::Exec {
             candidates,
             arguments: StringArray::new(arguments),
-            environment: StringArray::new(environment),
+            environment: for_exec(&variables),
         };
         draft.step(Phase::Exec, op, &Origin::CommandLine);
     }
@@ -292,16 +276,61 @@ pub fn told(name: &str, except: Vec<String>, origin: &Origin) -> Grant {
     Grant::new(Area::Environment, key, extent, words, origin).share(share)
 }
 
-/// Whether a name fits a pattern in which `*` stands for anything.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len())
-                .filter_map(|at| rest.get(at..))
-                .any(|rest| matches(tail, rest))
-        }),
+/// The paths that a program may have: itself, or its name in each folder of a search path.
+#[must_use]
+pub fn candidates(program: &CStr, path: &str) -> Vec<CString> {
+    let name = program.to_bytes();
+    if name.contains(&b'/') || name.is_empty() {
+        return vec![program.into()];
     }
+    path.split(':')
+        .map(|folder| {
+            let folder = if folder.is_empty() { "." } else { folder };
+            let mut bytes = folder.as_bytes().to_vec();
+            bytes.push(b'/');
+            bytes.extend_from_slice(name);
+            c_string(std::ffi::OsStr::from_bytes(&bytes))
+        })
+        .collect()
+}
+
+/// Variables as execve(2) takes them.
+#[must_use]
+pub fn for_exec(variables: &BTreeMap<String, String>) -> StringArray {
+    let one = |(name, value)| c_string(format!("{name}={value}"));
+    StringArray::new(variables.iter().map(one).collect())
+}
+
+/// Whether a name fits a pattern in which `*` stands for anything. Takes time in proportion to the
+/// product of the lengths, whatever the pattern; allocates nothing.
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut at, mut taken) = (0, 0);
+    // The last star, and how far the name had been taken when it was met: it takes one byte more
+    // whenever what follows it does not fit. Earlier stars need not be looked at again.
+    let mut star = None;
+    while taken < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, taken));
+                at += 1;
+            }
+            Some(byte) if name.get(taken) == Some(byte) => {
+                at += 1;
+                taken += 1;
+            }
+            _ => match star {
+                Some((star_at, from)) => {
+                    star = Some((star_at, from + 1));
+                    at = star_at + 1;
+                    taken = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(at).all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]
@@ -315,5 +344,11 @@ mod tests {
         assert!(matches("A*C", "ABC"));
         assert!(!matches("LC_*", "XLC_ALL"));
         assert!(!matches("A*C", "ABD"));
+        assert!(matches("*A*B*", "xAyABz"));
+        assert!(!matches("*A*B", "xABy"));
+        assert!(!matches("A", "AB"));
+        assert!(!matches("AB", "A"));
+        let hostile = format!("{}b", "a*".repeat(500));
+        assert!(!matches(&hostile, &"a".repeat(5_000)));
     }
 }

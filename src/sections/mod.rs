@@ -18,6 +18,7 @@ pub mod process;
 pub mod rlimits;
 pub mod rootfs;
 pub mod seccomp;
+pub mod test;
 pub mod user;
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
@@ -85,6 +86,8 @@ crate::table! {
         process: process::RawProcess,
         /// What happens where this machine cannot do something.
         enforce: enforce::RawEnforce,
+        /// What `sandbox test` proves.
+        test: List<test::RawTest>,
     }
 }
 
@@ -119,6 +122,8 @@ pub struct Profile {
     pub process: process::Process,
     /// What must be enforced.
     pub enforce: enforce::Enforce,
+    /// What `sandbox test` proves.
+    pub tests: test::Tests,
     /// What the variables stand for; defaults use them too.
     pub variables: Variables,
 }
@@ -165,6 +170,7 @@ pub fn check(
         environment: environment::Environment::check(raw.environment, problems),
         process: process::Process::check(raw.process, problems),
         enforce: enforce::Enforce::check(raw.enforce),
+        tests: test::Tests::check(raw.test, problems),
         namespaces,
         variables: variables.clone(),
     };
@@ -200,6 +206,8 @@ impl Profile {
             environment,
             process,
             enforce,
+            // What is asserted of a sandbox permits nothing in it.
+            tests: _,
             variables,
         } = self;
         let mut grants = Vec::new();

@@ -231,6 +231,7 @@ impl<'p> Run<'p> {
             joined: [child::UNOPENED; 8],
             root: child::UNOPENED,
             staging: child::UNOPENED,
+            stop: None,
         };
         match process::clone_into(first, first_group) {
             Ok(Side::Child) if joins => child.join_and_clone(flags, directory, number),

@@ -54,6 +54,7 @@ enum Reason {
 #[derive(Debug, Default)]
 struct End {
     failure: Option<Failure>,
+    attempted: Option<Outcome>,
     status: Option<i32>,
 }
 
@@ -123,9 +124,10 @@ impl Run<'_> {
             let cause = "the sandbox's init ended and could not say why".into();
             return Err(Failure::text(last, cause));
         }
-        match end.failure {
-            Some(failure) => Err(failure),
-            None => Ok(self.outcome(end.status, init, clock)),
+        match (end.failure, end.attempted) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(attempted)) => Ok(attempted),
+            (None, None) => Ok(self.outcome(end.status, init, clock)),
         }
     }
 
@@ -138,6 +140,10 @@ impl Run<'_> {
             }
             Some((Tag::Ended, _, status)) => {
                 end.status = Some(status);
+                true
+            }
+            Some((Tag::Attempted, detail, errno)) => {
+                end.attempted = Some(Outcome::Attempted { errno, detail });
                 true
             }
             Some((Tag::Cloned, ..)) => true,

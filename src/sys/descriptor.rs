@@ -127,6 +127,15 @@ pub fn read(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
+/// Reads entries of a directory, as many as fit (getdents64(2)); 0 means that there are no more.
+pub fn read_entries(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the pointer and the length are those of a live, exclusive slice.
+    let n = check(unsafe {
+        libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), buffer.len())
+    })?;
+    Ok(n as usize)
+}
+
 /// Whether the other end of a socket is closed (recv(2) with `MSG_PEEK`).
 #[must_use]
 pub fn is_hung_up(socket: RawFd) -> bool {

@@ -14,6 +14,7 @@ pub mod mount;
 pub mod network;
 pub mod process;
 pub mod signal;
+pub mod stop;
 pub mod trial;
 
 use nix::errno::Errno;

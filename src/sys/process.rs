@@ -169,6 +169,11 @@ pub fn hide() -> Result<()> {
     prctl(libc::PR_SET_DUMPABLE, 0)
 }
 
+/// Undoes [`hide`], as exec does for a program that may be read.
+pub fn show() -> Result<()> {
+    prctl(libc::PR_SET_DUMPABLE, 1)
+}
+
 fn prctl(option: libc::c_int, value: u64) -> Result<()> {
     // SAFETY: the options used in this file take one number.
     check_int(unsafe { libc::prctl(option, value, 0, 0, 0) }).map(drop)
@@ -268,6 +273,26 @@ pub fn exec(
         );
     }
     nix::errno::Errno::last()
+}
+
+/// Executes the first of some paths, as execvp(3): what is missing is passed over, and a file that
+/// may not be executed is remembered, since a later one may do. Returns only why none was executed.
+#[must_use]
+pub fn exec_first(
+    candidates: &[CString],
+    arguments: &StringArray,
+    environment: &StringArray,
+) -> nix::errno::Errno {
+    use nix::errno::Errno;
+    let mut worst = Errno::ENOENT;
+    for candidate in candidates {
+        match exec(candidate, arguments, environment) {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::EACCES => worst = Errno::EACCES,
+            other => return other,
+        }
+    }
+    worst
 }
 
 /// Overwrites this process's copy of the arguments and the environment that it was started with,

@@ -142,6 +142,7 @@ fn every_code_has_a_test_that_shows_it() {
         include_str!("bounds.rs"),
         include_str!("effects.rs"),
         include_str!("exposure.rs"),
+        include_str!("assertions.rs"),
         include_str!("identity.rs"),
         include_str!("input.rs"),
         include_str!("language.rs"),
@@ -156,6 +157,8 @@ fn every_code_has_a_test_that_shows_it() {
         include_str!("review.rs"),
         include_str!("root.rs"),
         include_str!("../promises/ceiling.rs"),
+        // What only a sandbox shows.
+        include_str!("../promises/proofs.rs"),
     ];
     let page = crate::page::sections();
     for code in Code::ALL {

@@ -4,6 +4,7 @@
 //! Each test holds the profile and, beside it, the whole of what the program says about it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod assertions;
 mod bounds;
 mod effects;
 mod everything;

@@ -256,6 +256,7 @@ const HARMLESS: &[&str] = &[
     "extends",
     "remove",
     "params",
+    "test",
     "hostname",
     "domainname",
     "source",

@@ -13,13 +13,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use sandbox::diag::{Diagnostics, Source, Sources};
+use sandbox::diag::{Diagnostics, Origin, Source, Sources};
 use sandbox::plan::draft::Command;
 use sandbox::plan::op::{NewRoot, Op};
 use sandbox::plan::order::{Phase, RULES};
-use sandbox::plan::{Actor, Plan, explain};
+use sandbox::plan::{Actor, Attempt, Plan, explain};
 use sandbox::profile::overlay::Overlay;
 use sandbox::sections;
+use sandbox::sys::process::StringArray;
 use std::ffi::CStr;
 use std::path::PathBuf;
 
@@ -136,8 +137,7 @@ fn count(plan: &Plan, is: impl Fn(&Op) -> bool) -> usize {
     plan.steps.iter().filter(|step| is(&step.op)).count()
 }
 
-/// What must hold for every plan.
-fn check(text: &str, plan: &Plan) {
+fn the_order_holds(plan: &Plan) {
     assert!(plan.steps.is_sorted_by_key(|step| step.phase));
     for rule in RULES {
         let last = plan
@@ -149,6 +149,51 @@ fn check(text: &str, plan: &Plan) {
             assert!(last < first, "{}", rule.because);
         }
     }
+}
+
+/// An attempt, a call and an execution: one for each way in which a test changes a plan.
+fn attempts() -> [Attempt; 3] {
+    let strings = |all: &[&CStr]| StringArray::new(all.iter().map(|s| (*s).into()).collect());
+    [
+        Attempt::See(c"/usr".into()),
+        Attempt::Call {
+            name: "mount",
+            number: 165,
+            arguments: [0; 6],
+        },
+        Attempt::Execute {
+            candidates: vec![c"/bin/sh".into()],
+            arguments: strings(&[c"sh"]),
+            environment: strings(&[]),
+        },
+    ]
+}
+
+/// What `sandbox test` performs is the plan of a run, but for what takes the place of the command.
+fn attempts_differ_in_the_end_only(plan: &Plan) {
+    let own = [Phase::AsExecuted, Phase::Stop, Phase::Exec];
+    let common = |plan: &Plan| -> Vec<_> {
+        let steps = plan.steps.iter().filter(|step| !own.contains(&step.phase));
+        steps.cloned().collect()
+    };
+    for attempt in attempts() {
+        let tried = plan
+            .clone()
+            .attempting(attempt.clone(), &Origin::CommandLine);
+        the_order_holds(&tried);
+        assert_eq!(common(&tried), common(plan));
+        assert_eq!((tried.slots, &tried.notes), (plan.slots, &plan.notes));
+        assert_eq!(count(&tried, |op| matches!(op, Op::Exec { .. })), 0);
+        assert_eq!(count(&tried, |op| matches!(op, Op::ShedAsExec { .. })), 1);
+        let last = tried.steps.last().map(|step| &step.op);
+        assert_eq!(last, Some(&Op::Attempt(attempt)));
+    }
+}
+
+/// What must hold for every plan.
+fn check(text: &str, plan: &Plan) {
+    the_order_holds(plan);
+    attempts_differ_in_the_end_only(plan);
     parents_come_before_children(plan);
     slots_are_opened_before_they_are_used(plan);
 
@@ -313,7 +358,10 @@ fn enough_of_the_generated_profiles_have_a_plan() {
         let machine = machine().new_tree(&mut runner).unwrap().current();
         if let Ok(plan) = plan(&text, &machine) {
             plans += 1;
-            phases.extend(plan.steps.iter().map(|step| step.phase));
+            let tried = attempts().map(|a| plan.clone().attempting(a, &Origin::CommandLine));
+            for plan in tried.iter().chain([&plan]) {
+                phases.extend(plan.steps.iter().map(|step| step.phase));
+            }
         }
     }
     assert!(plans >= 70, "{plans} plans of 600");

@@ -22,6 +22,7 @@ mod mounts;
 mod namespaces;
 mod old_root;
 mod process;
+mod proofs;
 mod start;
 mod support;
 mod traces;

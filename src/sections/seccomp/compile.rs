@@ -186,6 +186,16 @@ impl Policy {
         self.adjusted(call, stance)
     }
 
+    /// Arguments with which to find out whether a filter of this policy lets a call through at all.
+    /// Where it looks at no argument of the call, any will do.
+    #[must_use]
+    pub fn examples(&self, call: Sysno) -> Vec<[u64; 6]> {
+        match self.verdict(call) {
+            Verdict::Allow | Verdict::Errno(_) => vec![[0; 6]],
+            Verdict::Conditional(condition) => condition.examples(),
+        }
+    }
+
     /// The verdict on a call whose group has that stance: the lists of the profile come first.
     fn adjusted(&self, call: Sysno, stance: Option<Stance>) -> Verdict {
         if self.deny.contains(&call) {

@@ -9,7 +9,7 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::probe::Mechanism;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
-use compile::{Policy, Verdict, parse_call};
+use compile::{Policy, UnknownCall, Verdict, parse_call};
 use presets::Preset;
 use std::collections::BTreeMap;
 use syscalls::Sysno;
@@ -218,33 +218,26 @@ fn calls(list: &Option<At<List<String>>>, problems: &mut Diagnostics) -> Vec<(Sy
     for name in &list.value.0 {
         match parse_call(&name.value) {
             Ok(call) => out.push((call, name.origin.clone())),
-            Err(unknown) => {
-                let help = match unknown.suggestion {
-                    _ if unknown.elsewhere => {
-                        "another one has it, and there this line counts; here it does nothing"
-                            .into()
-                    }
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None => "the names are those of syscalls(2), for example \"ptrace\"".into(),
-                };
-                let code = if unknown.elsewhere {
-                    Code::ForeignCall
-                } else {
-                    Code::BadSystemCall
-                };
-                problems.push(
-                    Diagnostic::new(
-                        code,
-                        &name.origin,
-                        format!(
-                            "there is no system call `{}` on this architecture",
-                            name.value
-                        ),
-                    )
-                    .help(help),
-                );
-            }
+            Err(unknown) => problems.push(no_such_call(&unknown, &name.origin)),
         }
     }
     out
+}
+
+/// What is said about a name that is no system call here.
+pub(super) fn no_such_call(unknown: &UnknownCall, origin: &Origin) -> Diagnostic {
+    let (code, help) = match (unknown.suggestion, unknown.elsewhere) {
+        (_, true) => (
+            Code::ForeignCall,
+            "another one has it, and there this line counts; here it does nothing".into(),
+        ),
+        (Some(near), _) => (Code::BadSystemCall, format!("did you mean \"{near}\"?")),
+        (None, _) => (
+            Code::BadSystemCall,
+            "the names are those of syscalls(2), for example \"ptrace\"".into(),
+        ),
+    };
+    let name = &unknown.name;
+    let message = format!("there is no system call `{name}` on this architecture");
+    Diagnostic::new(code, origin, message).help(help)
 }

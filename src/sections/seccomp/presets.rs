@@ -524,6 +524,27 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// Arguments with which the call may run: one set for each row.
+    #[must_use]
+    pub fn examples(&self) -> Vec<[u64; 6]> {
+        let example = |row: &&'static [Test]| {
+            let mut args = [0; 6];
+            for test in *row {
+                if let Some(arg) = args.get_mut(usize::from(test.arg)) {
+                    *arg = u64::from(match test.is {
+                        Is::Equal(value) | Is::Masked(_, value) => value,
+                        // Any value but a few: far from what they are in practice, small numbers.
+                        Is::Other(value) => !value,
+                    });
+                }
+            }
+            args
+        };
+        self.rows.iter().map(example).collect()
+    }
+}
+
 impl Test {
     fn holds(&self, args: &[u64; 6]) -> bool {
         let Some(arg) = args.get(usize::from(self.arg)) else {

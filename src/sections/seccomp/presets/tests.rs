@@ -238,3 +238,24 @@ threading.Thread(target=print).start(); multiprocessing.Lock()";
     assert_runs(Preset::Default, &["git", "version"]);
     assert_runs(Preset::Default, &["cc", "--version"]);
 }
+
+#[test]
+fn the_examples_of_a_condition_are_permitted() {
+    let mut conditions = 0;
+    for preset in [Preset::Default, Preset::Strict] {
+        let calls = GROUPS.iter().flat_map(|group| group.calls);
+        for condition in calls.filter_map(|call| condition(preset, *call)) {
+            conditions += 1;
+            let examples = condition.examples();
+            assert_eq!(examples.len(), condition.rows.len());
+            for example in examples {
+                assert!(
+                    condition.permits(&example),
+                    "{}: {example:?}",
+                    condition.summary
+                );
+            }
+        }
+    }
+    assert!(conditions > 10);
+}
