@@ -47,7 +47,7 @@ fn check(
         Err(error) => {
             let file = match &error {
                 FindError::Read(error) => Some(error.path().to_owned()),
-                FindError::NoSuchName { .. } | FindError::NotAProfile { .. } => None,
+                _ => None,
             };
             return Checked {
                 profile: name.map(Into::into).or(file.clone()).unwrap_or_default(),

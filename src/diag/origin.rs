@@ -26,6 +26,8 @@ enum SourceKind {
         device: u64,
         inode: u64,
     },
+    /// A revision of a file, under the name that git knows it by.
+    Revision,
     /// Options.
     CommandLine,
 }
@@ -58,6 +60,19 @@ impl Source {
             inode,
         };
         Self { kind, ..self }
+    }
+
+    /// The text of a revision.
+    #[must_use]
+    pub fn of_revision(self) -> Self {
+        let kind = SourceKind::Revision;
+        Self { kind, ..self }
+    }
+
+    /// Whether it is a revision: the name is then one that git knows.
+    #[must_use]
+    pub fn is_revision(&self) -> bool {
+        matches!(self.kind, SourceKind::Revision)
     }
 
     /// The same text, as if it were in no folder.
@@ -94,7 +109,9 @@ impl Source {
                     ..
                 },
             ) => (device, inode) == (d, i),
-            (SourceKind::Text, SourceKind::Text) => self.name == other.name,
+            (SourceKind::Text, SourceKind::Text) | (SourceKind::Revision, SourceKind::Revision) => {
+                self.name == other.name
+            }
             _ => false,
         }
     }

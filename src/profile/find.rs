@@ -1,6 +1,7 @@
 //! Which profile a run uses: a path, a name that is looked up, or what the project has.
 
 use crate::diag::{Code, Source};
+use crate::profile::revision::{self, RevisionError};
 use crate::profile::text::{self, ReadError};
 use crate::profile::variables::Variables;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,9 @@ pub enum FindError {
         /// The paths that were tried.
         looked: Vec<String>,
     },
+    /// It is extended by a revision, and is not in the same commit.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
     /// A path under `extends` that does not end in `.toml`.
     #[error("`{path}` is extended and does not end in `.toml`")]
     NotAProfile {
@@ -57,6 +61,7 @@ impl FindError {
         match self {
             Self::Read(ReadError::Io { .. }) | Self::NoSuchName { .. } => Code::NotFound,
             Self::NotAProfile { .. } => Code::BadPath,
+            Self::Revision(_) => Code::NoRevision,
             Self::Read(_) => Code::Unreadable,
         }
     }
@@ -66,6 +71,7 @@ impl FindError {
     pub fn remedy(&self) -> String {
         match self {
             Self::Read(error) => error.remedy().into(),
+            Self::Revision(error) => error.remedy().into(),
             Self::NotAProfile { .. } => "name a profile: `./base.toml`, or just `base`".into(),
             Self::NoSuchName { .. } => {
                 let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
@@ -108,6 +114,9 @@ fn named_folders(variables: &Variables) -> impl Iterator<Item = PathBuf> {
 /// A path must end in `.toml`: what is wrong with a profile is shown with its line, and a stranger's
 /// profile could otherwise have lines of any file shown, in the log of a CI service for instance.
 pub fn extended(name: &str, by: &Source, variables: &Variables) -> Result<Source, FindError> {
+    if by.is_revision() {
+        return extended_by_revision(name, by, variables);
+    }
     let Some(folder) = by.folder() else {
         return look_up(name, std::iter::empty(), Some(by));
     };
@@ -120,6 +129,30 @@ pub fn extended(name: &str, by: &Source, variables: &Variables) -> Result<Source
     }
     let path = folder.join(name);
     Ok(text::read(&path, &beside(name, by))?)
+}
+
+/// The same for a revision: what lies beside it lies there in the same commit.
+fn extended_by_revision(
+    name: &str,
+    by: &Source,
+    variables: &Variables,
+) -> Result<Source, FindError> {
+    let path = variables.environment.get("PATH");
+    let read = |path_of: &str| {
+        let revision = revision::beside(by.name(), path_of);
+        let search = path.map_or("", String::as_str);
+        revision::read(&revision, search, variables.home.as_deref())
+    };
+    if !is_path(name) {
+        return match read(&format!("{name}.toml")) {
+            Ok(source) if !source.is_same(by) => Ok(source),
+            _ => look_up(name, folders(variables).into_iter(), Some(by)),
+        };
+    }
+    if !name.ends_with(".toml") {
+        return Err(FindError::NotAProfile { path: name.into() });
+    }
+    Ok(read(name)?)
 }
 
 /// How messages call the file that a path names beside another: as the other is called.

@@ -132,7 +132,28 @@ pub fn read(revision: &str, search: &str, home: Option<&Path>) -> Result<Source,
         });
     }
     let text = String::from_utf8(stdout).map_err(|_| RevisionError::NotUtf8(revision.into()))?;
-    Ok(Source::new(revision, text))
+    Ok(Source::new(revision, text).of_revision())
+}
+
+/// The revision of the file that a path names beside a revision: in the same commit.
+#[must_use]
+pub fn beside(revision: &str, path: &str) -> String {
+    let (commit, own) = revision.split_once(':').unwrap_or((revision, ""));
+    let mut parts: Vec<&str> = own.split('/').collect();
+    parts.pop();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts
+                .last()
+                .is_some_and(|last| *last != "." && *last != "..") =>
+            {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("{commit}:{}", parts.join("/"))
 }
 
 /// Git, in the absolute folders of a search path: a relative one could be the project's.

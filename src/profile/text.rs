@@ -7,8 +7,9 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// The largest profile, in bytes. Real ones have a few kilobytes; the bound keeps a wrong path
-/// from being read into memory.
-pub const LARGEST: u64 = 1 << 20;
+/// from being read into memory, and what a hostile one costs within bounds: the parser notes down
+/// every mistake, of which each byte can be one.
+pub const LARGEST: u64 = 1 << 19;
 
 /// Why a profile cannot be read.
 #[derive(Debug, thiserror::Error)]

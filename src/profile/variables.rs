@@ -31,6 +31,9 @@ pub struct Variables {
 /// Names as a person writes them, for suggestions.
 pub const NAMES: &[&str] = &["HOME", "PWD", "PROJECT", "UID", "GID", "TMPDIR", "env:NAME"];
 
+/// How deep variables may stand in the defaults of others.
+const DEEPEST: usize = 16;
+
 /// Why a string cannot be expanded; byte positions are relative to the string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VariableError {
@@ -40,6 +43,9 @@ pub enum VariableError {
     /// A name that is not in the set.
     #[error("there is no variable `${{{0}}}`")]
     Unknown(String),
+    /// Defaults within defaults, beyond what anybody means.
+    #[error("more than {DEEPEST} variables within each other")]
+    TooDeep,
     /// A variable of the set that has no value here.
     #[error("`${{{0}}}` has no value here")]
     Unset(String),
@@ -94,10 +100,18 @@ impl Variables {
         if let Some(value) = whole.and_then(|name| parameters.value(name)) {
             return value;
         }
-        self.expand_text(text, parameters).map(Content::String)
+        self.expand_text(text, parameters, 0).map(Content::String)
     }
 
-    fn expand_text(&self, text: &str, parameters: &Parameters) -> Result<String, VariableError> {
+    fn expand_text(
+        &self,
+        text: &str,
+        parameters: &Parameters,
+        depth: usize,
+    ) -> Result<String, VariableError> {
+        if depth > DEEPEST {
+            return Err(VariableError::TooDeep);
+        }
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -114,7 +128,7 @@ impl Variables {
             let (name, tail) = inner.split_at(end);
             match parameters.value(name) {
                 Some(value) => out.push_str(&value?.to_string()),
-                None => out.push_str(&self.value(name, parameters)?),
+                None => out.push_str(&self.value(name, parameters, depth)?),
             }
             rest = tail.get(1..).unwrap_or_default();
         }
@@ -122,7 +136,12 @@ impl Variables {
         Ok(out)
     }
 
-    fn value(&self, name: &str, parameters: &Parameters) -> Result<String, VariableError> {
+    fn value(
+        &self,
+        name: &str,
+        parameters: &Parameters,
+        depth: usize,
+    ) -> Result<String, VariableError> {
         let unset = || VariableError::Unset(name.into());
         let path = |path: &Option<PathBuf>| {
             path.as_ref()
@@ -147,7 +166,7 @@ impl Variables {
                 };
                 match (self.environment.get(key).filter(|v| !v.is_empty()), default) {
                     (Some(value), _) => Ok(value.clone()),
-                    (None, Some(default)) => self.expand_text(default, parameters),
+                    (None, Some(default)) => self.expand_text(default, parameters, depth + 1),
                     (None, None) => Err(VariableError::Unset(name.into())),
                 }
             }
@@ -179,6 +198,7 @@ impl VariableError {
             Self::Unset(name) if name == "PROJECT" => {
                 problem.help("run in a folder of a project, not in the root or a home directory")
             }
+            Self::TooDeep => problem.help("give the variables defaults without variables"),
             Self::Unset(_) => problem.help("write the value out"),
             Self::NoValue(name, declared) => {
                 Diagnostic::new(Code::NoParameterValue, origin, self.to_string())
@@ -244,6 +264,8 @@ mod tests {
         is("${HOEM}", VariableError::Unknown("HOEM".into()));
         is("${env:B}", VariableError::Unset("env:B".into()));
         is("a${HOME", VariableError::Unclosed);
+        let deep = "${env:B:-".repeat(100_000) + &"}".repeat(100_000);
+        is(&deep, VariableError::TooDeep);
         is("${PROJECT}", VariableError::Unset("PROJECT".into()));
     }
 }

@@ -133,17 +133,17 @@ fn bytes_that_are_no_text() {
 }
 
 #[test]
-fn a_file_of_a_megabyte_is_read_and_a_larger_one_is_not() {
+fn a_file_of_the_largest_size_is_read_and_a_larger_one_is_not() {
     let line = "# 0123456789abcde\n";
-    let mebibyte = line.repeat((1 << 20) / line.len());
+    let largest = line.repeat((1 << 19) / line.len());
     let folder = Folder::with("");
-    std::fs::write(folder.0.join("large.toml"), &mebibyte).unwrap();
+    std::fs::write(folder.0.join("large.toml"), &largest).unwrap();
     let output = ended(&mut folder.program(&["check", "large.toml"]));
     assert!(output.status.success());
-    let found = errors(mebibyte + line);
+    let found = errors(largest + line);
     assert_eq!(
         found,
-        ["SBX0001 the profile bad.toml has more than 1048576 bytes"]
+        ["SBX0001 the profile bad.toml has more than 524288 bytes"]
     );
 }
 

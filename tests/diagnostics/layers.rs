@@ -362,7 +362,7 @@ fn what_is_extended_is_no_text_or_no_file() {
       |
       = help: name a TOML file
 
-    error[SBX0001]: the profile large.toml has more than 1048576 bytes
+    error[SBX0001]: the profile large.toml has more than 524288 bytes
      --> sandbox.toml:1:39
       |
     1 | extends = ["bytes", "fifo", "folder", "large"]

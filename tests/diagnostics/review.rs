@@ -623,6 +623,56 @@ fn a_file_and_a_revision_of_it() {
     assert_eq!(code, 0, "{text}");
 }
 
+/// What a revision extends is that of the same commit, and not what lies in the folder now.
+#[test]
+fn a_revision_extends_what_lies_beside_it_in_the_same_commit() {
+    let folder = repository();
+    std::fs::create_dir(folder.0.join("ci")).unwrap();
+    let child = "extends = [\"../sandbox.toml\", \"limits\"]\n";
+    folder.write("ci/build.toml", child);
+    folder.write("ci/limits.toml", "[limits]\npids = 10\n");
+    git(&folder, &["add", "ci", "sandbox.toml"]);
+    git(&folder, &["commit", "-qm", "two"]);
+    folder.write("sandbox.toml", "[network]\nmode = \"none\"\n");
+    folder.write("ci/limits.toml", "[limits]\npids = 20\n");
+    let mut diff = folder.program(&["diff", "HEAD:ci/build.toml", "ci/build.toml"]);
+    diff.env("PATH", std::env::var_os("PATH").unwrap());
+    let (code, text) = said(&folder, &mut diff);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!(text, @"
+    exposure: 2.3 (ok) to 0.9 (safe)
+
+    ci/build.toml permits, and HEAD:ci/build.toml does not:
+      + start 20 processes
+          ci/limits.toml:2
+          HEAD:ci/build.toml: start 10 processes (HEAD:ci/limits.toml:2)
+
+    HEAD:ci/build.toml permits, and ci/build.toml does not:
+      - use the host's network
+          HEAD:sandbox.toml:2
+          ci/build.toml: use no network (ci/../sandbox.toml:2)
+    ");
+    git(&folder, &["rm", "-q", "--cached", "ci/limits.toml"]);
+    git(&folder, &["commit", "-qm", "three"]);
+    insta::assert_snapshot!(refused(&folder, &mut diff), @r#"
+    error[SBX0101]: there is no profile named `limits`; looked for [project]/profiles/limits.toml, /home/ada/.config/sandbox/limits.toml, /etc/sandbox/limits.toml, and among the built-in ones
+     --> HEAD:ci/build.toml:1:31
+      |
+    1 | extends = ["../sandbox.toml", "limits"]
+      |                               ^^^^^^^^
+      |
+      = help: the built-in profiles are: default, build, cargo, python, node, strict, go, ci
+
+    note[SBX0031]: the command reaches what the caller reaches, services on localhost and abstract sockets of the desktop included
+     --> HEAD:sandbox.toml:2:8
+      |
+    2 | mode = "host"
+      |        ^^^^^^
+      |
+      = help: write `mode = "loopback"` under [network] where no network is needed
+    "#);
+}
+
 #[test]
 fn a_revision_that_is_not_there() {
     let folder = repository();

@@ -57,7 +57,7 @@ fn a_profile_that_cannot_be_read_is_refused() {
     let fifo = project.path().join("fifo.toml");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for (profile, words) in [
-        ("large.toml", "has more than 1048576 bytes"),
+        ("large.toml", "has more than 524288 bytes"),
         ("latin1.toml", "is not UTF-8: line 2"),
         ("folder.toml", "is not a regular file"),
         ("fifo.toml", "is not a regular file"),
