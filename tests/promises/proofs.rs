@@ -647,7 +647,7 @@ fn a_profile_that_is_wrong_or_proves_nothing_is_no_success() {
     fails(tests, &["--filter", "cannot"], "SBX0085");
     fails(&format!("{tests}can_fly = [\"/\"]"), &[], "SBX0003");
     fails(
-        &format!("{tests}[process]\ncwd = \"/nowhere\""),
+        &format!("{tests}[process]\ncwd = \"/usr/nowhere\""),
         &[],
         "SBX0102",
     );
