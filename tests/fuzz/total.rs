@@ -45,7 +45,10 @@ pub fn total(bytes: &[u8]) {
     let shown = show::toml(&document, shape, &sources, Detail::Plain);
     let checked = sections::check(document, &sources, id, &variables, &mut problems);
     let refused = problems.has_errors();
-    let _ = problems.render(&sources, false);
+    // Two are enough to see whether a place can be shown; drawing takes most of the time.
+    for problem in problems.sorted().iter().take(2) {
+        let _ = problem.render(&sources, false);
+    }
     if refused {
         return;
     }
