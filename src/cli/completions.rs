@@ -7,7 +7,7 @@ use clap_complete::shells;
 
 pub(super) fn run(of: &Completions) -> Result<u8, Refused> {
     let mut script = Vec::new();
-    let mut command = Arguments::command();
+    let mut command = super::settings::with_options(Arguments::command());
     match of.shell {
         Shell::Bash => clap_complete::generate(shells::Bash, &mut command, "sandbox", &mut script),
         Shell::Zsh => clap_complete::generate(shells::Zsh, &mut command, "sandbox", &mut script),

@@ -7,7 +7,8 @@ use clap::CommandFactory as _;
 
 pub(super) fn run(man: &Man) -> Result<u8, Refused> {
     // `build` names the pages of actions after the whole way to them: sandbox-check(1).
-    let mut program = Arguments::command().disable_help_subcommand(true);
+    let mut program =
+        super::settings::with_options(Arguments::command()).disable_help_subcommand(true);
     program.build();
     let Some(out) = &man.out else {
         output(&String::from_utf8_lossy(&page(&program)))?;

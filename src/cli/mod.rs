@@ -29,7 +29,7 @@ use crate::profile::variables::Variables;
 use crate::profile::{document, node};
 use crate::sections::{self, Profile};
 use arguments::{Arguments, Selection};
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
@@ -38,7 +38,7 @@ use std::path::PathBuf;
 /// Runs the program; its exit code.
 #[must_use]
 pub fn run() -> u8 {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() {
@@ -74,6 +74,14 @@ pub fn run() -> u8 {
             refused.code
         }
     }
+}
+
+/// Reads the command line. Most give no setting of a profile, and parse without their options.
+fn parse() -> Result<Arguments, clap::Error> {
+    Arguments::try_parse().or_else(|_| {
+        let command = settings::with_options(Arguments::command());
+        Arguments::from_arg_matches(&command.try_get_matches()?)
+    })
 }
 
 /// Why a command of the program did not do what it was asked for.

@@ -16,29 +16,40 @@ const NOT_OPTIONS: &[&str] = &["version", "description"];
 
 /// The values that have an option, by path.
 fn options() -> impl Iterator<Item = (String, &'static Field)> {
-    let all = shape::scalars(const { &Raw::SHAPE });
-    all.into_iter()
+    shape::scalars(const { &Raw::SHAPE })
+        .into_iter()
         .filter(|(path, _)| !NOT_OPTIONS.contains(&path.as_str()))
 }
 
+/// The command line with all of them. They are left out of it at first, since describing some
+/// seventy options for each action takes as long as planning a run: [`super::parse`] asks for them
+/// where a line does not parse without.
+pub(super) fn with_options(command: Command) -> Command {
+    let heading = "Settings of the profile (each holds instead of the file's)";
+    let takes = command.get_arguments().any(|a| a.get_id() == SET);
+    let options = options().filter(|_| takes).map(|(path, field)| {
+        Arg::new(path.clone())
+            .long(path)
+            .value_name(value_name(&field.kind))
+            .allow_hyphen_values(true)
+            .help(field.doc.concat().trim().to_owned())
+            .help_heading(heading)
+            .hide_short_help(true)
+    });
+    command.args(options).mut_subcommands(with_options)
+}
+
+/// The option for parameters; what has it has the others too.
+const SET: &str = "set";
+
 impl Args for Settings {
     fn augment_args(command: Command) -> Command {
-        let heading = "Settings of the profile (each holds instead of the file's)";
-        let set = Arg::new("set")
-            .long("set")
+        let set = Arg::new(SET)
+            .long(SET)
             .value_name("NAME=VALUE")
             .action(ArgAction::Append)
             .help("The value of a parameter of the profile");
-        let options = options().map(|(path, field)| {
-            Arg::new(path.clone())
-                .long(path)
-                .value_name(value_name(&field.kind))
-                .allow_hyphen_values(true)
-                .help(field.doc.concat().trim().to_owned())
-                .help_heading(heading)
-                .hide_short_help(true)
-        });
-        command.arg(set).args(options)
+        command.arg(set)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -54,16 +65,17 @@ impl FromArgMatches for Settings {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        for set in matches.get_many::<String>("set").into_iter().flatten() {
+        for set in matches.get_many::<String>(SET).into_iter().flatten() {
             let Some((name, value)) = set.split_once('=') else {
                 let message = format!("`--set {set}` names no value: write --set NAME=VALUE\n");
                 return Err(Error::raw(clap::error::ErrorKind::InvalidValue, message));
             };
             self.0.set(name, value);
         }
-        // Ids of arguments that were given, whatever their number: most runs give none.
-        let given: Vec<_> = matches.ids().map(clap::Id::as_str).collect();
-        for (path, field) in options().filter(|(path, _)| given.contains(&path.as_str())) {
+        if matches.try_contains_id("hostname").is_err() {
+            return Ok(()); // The line has parsed without the options.
+        }
+        for (path, field) in options() {
             if let Some(text) = matches.get_one::<String>(&path) {
                 self.0.value(&path, field, text);
             }
