@@ -14,6 +14,7 @@ impl Child<'_> {
     /// Joins, clones init with these flags, reports its pid. `step` is the number of the clone.
     pub fn join_and_clone(mut self, flags: u64, cgroup: Option<RawFd>, step: usize) -> ! {
         sys::alloc::forbid();
+        self.let_go_of_the_supervisors_end();
         // All paths are opened before any namespace is entered: the first may hide the others.
         for (number, joined) in self.plan.steps_of(Actor::Joiner) {
             if let Op::JoinNamespace { path, .. } = &joined.op {

@@ -54,6 +54,8 @@ pub struct Child<'p> {
     pub groups: &'p [RawFd],
     /// The socket to the supervisor.
     pub socket: RawFd,
+    /// The copy of the supervisor's own end of it, to be closed at once.
+    pub peer: RawFd,
     /// The supervisor's pid, to see that it has not died before the child asked to die with it;
     /// 0 where it lies in another pid namespace.
     pub supervisor: libc::pid_t,
@@ -126,11 +128,21 @@ impl Child<'_> {
     /// The life of init: the set-up, then the payload's parent, or the payload itself.
     pub fn run(mut self) -> ! {
         sys::alloc::forbid();
+        self.let_go_of_the_supervisors_end();
         self.walk(Actor::Init);
         // Only without an init does the walk come to its end here: the first process inside then
         // becomes the command.
         self.walk(Actor::Payload);
         process::exit(0)
+    }
+
+    /// Closes the copy of the supervisor's end of the socket: while it is open here, the supervisor's
+    /// death is no end of file, and nobody else tells of a death before [`Op::DieWithSupervisor`].
+    fn let_go_of_the_supervisors_end(&mut self) {
+        let peer = std::mem::replace(&mut self.peer, UNOPENED);
+        if peer != UNOPENED {
+            descriptor::close(peer);
+        }
     }
 
     /// Performs the steps of one side, in order; ends the process at the first that fails.

@@ -28,14 +28,17 @@ pub(super) fn namespace(
     groups: &[IdRange],
     killed: &mut Vec<libc::pid_t>,
 ) -> io::Result<RawFd> {
+    let supervisor = std::process::id() as libc::pid_t;
     let (pid, pidfd) = match process::clone_into(libc::CLONE_NEWUSER as u64, None)? {
         Side::Child => {
             sys::alloc::forbid();
-            // If the supervisor dies, so does this process; until then it only has to exist.
-            let _ = process::die_with_parent();
-            loop {
+            // If the supervisor dies, so does this process; until then it only has to exist. The
+            // supervisor may have died before the request: no signal comes for that.
+            let bound = process::die_with_parent();
+            while bound.is_ok() && process::parent() == supervisor {
                 let _ = signal::wait();
             }
+            process::exit(125)
         }
         Side::Parent { pid, pidfd } => (pid, descriptor::own(pidfd)),
     };

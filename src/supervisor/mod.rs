@@ -225,6 +225,7 @@ impl<'p> Run<'p> {
             slots: &mut slots,
             groups: &tasks,
             socket: theirs.as_raw_fd(),
+            peer: self.socket.as_raw_fd(),
             supervisor: std::process::id() as libc::pid_t,
             arguments: self.arguments,
             children: child::UNOPENED,

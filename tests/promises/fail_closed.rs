@@ -408,3 +408,59 @@ fn a_failing_call_on_a_file_lets_no_command_start() {
     ];
     fail_in_turn("a_failing_call_on_a_file_lets_no_command_start", &calls);
 }
+
+/// A supervisor that dies before init has asked to die with it: the request comes too late, and
+/// only the end of the socket tells. strace holds the supervisor up behind its first clone3(2), and
+/// its child before its first prctl(2), which is that request. As a plain user the child is init;
+/// as root it is the one whose user namespace maps owners.
+#[test]
+fn a_supervisor_that_dies_before_init_is_bound_to_it_takes_init_along() {
+    let project = Project::new();
+    project.write("sandbox.toml", "version = 1\n");
+    let mut strace = Command::new("strace");
+    let mut child = strace
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=clone3,prctl"])
+        .args(["-e", "inject=clone3:delay_exit=1000000:when=1"])
+        .args(["-e", "inject=prctl:delay_enter=2000000:when=1"])
+        .arg(program())
+        .args(["--profile", "sandbox.toml", "--", "true"])
+        .current_dir(project.path())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    // strace's child is the supervisor; its first child is there before it is held up.
+    let supervisor = child_of(child.id());
+    child_of(supervisor);
+    let pid = nix::unistd::Pid::from_raw(supervisor.try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    // strace ends when all that it traces has ended.
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > DEADLINE {
+            let left = crate::live::descendants(child.id());
+            for pid in &left {
+                let pid = nix::unistd::Pid::from_raw((*pid).try_into().unwrap());
+                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("outlive their supervisor: {left:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The first child of a process, once it has one.
+fn child_of(pid: u32) -> u32 {
+    let file = format!("/proc/{pid}/task/{pid}/children");
+    let mut found = None;
+    crate::live::eventually("a process has a child", || {
+        let children = std::fs::read_to_string(&file).unwrap_or_default();
+        found = children
+            .split_whitespace()
+            .next()
+            .and_then(|c| c.parse().ok());
+        found.is_some()
+    });
+    found.unwrap()
+}
