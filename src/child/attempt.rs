@@ -27,6 +27,8 @@ type Detail = u32;
 pub(crate) const MADE: Detail = 1;
 /// The same, and the file could not be removed again.
 pub(crate) const LEFT: Detail = 2;
+/// The detail of [`Attempt::Call`]: the filter answered with success, and nothing was performed.
+pub(crate) const FAKED: Detail = 1;
 
 impl Child<'_> {
     pub(super) fn attempt(&mut self, op: &Op) -> sys::Result<()> {
@@ -85,6 +87,7 @@ impl Child<'_> {
                 let stop = self.stop.ok_or(Errno::EBADF)?;
                 match stop.call(*arguments) {
                     Judged::Permitted => Ok(0),
+                    Judged::Refused(0) => Ok(FAKED),
                     Judged::Refused(errno) => Err(Errno::from_raw(errno)),
                 }
             }

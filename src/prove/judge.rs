@@ -68,6 +68,10 @@ impl Finding {
 /// What the answer to an attempt means; `apart` if the sandbox has another network than the caller.
 pub(super) fn finding(attempt: &Attempt, answer: Answer, apart: bool) -> Finding {
     match answer {
+        Answer::Errno(0, child::FAKED) if matches!(attempt, Attempt::Call { .. }) => Finding::new(
+            Kind::Refused,
+            "the system call filter answers with success, and nothing is performed",
+        ),
         Answer::Errno(0, detail) => Finding::new(Kind::Done, done(attempt, detail)),
         Answer::Errno(errno, _) => refusal(attempt, Errno::from_raw(errno), errno, apart),
         Answer::End(outcome) => match (attempt, outcome) {
