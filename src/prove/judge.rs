@@ -127,6 +127,14 @@ fn refusal(attempt: &Attempt, errno: Errno, raw: i32, apart: bool) -> Finding {
     };
     match attempt {
         Attempt::Connect(address) => connection(address, errno, apart),
+        // A number that a profile has made up.
+        Attempt::Call { .. } if errno == Errno::UnknownErrno => Finding {
+            errno: Some(raw),
+            ..Finding::new(
+                Kind::Refused,
+                format!("the system call filter refuses it with errno {raw}"),
+            )
+        },
         Attempt::Call { .. } => is(Kind::Refused, "the system call filter refuses it"),
         Attempt::Variable { .. } => Finding::new(Kind::Refused, "there is no such variable"),
         Attempt::Read(path) | Attempt::Write { path, .. } | Attempt::See(path) => {

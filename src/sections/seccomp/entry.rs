@@ -95,9 +95,10 @@ impl Value for Index {
     }
 }
 
-/// A number as a register can hold it, with or without a sign.
+/// A number as a register can hold it, with or without a sign. `None` where what is written is none, and a
+/// problem was pushed.
 #[derive(Clone, Copy, Debug)]
-pub struct Number(i128);
+pub struct Number(Option<i128>);
 
 impl Value for Number {
     const KIND: Kind = Kind::Integer(i64::MIN, i64::MAX);
@@ -108,7 +109,7 @@ impl Value for Number {
             Content::Integer(digits, radix) => i128::from_str_radix(digits, *radix).ok(),
             _ => None,
         };
-        let number = number.filter(|number| RANGE.contains(number)).map(Self);
+        let number = number.filter(|number| RANGE.contains(number));
         if number.is_none() {
             let message = format!(
                 "expected a whole number of at most 64 bits, found {}",
@@ -120,7 +121,7 @@ impl Value for Number {
             let help = "write it in digits, without quotes: 16, 0x10, 0o20 or 0b10000";
             wrong(&node.origin, message, help, problems);
         }
-        number
+        Some(Self(number))
     }
 }
 
@@ -167,10 +168,12 @@ impl Value for Answer {
         let known = words.into_iter().chain(errnos());
         let found = known.clone().find(|(word, _)| *word == text);
         if found.is_none() {
-            let near = nearest(&text.to_uppercase(), known.clone().map(|(word, _)| word))
-                .or_else(|| nearest(&text, known.map(|(word, _)| word)));
+            let lower = known.map(|(word, _)| (word.to_lowercase(), word));
+            let lower: Vec<_> = lower.collect();
+            let near = nearest(&text, lower.iter().map(|(lower, _)| &**lower));
+            let near = near.and_then(|near| lower.iter().find(|(lower, _)| lower == near));
             let help = match near {
-                Some(word) => format!("did you mean \"{word}\"?"),
+                Some((_, word)) => format!("did you mean \"{word}\"?"),
                 None => {
                     "the name of an errno such as \"EPERM\", or \"kill\", \"trap\", \"log\"".into()
                 }
@@ -375,7 +378,14 @@ fn one(condition: &At<RawCondition>, problems: &mut Diagnostics) -> Option<Vec<R
     let arg = raw.arg.as_ref()?.value.0;
     let wide = raw.wide.value;
     let before = problems.len();
-    let mut bits = |number: &At<Number>| register(number, wide, problems);
+    let mut broken = false;
+    let mut bits = |number: &At<Number>| match number.value.0 {
+        Some(value) => register(value, &number.origin, wide, problems),
+        None => {
+            broken = true;
+            0
+        }
+    };
     let mask = raw.mask.as_ref().map(|mask| (bits(mask), &mask.origin));
     let is = raw.is.as_ref().map(|n| (bits(n), &n.origin));
     let not = raw.not.as_ref().map(|n| (bits(n), &n.origin));
@@ -385,6 +395,9 @@ fn one(condition: &At<RawCondition>, problems: &mut Diagnostics) -> Option<Vec<R
         let numbers = list.value.0.iter();
         numbers.map(|n| (bits(n), &n.origin)).collect()
     });
+    if broken {
+        return None;
+    }
     let mut bad = |origin: &Origin, message: &str, help: &str| {
         problems.push(Diagnostic::new(Code::BadCondition, origin, message).help(help));
     };
@@ -478,17 +491,12 @@ fn one(condition: &At<RawCondition>, problems: &mut Diagnostics) -> Option<Vec<R
 }
 
 /// The number as a register of 32 or 64 bits holds it.
-fn register(number: &At<Number>, wide: bool, problems: &mut Diagnostics) -> u64 {
-    let value = number.value.0;
+fn register(value: i128, origin: &Origin, wide: bool, problems: &mut Diagnostics) -> u64 {
     let (least, most) = (i128::from(i32::MIN), i128::from(u32::MAX));
     if !wide && !(least..=most).contains(&value) {
         problems.push(
-            Diagnostic::new(
-                Code::BadCondition,
-                &number.origin,
-                "a number of more than 32 bits",
-            )
-            .help("write `wide = true` beside it to compare all 64 bits of the argument"),
+            Diagnostic::new(Code::BadCondition, origin, "a number of more than 32 bits")
+                .help("write `wide = true` beside it to compare all 64 bits of the argument"),
         );
     }
     let bits = if wide { u64::MAX } else { u32::MAX.into() };

@@ -8,6 +8,7 @@ mod grants;
 pub mod policy;
 pub mod presets;
 pub mod sets;
+mod words;
 
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
@@ -234,7 +235,7 @@ impl Seccomp {
                 Diagnostic::new(
                     Code::NoEffect,
                     &self.refuse.origin,
-                    "no call is refused by `deny` without an answer of its own, and the calls that the preset refuses have theirs",
+                    "no call is refused in this way: `deny` names none without an answer of its own, and the preset has its own errnos",
                 )
                 .and(&self.preset.origin, "this preset")
                 .help("remove `refuse`, name calls under `deny`, or write `preset = \"none\"`"),
