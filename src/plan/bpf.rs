@@ -48,8 +48,8 @@ fn field(offset: u32) -> String {
         4 => "architecture".into(),
         8 => "instruction pointer, low half".into(),
         12 => "instruction pointer, high half".into(),
-        16..64 if offset % 8 == 0 => format!("argument {}, low half", (offset - 16) / 8),
-        16..64 if offset % 8 == 4 => format!("argument {}, high half", (offset - 16) / 8),
+        16..64 if offset & 4 == 0 => format!("argument {}, low half", (offset - 16) / 8),
+        16..64 => format!("argument {}, high half", (offset - 16) / 8),
         _ => format!("data[{offset}]"),
     }
 }
