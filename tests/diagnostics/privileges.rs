@@ -374,3 +374,22 @@ allow = [{ calls = ["socket", "read"], when = [{ arg = 0, is = 1 }] }]
     sandbox: 2 warnings in 1 profile
     "#);
 }
+
+#[test]
+fn what_cannot_be_told_apart_is_not_permitted() {
+    let wrong = checked(
+        r#"
+[seccomp]
+foreign = "log"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: calls of other architectures cannot be permitted, not even when they are logged
+     --> sandbox.toml:2:11
+      |
+    2 | foreign = "log"
+      |           ^^^^^ their numbers mean other calls
+      |
+      = help: write an errno, "kill" or "trap"
+    "#);
+}

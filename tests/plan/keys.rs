@@ -92,6 +92,11 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("seccomp", "preset = \"none\"", "preset = \"strict\""),
     (
         "seccomp",
+        "preset = \"off\"\nforeign = \"kill\"",
+        "preset = \"off\"",
+    ),
+    (
+        "seccomp",
         "preset = \"none\"",
         "preset = \"none\"\nallow = [\"@clock\"]",
     ),

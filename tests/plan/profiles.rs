@@ -227,6 +227,7 @@ fn privileges() -> BoxedStrategy<String> {
                 "refuse",
                 one_of_plain(&["\"EACCES\"", "\"kill\"", "\"trap\"", "\"log\"", "0", "1337"]),
             ),
+            ("foreign", one_of(&["ENOSYS", "kill", "trap"])),
             (
                 "allow",
                 calls(&[

@@ -52,6 +52,10 @@ crate::table! {
         /// What becomes of calls that `deny` names, and with the preset `"none"` of all that are not allowed: they
         /// return an errno, by name or number (with 0 they return 0 and do nothing), or another answer.
         refuse: Answer = "EPERM",
+        /// What becomes of system calls of other architectures (of 32-bit programs, on a 64-bit kernel), which are
+        /// never permitted: as for `refuse`, but for `"log"`. Default: `"ENOSYS"`, with the preset `"none"` as
+        /// `refuse` says; without any filter they are permitted.
+        foreign: Answer,
         /// Calls that are permitted besides those of the preset. A call that is named by itself is permitted
         /// with any arguments, one of a set as far as the default preset permits it, or would.
         allow: List<Item>,
@@ -102,13 +106,30 @@ impl Seccomp {
             list.iter().map(|placed| placed.entry.clone()).collect()
         };
         let (preset, refuse) = (raw.preset.value, raw.refuse.value);
+        let foreign = raw.foreign.as_ref().map(|foreign| foreign.value);
+        if let Some(place) = raw
+            .foreign
+            .as_ref()
+            .filter(|foreign| foreign.value.permits())
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    &place.origin,
+                    "calls of other architectures cannot be permitted, not even when they are logged",
+                )
+                .here("their numbers mean other calls")
+                .help("write an errno, \"kill\" or \"trap\""),
+            );
+        }
         let mut allowed = Vec::new();
         for (name, calls) in allow.iter().flat_map(|placed| &placed.names) {
             let by_itself = calls.iter().filter(|named| !named.by_set);
             allowed.extend(by_itself.map(|named| (named.call, name.origin.clone())));
         }
         let this = Self {
-            policy: Policy::new(preset, refuse, &entries(&allow), &entries(&deny)),
+            policy: Policy::new(preset, refuse, &entries(&allow), &entries(&deny))
+                .foreign_calls(foreign),
             origin,
             preset: raw.preset,
             refuse: raw.refuse,

@@ -267,6 +267,8 @@ struct Said {
 pub struct Policy {
     preset: Preset,
     refuse: Answer,
+    /// What the profile says of other architectures.
+    foreign: Option<Answer>,
     said: BTreeMap<i32, Said>,
 }
 
@@ -315,8 +317,16 @@ impl Policy {
         Self {
             preset,
             refuse,
+            foreign: None,
             said,
         }
+    }
+
+    /// Sets what becomes of calls of other architectures.
+    #[must_use]
+    pub fn foreign_calls(mut self, answer: Option<Answer>) -> Self {
+        self.foreign = answer;
+        self
     }
 
     /// The starting point.
@@ -325,11 +335,12 @@ impl Policy {
         self.preset
     }
 
-    /// Whether there is nothing to install: the preset is off, and nothing is denied.
+    /// Whether there is nothing to install: the preset is off, and nothing is denied, no calls of other
+    /// architectures either.
     #[must_use]
     pub fn is_off(&self) -> bool {
         let denies = |said: &Said| said.refused.is_some() || !said.refused_if.is_empty();
-        self.preset == Preset::Off && !self.said.values().any(denies)
+        self.preset == Preset::Off && self.foreign.is_none() && !self.said.values().any(denies)
     }
 
     /// What becomes of `call` under this policy.
@@ -389,8 +400,9 @@ impl Policy {
     /// none is permitted. ENOSYS, since programs probe for 32-bit support and take this for an answer.
     #[must_use]
     pub fn foreign(&self) -> Answer {
-        match self.preset {
-            Preset::None if !self.refuse.permits() => self.refuse,
+        match (self.foreign, self.preset) {
+            (Some(answer), _) if !answer.permits() => answer,
+            (None, Preset::None) if !self.refuse.permits() => self.refuse,
             _ => Answer::Errno(ENOSYS),
         }
     }

@@ -80,13 +80,13 @@ pub(in super::super) fn any_policy() -> impl Strategy<Value = Policy> {
         .boxed()
     };
     let entries = move || prop::collection::vec(any_entry(calls()), 0..8);
-    (
-        prop::sample::select(Preset::ALL),
-        any_answer(),
-        entries(),
-        entries(),
+    let foreign = prop::option::weighted(0.2, any_answer());
+    let preset = prop::sample::select(Preset::ALL);
+    (preset, any_answer(), foreign, entries(), entries()).prop_map(
+        |(preset, refuse, foreign, allow, deny)| {
+            Policy::new(preset, refuse, &allow, &deny).foreign_calls(foreign)
+        },
     )
-        .prop_map(|(preset, refuse, allow, deny)| Policy::new(preset, refuse, &allow, &deny))
 }
 
 proptest! {
@@ -137,6 +137,9 @@ fn off_has_no_program_unless_something_is_denied() {
     assert!(deny.compile().unwrap().is_some());
     assert_eq!(deny.verdict(Sysno::ptrace), REFUSE.into());
     assert_eq!(deny.verdict(Sysno::mount), Answer::Allow.into());
+    let native = Policy::from(Preset::Off).foreign_calls(Some(Answer::Kill));
+    assert!(native.compile().unwrap().is_some());
+    assert_eq!(native.foreign(), Answer::Kill);
 }
 
 #[test]
