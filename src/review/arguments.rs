@@ -248,8 +248,21 @@ mod tests {
         decided.map_or(arguments.otherwise, |(_, may)| *may)
     }
 
+    /// Values round the bounds of [`any_test`].
+    fn values() -> impl Iterator<Item = u64> + Clone {
+        (0..10).chain([1 << 32, (1 << 32) + 1, u64::MAX, u64::MAX - 1])
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(5000) })]
+
+        #[test]
+        fn what_is_implied_and_excluded_is_so(one in any_test(), other in any_test()) {
+            for value in values().filter(|value| one.arg == other.arg && one.accepts(*value)) {
+                prop_assert!(!one.implies(&other) || other.accepts(value), "{}", value);
+                prop_assert!(!one.excludes(&other) || !other.accepts(value), "{}", value);
+            }
+        }
 
         #[test]
         fn what_is_covered_permits_nothing_more(one in any_arguments(), other in any_arguments()) {
@@ -257,8 +270,7 @@ mod tests {
             if !one.covers(&other) {
                 return Ok(());
             }
-            let values = (0..10).chain([1 << 32, (1 << 32) + 1, u64::MAX, u64::MAX - 1]);
-            for (a, b) in values.clone().flat_map(|a| values.clone().map(move |b| (a, b))) {
+            for (a, b) in values().flat_map(|a| values().map(move |b| (a, b))) {
                 let args = [a, b, 0, 0, 0, 0];
                 prop_assert!(!may(&other, &args) || may(&one, &args), "{:?}", args);
             }
