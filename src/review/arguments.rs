@@ -128,11 +128,31 @@ impl fmt::Display for Number {
 /// Rows in words, for "if …".
 #[must_use]
 pub fn words(rows: &[Row]) -> String {
-    let row = |row: &Row| {
-        let tests: Vec<_> = row.iter().map(Test::to_string).collect();
-        tests.join(" and ")
+    let mut phrases: Vec<String> = Vec::new();
+    // Of rows that name one number after the other, the numbers are told together.
+    let number = |row: &Row| match row.as_slice() {
+        [
+            Test {
+                arg,
+                wide,
+                is: Is::Equal(value),
+            },
+        ] => Some((*arg, *wide, *value)),
+        _ => None,
     };
-    rows.iter().map(row).collect::<Vec<_>>().join(", or ")
+    let same = |one: &Row, other: &Row| {
+        let place = |row| number(row).map(|(arg, wide, _)| (arg, wide));
+        place(one).is_some() && place(one) == place(other)
+    };
+    for group in rows.chunk_by(same) {
+        let tests = group.first().into_iter().flatten().map(Test::to_string);
+        let mut phrase = tests.collect::<Vec<_>>().join(" and ");
+        for (_, _, value) in group.iter().skip(1).filter_map(number) {
+            phrase = format!("{phrase} or {}", Number(value));
+        }
+        phrases.push(phrase);
+    }
+    phrases.join(", or ")
 }
 
 /// The arguments with which a call may be made: the first case decides of which a row holds.
@@ -275,6 +295,26 @@ mod tests {
                 prop_assert!(!may(&other, &args) || may(&one, &args), "{:?}", args);
             }
         }
+    }
+
+    #[test]
+    fn numbers_are_told_together() {
+        let equal = |arg, value| Test {
+            arg,
+            wide: false,
+            is: Is::Equal(value),
+        };
+        let rows = [
+            vec![equal(0, 1)],
+            vec![equal(0, 2)],
+            vec![equal(0, 0x1000)],
+            vec![equal(1, 3), equal(0, 2)],
+            vec![equal(1, 3)],
+        ];
+        assert_eq!(
+            words(&rows),
+            "argument 0 is 1 or 2 or 0x1000, or argument 1 is 3 and argument 0 is 2, or argument 1 is 3"
+        );
     }
 
     #[test]
