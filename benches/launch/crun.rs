@@ -9,7 +9,7 @@ use crate::bubblewrap::{in_proc, inside};
 use crate::{Contender, TRUE};
 use sandbox::plan::Plan;
 use sandbox::plan::op::{IdRange, Ids, Op};
-use sandbox::sections::seccomp::compile::{Policy, Verdict};
+use sandbox::sections::seccomp::policy::Policy;
 use sandbox::sections::seccomp::presets::Preset;
 use sandbox::sys::mount::Attributes;
 use std::fs;
@@ -243,7 +243,7 @@ fn flags(attributes: Attributes) -> impl Iterator<Item = String> {
 fn seccomp() -> String {
     let policy = Policy::from(Preset::Default);
     let names: Vec<_> = Sysno::iter()
-        .filter(|call| !matches!(policy.verdict(*call), Verdict::Errno(_)))
+        .filter(|call| policy.verdict(*call).permits_some())
         .map(|call| call.name().to_owned())
         .collect();
     format!(

@@ -27,6 +27,8 @@ type Detail = u32;
 pub(crate) const MADE: Detail = 1;
 /// The same, and the file could not be removed again.
 pub(crate) const LEFT: Detail = 2;
+/// The detail of [`Attempt::Call`]: the filter answered with success, and nothing was performed.
+pub(crate) const FAKED: Detail = 1;
 
 impl Child<'_> {
     pub(super) fn attempt(&mut self, op: &Op) -> sys::Result<()> {
@@ -38,9 +40,12 @@ impl Child<'_> {
             }
             Op::EndAfterExec => stop::end_after_exec(self.socket),
             Op::Attempt(attempt) => {
-                let (errno, detail) = match self.make(attempt) {
-                    Ok(detail) => (0, detail),
-                    Err(errno) => (errno as i32, 0),
+                let (errno, detail) = match attempt {
+                    Attempt::Call { arguments, .. } => self.call(*arguments)?,
+                    other => match self.make(other) {
+                        Ok(detail) => (0, detail),
+                        Err(errno) => (errno as i32, 0),
+                    },
                 };
                 let bytes = message(Tag::Attempted, detail, errno);
                 let told = descriptor::write_all(self.socket, &bytes);
@@ -70,6 +75,16 @@ impl Child<'_> {
         if readable { process::show() } else { Ok(()) }
     }
 
+    /// Makes a system call: the errno of the answer, which a profile may have made up, and the detail.
+    fn call(&self, arguments: [u64; 6]) -> sys::Result<(i32, Detail)> {
+        let stop = self.stop.ok_or(Errno::EBADF)?;
+        Ok(match stop.call(arguments) {
+            Judged::Permitted => (0, 0),
+            Judged::Refused(0) => (0, FAKED),
+            Judged::Refused(errno) => (errno, 0),
+        })
+    }
+
     fn make(&self, attempt: &Attempt) -> sys::Result<Detail> {
         match attempt {
             Attempt::Read(path) => read(path),
@@ -81,13 +96,7 @@ impl Child<'_> {
                 environment,
             } => Err(process::exec_first(candidates, arguments, environment)),
             Attempt::Connect(address) => connect(address),
-            Attempt::Call { arguments, .. } => {
-                let stop = self.stop.ok_or(Errno::EBADF)?;
-                match stop.call(*arguments) {
-                    Judged::Permitted => Ok(0),
-                    Judged::Refused(errno) => Err(Errno::from_raw(errno)),
-                }
-            }
+            Attempt::Call { .. } => Err(Errno::ENOTSUP),
             Attempt::Variable {
                 pattern,
                 environment,

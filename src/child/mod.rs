@@ -32,7 +32,7 @@ mod joiner;
 mod mounts;
 mod payload;
 
-pub(crate) use attempt::{LEFT, MADE};
+pub(crate) use attempt::{FAKED, LEFT, MADE};
 pub(crate) use mounts::open_host_path;
 
 use crate::plan::order::Actor;

@@ -219,6 +219,12 @@ pub(super) struct Explain {
     /// Add the reasons of the order
     #[arg(long)]
     pub(super) why: bool,
+    /// Print instead what becomes of every system call
+    #[arg(long, conflicts_with_all = ["why", "bpf"])]
+    pub(super) seccomp: bool,
+    /// Print instead the system call filter, one instruction of its program a line
+    #[arg(long, conflicts_with = "why")]
+    pub(super) bpf: bool,
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,

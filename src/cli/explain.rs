@@ -2,7 +2,7 @@
 
 use super::arguments::Explain;
 use super::{Refused, Session, output};
-use crate::plan::explain;
+use crate::plan::{Op, bpf, explain};
 use std::ffi::OsString;
 
 pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refused> {
@@ -15,6 +15,18 @@ pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refu
         &arguments.command[..]
     };
     let plan = session.plan(&profile, command)?;
+    if arguments.seccomp {
+        output(&profile.seccomp.words(&profile))?;
+        return Ok(0);
+    }
+    if arguments.bpf {
+        let filters = plan.steps.iter().filter_map(|step| match &step.op {
+            Op::SetFilter(program) => Some(bpf::text(program)),
+            _ => None,
+        });
+        output(&filters.collect::<String>())?;
+        return Ok(0);
+    }
     output(&explain::text(&plan, &session.sources, arguments.why))?;
     Ok(0)
 }

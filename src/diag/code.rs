@@ -181,6 +181,16 @@ codes! {
     UnclearCeiling = "SBX0112",
     /// A revision of a profile cannot be read from its repository.
     NoRevision = "SBX0113",
+    /// A set of system calls that does not exist.
+    UnknownSet = "SBX0120",
+    /// A condition on arguments that no call could meet, or that says nothing.
+    BadCondition = "SBX0121",
+    /// More conditions on arguments, or more system calls, than a filter can hold.
+    TooManyConditions = "SBX0122",
+    /// An allow-list under which only static programs can be started.
+    StaticOnly = "SBX0123",
+    /// System calls whose refusal is only logged.
+    OnlyLogged = "SBX0124",
 }
 
 /// How bad a problem is, the worst first.
@@ -238,7 +248,11 @@ impl Code {
             | Self::OpenFiles
             | Self::NegativeNice
             | Self::NotEnforced => Severity::Warning,
-            Self::HostNetwork | Self::WholeEnvironment | Self::OnThisMachine => Severity::Note,
+            Self::HostNetwork
+            | Self::WholeEnvironment
+            | Self::StaticOnly
+            | Self::OnlyLogged
+            | Self::OnThisMachine => Severity::Note,
             _ => Severity::Error,
         }
     }

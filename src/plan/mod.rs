@@ -2,6 +2,7 @@
 //! `explain` and performed by the supervisor and its child; there is no other list.
 
 pub mod attempt;
+pub mod bpf;
 pub mod draft;
 pub mod explain;
 pub mod layout;

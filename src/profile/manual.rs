@@ -62,15 +62,28 @@ fn section(shape: &'static Shape, title: &str, out: &mut String) {
 
 /// What each key of a table that stands inside a value means.
 fn below(kind: &'static Kind) -> Option<String> {
-    let Kind::Either(kinds) = kind else {
-        return None;
-    };
-    let shape = kinds.iter().find_map(Kind::shape)?;
-    let keys = shape
-        .fields
-        .iter()
-        .map(|key| format!("- `{}`: {}\n", key.key, text(key.doc)));
-    Some(keys.collect())
+    let shape = either(kind)?.iter().find_map(Kind::shape)?;
+    Some(bullets(shape, ""))
+}
+
+fn bullets(shape: &'static Shape, indent: &str) -> String {
+    let mut out = String::new();
+    for key in shape.fields {
+        let _ = writeln!(out, "{indent}- `{}`: {}", key.key, text(key.doc));
+        if let Some(nested) = key.kind.shape() {
+            out.push_str(&bullets(nested, &format!("{indent}  ")));
+        }
+    }
+    out
+}
+
+/// What a value, or each value of a list, can be.
+fn either(kind: &'static Kind) -> Option<&'static [Kind]> {
+    match kind {
+        Kind::Either(kinds) => Some(kinds),
+        Kind::List(items) => either(items),
+        _ => None,
+    }
 }
 
 /// What each word of a choice means.

@@ -68,6 +68,10 @@ impl Finding {
 /// What the answer to an attempt means; `apart` if the sandbox has another network than the caller.
 pub(super) fn finding(attempt: &Attempt, answer: Answer, apart: bool) -> Finding {
     match answer {
+        Answer::Errno(0, child::FAKED) if matches!(attempt, Attempt::Call { .. }) => Finding::new(
+            Kind::Refused,
+            "the system call filter answers with success, and nothing is performed",
+        ),
         Answer::Errno(0, detail) => Finding::new(Kind::Done, done(attempt, detail)),
         Answer::Errno(errno, _) => refusal(attempt, Errno::from_raw(errno), errno, apart),
         Answer::End(outcome) => match (attempt, outcome) {
@@ -123,6 +127,14 @@ fn refusal(attempt: &Attempt, errno: Errno, raw: i32, apart: bool) -> Finding {
     };
     match attempt {
         Attempt::Connect(address) => connection(address, errno, apart),
+        // A number that a profile has made up.
+        Attempt::Call { .. } if errno == Errno::UnknownErrno => Finding {
+            errno: Some(raw),
+            ..Finding::new(
+                Kind::Refused,
+                format!("the system call filter refuses it with errno {raw}"),
+            )
+        },
         Attempt::Call { .. } => is(Kind::Refused, "the system call filter refuses it"),
         Attempt::Variable { .. } => Finding::new(Kind::Refused, "there is no such variable"),
         Attempt::Read(path) | Attempt::Write { path, .. } | Attempt::See(path) => {

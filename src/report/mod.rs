@@ -2,7 +2,7 @@
 
 use crate::diag::Sources;
 use crate::exit;
-use crate::plan::Plan;
+use crate::plan::{Op, Plan, bpf};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,13 @@ impl Outcome {
         match self {
             Self::Exited(_) | Self::Attempted { .. } => None,
             Self::Signaled(libc::SIGSYS) => {
-                Some("killed: the command made a system call that its filter ends (SIGSYS)".into())
+                let words = "killed: the command made a system call that its filter ends (SIGSYS)";
+                let filter = plan.steps.iter().find(
+                    |step| matches!(&step.op, Op::SetFilter(program) if bpf::signals(program)),
+                );
+                // Without one of the profile's, it is a filter that the command has made itself.
+                let line = filter.map(|step| format!(" ({})", step.origin.display(sources)));
+                Some(format!("{words}{}", line.unwrap_or_default()))
             }
             Self::Signaled(_) => None,
             Self::WallTimeout => watch.wall_time.as_ref().map(|limit| {

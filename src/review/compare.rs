@@ -198,6 +198,10 @@ impl<'g> Index<'g> {
                 at.is_some_and(|(_, to)| last <= to)
             }),
             Extent::Trees(trees) => trees.iter().all(|tree| self.forest.covers(tree)),
+            Extent::Arguments(arguments) => {
+                !arguments.some()
+                    || same.any(|o| matches!(o, Extent::Arguments(a) if a.covers(arguments)))
+            }
             Extent::Names(names) => {
                 let plain = self.plain.get(names.pattern.as_str()).into_iter().flatten();
                 let patterns = self.patterns.iter().map(|(other, _)| other);

@@ -1,5 +1,6 @@
 //! One thing that a profile permits.
 
+use super::arguments::Arguments;
 use super::names::Names;
 use super::tree::Tree;
 use crate::diag::Origin;
@@ -51,6 +52,8 @@ pub enum Extent {
     Trees(Vec<Tree>),
     /// Names of environment variables.
     Names(Names),
+    /// The arguments of a system call.
+    Arguments(Arguments),
 }
 
 /// The rank of what has no bound.

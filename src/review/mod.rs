@@ -6,6 +6,7 @@
 //!
 //! Everything here errs towards "wider": what cannot be shown to be contained counts as more.
 
+pub mod arguments;
 pub mod ceiling;
 pub mod compare;
 pub mod grant;

@@ -26,16 +26,16 @@ const DATA_NR: u32 = 0;
 const DATA_ARCH: u32 = 4;
 const DATA_ARG0: u32 = 16;
 
-/// The errno of a stopped call: within what the C library takes for an errno (4095), and none that
-/// the kernel or a filter uses.
-const MARK: i32 = 4001;
+/// The errno of a stopped call: the last one that the C library takes for an errno, which is none of
+/// the kernel's, and which no profile can make a filter return.
+const MARK: i32 = 4095;
 
 /// What became of a call behind a [`Stop`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
     /// The sandbox's filter let it through; the stop ended it.
     Permitted,
-    /// It was refused with this errno.
+    /// It was refused with this errno; with 0 it was not performed, and answered with success.
     Refused(i32),
 }
 
@@ -79,8 +79,8 @@ impl Stop {
         // and no other one can loosen it, so the kernel never performs the call, with the one
         // exception that was just excluded: no argument is ever looked at as a pointer.
         if unsafe { libc::syscall(number, a, b, c, d, e, f) } != -1 {
-            // Only a tracer of ours could make it return something else.
-            return Judged::Permitted;
+            // Nothing but the sandbox's own filter can make it return something else.
+            return Judged::Refused(0);
         }
         match nix::errno::Errno::last_raw() {
             MARK => Judged::Permitted,
@@ -168,7 +168,10 @@ mod tests {
             refuse(libc::SYS_reboot, SECCOMP_RET_ERRNO | libc::EPERM as u32);
             let permitted = pause.call([0; 6]) == Judged::Permitted;
             let refused = reboot.call([u64::MAX; 6]) == Judged::Refused(libc::EPERM);
-            i32::from(!(permitted && refused))
+            let time = Stop::install(libc::SYS_reboot as u32 + 1, -1).unwrap();
+            refuse(libc::SYS_reboot + 1, SECCOMP_RET_ERRNO);
+            let faked = time.call([0; 6]) == Judged::Refused(0);
+            i32::from(!(permitted && refused && faked))
         });
         assert!(matches!(end, WaitStatus::Exited(_, 0)), "{end:?}");
     }

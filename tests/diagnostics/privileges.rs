@@ -1,6 +1,6 @@
 //! `[capabilities]`, `[seccomp]`.
 
-use crate::checked;
+use crate::{checked, warned};
 
 #[test]
 fn an_unknown_capability() {
@@ -158,5 +158,238 @@ deny = ["execve", "write"]
       |                   ^^^^^^^
       |
       = help: remove it from `deny`
+    "#);
+}
+
+#[test]
+fn a_set_of_system_calls_that_does_not_exist() {
+    let wrong = checked(
+        r#"
+[seccomp]
+deny = ["@network_io", { calls = ["@mount", "@everything"], with = "EPREM" }]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0120]: there is no set of system calls `@network_io`
+     --> sandbox.toml:2:9
+      |
+    2 | deny = ["@network_io", { calls = ["@mount", "@everything"], with = "EPREM" }]
+      |         ^^^^^^^^^^^^^
+      |
+      = help: did you mean "@network-io"?
+
+    error[SBX0120]: there is no set of system calls `@everything`
+     --> sandbox.toml:2:45
+      |
+    2 | deny = ["@network_io", { calls = ["@mount", "@everything"], with = "EPREM" }]
+      |                                             ^^^^^^^^^^^^^
+      |
+      = help: the sets are those of systemd.exec(5), for example "@mount" or "@network-io"
+
+    error[SBX0004]: `EPREM` is nothing that a refusal can do
+     --> sandbox.toml:2:68
+      |
+    2 | deny = ["@network_io", { calls = ["@mount", "@everything"], with = "EPREM" }]
+      |                                                                    ^^^^^^^
+      |
+      = help: did you mean "EPERM"?
+    "#);
+}
+
+#[test]
+fn a_set_that_holds_what_is_allowed_or_needed() {
+    let wrong = checked(
+        r#"
+[seccomp]
+allow = ["chroot", "@process"]
+deny = ["@mount", "@basic-io", "kill"]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0039]: `chroot` is denied by `@mount` and allowed
+     --> sandbox.toml:3:9
+      |
+    3 | deny = ["@mount", "@basic-io", "kill"]
+      |         ^^^^^^^^
+      |
+     ::: sandbox.toml:2:10
+      |
+    2 | allow = ["chroot", "@process"]
+      |          -------- allowed here
+      |
+      = help: remove it from one of the two lists
+
+    error[SBX0040]: without `write`, which is one of `@basic-io`, no command can be started
+     --> sandbox.toml:3:19
+      |
+    3 | deny = ["@mount", "@basic-io", "kill"]
+      |                   ^^^^^^^^^^^
+      |
+      = help: remove it from `deny`
+
+    warning[SBX0041]: without `read`, `close` no program with shared libraries can be started
+     --> sandbox.toml:3:19
+      |
+    3 | deny = ["@mount", "@basic-io", "kill"]
+      |                   ^^^^^^^^^^^
+      |
+      = help: remove it from `deny`
+    "#);
+}
+
+#[test]
+fn conditions_that_say_nothing() {
+    let wrong = checked(
+        r#"
+[seccomp]
+allow = [{ calls = "bpf", with = "EPERM" }, { calls = "mount", when = [] }]
+deny = [
+    { calls = "read", when = [{ arg = 6, is = 1 }] },
+    { calls = "read", when = [{ arg = 0 }, { arg = 0, mask = 1 }, { arg = 0, mask = 4, is = 2 }] },
+    { calls = "read", when = [{ arg = 0, is = 0x1_0000_0000 }, { arg = 0, below = 0 }, { arg = 0, in = [] }] },
+    { calls = "read", when = [{ is = "1", arg = 0 }] },
+    { when = [{ arg = 0, is = 1 }] },
+]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0121]: what is allowed with any arguments is never refused
+     --> sandbox.toml:2:34
+      |
+    2 | allow = [{ calls = "bpf", with = "EPERM" }, { calls = "mount", when = [] }]
+      |                                  ^^^^^^^
+      |
+      = help: remove `with`, or say with `when` which arguments are meant
+
+    error[SBX0121]: no condition at all
+     --> sandbox.toml:2:71
+      |
+    2 | allow = [{ calls = "bpf", with = "EPERM" }, { calls = "mount", when = [] }]
+      |                                                                       ^^
+      |
+      = help: remove `when` to mean every call
+
+    error[SBX0004]: expected a whole number from 0 to 5, found 6
+     --> sandbox.toml:4:39
+      |
+    4 |     { calls = "read", when = [{ arg = 6, is = 1 }] },
+      |                                       ^
+      |
+      = help: write it in digits, without quotes
+
+    error[SBX0121]: a condition that compares its argument with nothing
+     --> sandbox.toml:5:31
+      |
+    5 |     { calls = "read", when = [{ arg = 0 }, { arg = 0, mask = 1 }, { arg = 0, mask = 4, is = 2 }] },
+      |                               ^^^^^^^^^^^
+      |
+      = help: for example: { arg = 0, is = 1 }
+
+    error[SBX0121]: a mask, and nothing that is compared under it
+     --> sandbox.toml:5:62
+      |
+    5 |     { calls = "read", when = [{ arg = 0 }, { arg = 0, mask = 1 }, { arg = 0, mask = 4, is = 2 }] },
+      |                                                              ^
+      |
+      = help: write `is`, `not` or `in` beside it
+
+    error[SBX0121]: under its mask, no argument has these bits
+     --> sandbox.toml:5:93
+      |
+    5 |     { calls = "read", when = [{ arg = 0 }, { arg = 0, mask = 1 }, { arg = 0, mask = 4, is = 2 }] },
+      |                                                                                             ^
+      |
+      = help: leave out of the number what the mask leaves out
+
+    error[SBX0121]: a number of more than 32 bits
+     --> sandbox.toml:6:47
+      |
+    6 |     { calls = "read", when = [{ arg = 0, is = 0x1_0000_0000 }, { arg = 0, below = 0 }, { arg = 0, in = [] }] },
+      |                                               ^^^^^^^^^^^^^
+      |
+      = help: write `wide = true` beside it to compare all 64 bits of the argument
+
+    error[SBX0121]: nothing is below 0
+     --> sandbox.toml:6:83
+      |
+    6 |     { calls = "read", when = [{ arg = 0, is = 0x1_0000_0000 }, { arg = 0, below = 0 }, { arg = 0, in = [] }] },
+      |                                                                                   ^
+      |
+      = help: write 1 or more
+
+    error[SBX0121]: no number is one of none
+     --> sandbox.toml:6:104
+      |
+    6 |     { calls = "read", when = [{ arg = 0, is = 0x1_0000_0000 }, { arg = 0, below = 0 }, { arg = 0, in = [] }] },
+      |                                                                                                        ^^
+      |
+      = help: write the numbers: in = [1, 2]
+
+    error[SBX0004]: expected a whole number of at most 64 bits, found a string
+     --> sandbox.toml:7:38
+      |
+    7 |     { calls = "read", when = [{ is = "1", arg = 0 }] },
+      |                                      ^^^
+      |
+      = help: write it in digits, without quotes: 16, 0x10, 0o20 or 0b10000
+
+    error[SBX0005]: `calls` is missing in an entry of [seccomp]
+     --> sandbox.toml:8:5
+      |
+    8 |     { when = [{ arg = 0, is = 1 }] },
+      |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: for example: calls = "ptrace"
+    "#);
+}
+
+#[test]
+fn an_entry_without_effect() {
+    let odd = warned(
+        r#"
+[seccomp]
+refuse = "kill"
+allow = [{ calls = ["socket", "read"], when = [{ arg = 0, is = 1 }] }]
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0049]: no call is refused in this way: `deny` names none without an answer of its own, and the preset has its own errnos
+     --> sandbox.toml:2:10
+      |
+    2 | refuse = "kill"
+      |          ^^^^^^
+      |
+      = note: default of seccomp.preset: this preset
+      = help: remove `refuse`, name calls under `deny`, or write `preset = "none"`
+
+    warning[SBX0049]: with these arguments, the preset permits it anyway
+     --> sandbox.toml:3:47
+      |
+    3 | allow = [{ calls = ["socket", "read"], when = [{ arg = 0, is = 1 }] }]
+      |                                               ^^^^^^^^^^^^^^^^^^^^^
+      |
+      = note: default of seccomp.preset: this preset
+      = help: to permit it with no others, name the others under `deny`, for example: { calls = "socket", when = [{ arg = 0, not = 1 }] }
+
+    sandbox: 2 warnings in 1 profile
+    "#);
+}
+
+#[test]
+fn what_cannot_be_told_apart_is_not_permitted() {
+    let wrong = checked(
+        r#"
+[seccomp]
+foreign = "log"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: calls of other architectures cannot be permitted, not even when they are logged
+     --> sandbox.toml:2:11
+      |
+    2 | foreign = "log"
+      |           ^^^^^ their numbers mean other calls
+      |
+      = help: write an errno, "kill" or "trap"
     "#);
 }

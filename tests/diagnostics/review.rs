@@ -111,9 +111,9 @@ target = "/srv/data/secret"
           before.toml: use 1G of memory (before.toml:2)
 
     before.toml permits, and after.toml does not:
-      - make system calls of @debug: ptrace
+      - make system calls of @trace: ptrace
           default of seccomp.preset
-          after.toml: not make system calls of @debug (after.toml:17)
+          after.toml: not make system calls of @trace (after.toml:17)
       - run for 10m
           before.toml:3
           after.toml: run for 5m (after.toml:3)
@@ -292,9 +292,9 @@ target = "/var/lib/x"
       0.07  filesystem    read and execute the host's programs, libraries and settings (/usr, /etc, /opt, …) (default of rootfs)
       0.07  filesystem    read and execute /var/lib/x ([project]/sandbox.toml:10)
       0.03  limits        use all processors (default of limits)
-      0.02  system calls  make system calls of @debug: ptrace, process_vm_readv, process_vm_writev (default of seccomp.preset)
+      0.02  system calls  make system calls of @trace: ptrace, process_vm_readv, process_vm_writev (default of seccomp.preset)
       0.01  system calls  make system calls of @network-io: connect, bind, listen, accept, accept4, setsockopt (default of seccomp.preset)
-      0.07  28 smaller ones (--json lists them)
+      0.08  29 smaller ones (--json lists them)
     ");
     for (threshold, exit) in [("2.5", 0), ("0.5", 1)] {
         let (code, _) = said(
@@ -437,13 +437,13 @@ target = "/var/log"
        |
        = help: permit less in the profile, or have admin.toml permit more
 
-    error[SBX0110]: the profile exceeds the ceiling admin.toml: it may make system calls of @debug: ptrace
+    error[SBX0110]: the profile exceeds the ceiling admin.toml: it may make system calls of @trace: ptrace
      --> default of seccomp.preset
       |
      ::: admin.toml:8:9
       |
     8 | deny = ["ptrace"]
-      |         -------- admin.toml permits at most: not make system calls of @debug
+      |         -------- admin.toml permits at most: not make system calls of @trace
       |
       = help: permit less in the profile, or have admin.toml permit more
     "#);
@@ -469,7 +469,7 @@ fn what_the_profile_does_not_say_counts_too() {
 fn one_line_that_opens_much_is_one_refusal() {
     let wrong = under("version = 1\n", "[seccomp]\npreset = \"off\"\n");
     insta::assert_snapshot!(wrong, @r#"
-    error[SBX0110]: the profile exceeds the ceiling admin.toml: it may make system calls of @module: init_module, finit_module, delete_module, kexec_load, kexec_file_load; make system calls of @mount: mount, umount2, pivot_root, chroot, fsopen, fsconfig, fsmount, fspick and 4 more; make system calls of @kernel-surface: bpf, perf_event_open, userfaultfd, lookup_dcookie, syslog, fanotify_init, fanotify_mark; and 21 more
+    error[SBX0110]: the profile exceeds the ceiling admin.toml: it may make system calls of @module: init_module, finit_module, delete_module; make system calls of @mount: mount, umount2, pivot_root, chroot, fsopen, fsconfig, fsmount, fspick and 4 more; make system calls of @kernel-surface: bpf, perf_event_open, userfaultfd, lookup_dcookie, syslog, fanotify_init, fanotify_mark; and 23 more
      --> [project]/sandbox.toml:2:10
       |
     2 | preset = "off"

@@ -89,6 +89,52 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("seccomp", "", "allow = [\"bpf\"]"),
     ("seccomp", "", "allow = [\"clone\"]"),
     ("seccomp", "deny = [\"ptrace\"]", ""),
+    ("seccomp", "preset = \"none\"", "preset = \"strict\""),
+    (
+        "seccomp",
+        "preset = \"off\"\nforeign = \"kill\"",
+        "preset = \"off\"",
+    ),
+    (
+        "seccomp",
+        "preset = \"none\"",
+        "preset = \"none\"\nallow = [\"@clock\"]",
+    ),
+    (
+        "seccomp",
+        "preset = \"none\"\nrefuse = \"kill\"",
+        "preset = \"none\"\nrefuse = \"log\"",
+    ),
+    (
+        "seccomp",
+        "refuse = \"EPERM\"\ndeny = [\"ptrace\"]",
+        "refuse = \"log\"\ndeny = [\"ptrace\"]",
+    ),
+    (
+        "seccomp",
+        "deny = [\"read\"]",
+        "deny = [{ calls = \"read\", when = [{ arg = 0, is = 7 }] }]",
+    ),
+    (
+        "seccomp",
+        "deny = [{ calls = \"read\", when = [{ arg = 0, above = 7 }] }]",
+        "deny = [{ calls = \"read\", when = [{ arg = 0, above = 8 }] }]",
+    ),
+    (
+        "seccomp",
+        "",
+        "allow = [{ calls = \"bpf\", when = [{ arg = 0, is = 1 }] }]",
+    ),
+    (
+        "seccomp",
+        "allow = [{ calls = \"bpf\", when = [{ arg = 0, is = 1 }] }]",
+        "allow = [{ calls = \"bpf\", when = [{ arg = 0, in = [1, 2] }] }]",
+    ),
+    (
+        "seccomp",
+        "allow = [{ calls = \"bpf\", when = [{ arg = 0, in = [1, 2] }] }]",
+        "allow = [\"bpf\"]",
+    ),
     (
         "seccomp",
         "preset = \"off\"\ndeny = [\"ptrace\"]",
@@ -334,6 +380,10 @@ fn what_permits_no_more_is_not_taken_for_more() {
         ("", "[environment]\nset = { A = \"b\" }"),
         ("[namespaces]\npid = \"shared\"", ""),
         ("", "[seccomp]\npreset = \"strict\""),
+        (
+            "[seccomp]\nallow = [\"@process\"]",
+            "[seccomp]\nallow = [\"@process\"]\nrefuse = \"kill\"\ndeny = [{ calls = \"clone\", when = [{ arg = 0, mask = 2, not = 0 }], with = 0 }]",
+        ),
         ("", "[rlimits]\nnofile = 1024"),
         ("[user]\nuid_map = \"auto\"", ""),
         (

@@ -222,13 +222,60 @@ fn privileges() -> BoxedStrategy<String> {
     let seccomp = table(
         "seccomp",
         vec![
-            ("preset", one_of(&["default", "strict", "off"])),
-            ("allow", some_of(&["ptrace", "bpf", "unshare"])),
-            ("deny", some_of(&["socket", "kill", "fork"])),
+            ("preset", one_of(&["default", "strict", "none", "off"])),
+            (
+                "refuse",
+                one_of_plain(&["\"EACCES\"", "\"kill\"", "\"trap\"", "\"log\"", "0", "1337"]),
+            ),
+            ("foreign", one_of(&["ENOSYS", "kill", "trap"])),
+            (
+                "allow",
+                calls(&[
+                    "\"ptrace\"",
+                    "\"bpf\"",
+                    "\"@system-service\"",
+                    "\"@raw-io\"",
+                ]),
+            ),
+            ("deny", calls(&["\"socket\"", "\"kill\"", "\"@swap\""])),
         ],
     );
     (option::of(capabilities), seccomp)
         .prop_map(|(capabilities, seccomp)| capabilities.unwrap_or_default() + &seccomp)
+        .boxed()
+}
+
+/// Entries of a list of system calls.
+fn calls(plain: &'static [&'static str]) -> BoxedStrategy<String> {
+    let test = prop_oneof![
+        (0..6u32, 0..40u32).prop_map(|(arg, n)| format!("{{ arg = {arg}, is = {n} }}")),
+        (0..6u32, 1..9u32)
+            .prop_map(|(arg, n)| format!("{{ arg = {arg}, mask = 0x{n:x}, not = {n} }}")),
+        (0..6u32).prop_map(|arg| format!("{{ arg = {arg}, in = [-1, 0x10, 0o7] }}")),
+        (0..6u32, 1..9u32).prop_map(|(arg, n)| format!(
+            "{{ arg = {arg}, above = {n}, below = {}, wide = true }}",
+            n + 3
+        )),
+    ];
+    let with = select(&["", ", with = \"ENOENT\"", ", with = \"kill\""][..]);
+    let entry = (
+        select(&["\"personality\"", "[\"clone\", \"@mount\"]"][..]),
+        vec(test, 1..3),
+        with,
+    )
+        .prop_map(|(calls, when, with)| {
+            format!("{{ calls = {calls}, when = [{}]{with} }}", when.join(", "))
+        });
+    let plain = subsequence(plain, 0..=plain.len());
+    (plain, vec(entry, 0..3))
+        .prop_map(|(plain, entries)| {
+            let all: Vec<_> = plain
+                .iter()
+                .map(|p| (*p).to_owned())
+                .chain(entries)
+                .collect();
+            format!("[{}]", all.join(", "))
+        })
         .boxed()
 }
 

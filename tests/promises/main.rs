@@ -9,6 +9,7 @@
 #![allow(unreachable_pub)]
 
 mod bad_input;
+mod calls;
 mod capabilities;
 mod ceiling;
 mod check;

@@ -6,7 +6,7 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::sections::Profile;
 use crate::sections::namespaces::Choice;
 use crate::sections::network::Mode;
-use crate::sections::seccomp::compile::{Verdict, parse_call};
+use crate::sections::seccomp::call::parse_call;
 use caps::Capability;
 use syscalls::Sysno;
 
@@ -162,7 +162,7 @@ fn powerless(name: &At<String>, this: &Capabilities, profile: &Profile) -> Optio
 /// A capability whose calls are all refused.
 fn without_call(name: &At<String>, profile: &Profile) -> Option<Diagnostic> {
     let (_, calls) = CALLS.iter().find(|(known, _)| *known == name.value)?;
-    let refused = |call: Sysno| matches!(profile.seccomp.verdict(call, profile), Verdict::Errno(_));
+    let refused = |call: Sysno| !profile.seccomp.verdict(call, profile).permits_some();
     let all = calls.iter().filter_map(|name| parse_call(name).ok());
     if !all.into_iter().all(refused) {
         return None;
@@ -247,7 +247,7 @@ fn calls_without(this: &Capabilities, profile: &Profile, problems: &mut Diagnost
     // With a user namespace of its own, the command has every capability over that.
     let nested = [Sysno::unshare, Sysno::clone, Sysno::clone3]
         .iter()
-        .any(|call| profile.seccomp.verdict(*call, profile) == Verdict::Allow);
+        .any(|call| profile.seccomp.verdict(*call, profile).permits_all());
     for (call, place) in profile.seccomp.allowed() {
         let Some((_, capability, by_nesting)) = NEEDED.iter().find(|(known, ..)| known == call)
         else {

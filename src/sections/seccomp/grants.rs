@@ -1,10 +1,12 @@
 //! Which system calls may be made.
 
-use super::compile::{Policy, Verdict};
-use super::presets::{GROUPS, Group, Preset, condition};
+use super::conditions::condition;
+use super::policy::{Policy, Verdict};
+use super::presets::{GROUPS, Group, Preset};
 use super::{Profile, Seccomp};
 use crate::diag::Origin;
-use crate::review::{Area, Grant};
+use crate::review::arguments::Arguments;
+use crate::review::{Area, Extent, Grant};
 use crate::sections::enforce::Level;
 use syscalls::Sysno;
 
@@ -16,32 +18,34 @@ impl Seccomp {
             policy,
             origin: _,
             preset,
-            allow,
-            deny,
+            // What a refusal does permits nothing, unless it only logs; then the policy says so.
+            refuse: _,
+            allow: _,
+            deny: _,
+            allowed: _,
+            lines: _,
         } = self;
         let enforce = &profile.enforce.seccomp;
         let none = Policy::from(Preset::Off);
         let off = enforce.value == Level::Off;
         let policy = if off { &none } else { policy };
-        let line = |call: Sysno| -> &Origin {
-            let named = allow.iter().chain(deny).find(|(named, _)| *named == call);
-            match named {
-                _ if off => &enforce.origin,
-                Some((_, origin)) => origin,
-                None => &preset.origin,
-            }
-        };
         let mut grants = Vec::new();
         for group in GROUPS {
             for &call in group.calls {
-                grants.push(one(group, call, policy.verdict(call), line(call)));
+                let line = if off {
+                    &enforce.origin
+                } else {
+                    self.line(call)
+                };
+                let verdict = policy.verdict_in(Some(group), call);
+                grants.push(one(group, call, &verdict, line));
             }
         }
         let origin = if off { &enforce.origin } else { &preset.origin };
         for (key, open, what) in [
             (
                 "syscall:unlisted",
-                policy.preset == Preset::Off,
+                policy.unlisted().permits(),
                 "make system calls that are newer than this program",
             ),
             (
@@ -62,41 +66,47 @@ impl Seccomp {
     }
 }
 
-fn one(group: &Group, call: Sysno, verdict: Verdict, origin: &Origin) -> Grant {
+fn one(group: &Group, call: Sysno, verdict: &Verdict, origin: &Origin) -> Grant {
     let name = call.name();
-    let strict = condition(Preset::Strict, call);
-    let usual = strict.or(condition(Preset::Default, call));
     let members = u32::try_from(group.calls.len()).unwrap_or(u32::MAX).max(1);
     let set = format!("@{}", group.name);
-    let (rank, verb, share) = match verdict {
-        Verdict::Errno(_) => (0, format!("not make system calls of {set}"), 0),
-        // The conditions of the strict preset imply those of the default one (a test says so).
-        Verdict::Conditional(met) if strict == Some(met) => {
-            let verb = format!("make this system call if the {}", met.summary);
-            (1, verb, 0)
-        }
-        Verdict::Conditional(met) => {
-            let verb = format!("make this system call if the {}", met.summary);
-            (2, verb, 10)
-        }
-        Verdict::Allow if usual.is_some() => {
-            let verb = format!("make, with any arguments, system calls of {set}");
-            (3, verb, 100)
-        }
-        Verdict::Allow => (
-            3,
-            format!("make system calls of {set}"),
-            (danger(group) / members).max(u32::from(danger(group) > 0)),
-        ),
+    let usual = |preset| {
+        condition(preset, call).map(|usual| Arguments {
+            cases: vec![(usual.case().rows, true)],
+            otherwise: false,
+        })
     };
-    let words = match rank {
-        0 => verb.clone(),
-        _ => format!("{verb}: {name}"),
+    let permitted = verdict.permitted();
+    let danger = (danger(group) / members).max(u32::from(danger(group) > 0));
+    let within = |preset| usual(preset).is_some_and(|usual| usual.covers(&permitted));
+    let (verb, share) = if !permitted.some() {
+        (format!("not make system calls of {set}"), 0)
+    } else if !permitted.all() {
+        let share = match (within(Preset::Strict), within(Preset::Default)) {
+            (true, _) => 0,
+            (_, true) => 10,
+            // As far as anybody knows, the dangerous arguments are among those that are permitted.
+            _ => danger.max(10),
+        };
+        (format!("make this system call: {verdict}"), share)
+    } else if usual(Preset::Default).is_some() {
+        (
+            format!("make, with any arguments, system calls of {set}"),
+            100,
+        )
+    } else {
+        (format!("make system calls of {set}"), danger)
     };
-    Grant::rank(
+    let words = if permitted.some() {
+        format!("{verb}: {name}")
+    } else {
+        verb.clone()
+    };
+    let key = format!("syscall:{name}");
+    Grant::new(
         Area::SystemCalls,
-        format!("syscall:{name}"),
-        rank,
+        key,
+        Extent::Arguments(permitted),
         words,
         origin,
     )
@@ -109,12 +119,15 @@ fn danger(group: &Group) -> u32 {
     use super::presets::Stance::{Allow, Refuse};
     match group.name {
         "module" => 1_500,
+        "kexec" => 600,
         "mount" | "kernel-surface" => 1_200,
         "namespaces" => 1_000,
-        "io-uring" | "file-handles" | "raw-io" => 800,
+        "io-uring" | "file-handles" => 800,
+        "raw-io" => 534,
+        "cpu-emulation" => 266,
         "administration" | "opaque" | "other-processes" => 500,
         "keyring" => 400,
-        "clock" | "debug" => 300,
+        "clock" | "trace" => 300,
         "network-io" => 150,
         _ => match (group.default, group.strict) {
             (_, Allow) => 0,
@@ -126,38 +139,19 @@ fn danger(group: &Group) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::presets::{Is, Test};
     use super::*;
-
-    /// Whether what passes one test passes another, too.
-    fn implies(one: Test, other: Test) -> bool {
-        one.arg == other.arg
-            && match (one.is, other.is) {
-                (a, b) if a == b => true,
-                (Is::Equal(value), Is::Other(not)) => value != not,
-                (Is::Equal(value), Is::Masked(mask, bits)) => value & mask == bits,
-                _ => false,
-            }
-    }
 
     #[test]
     fn the_strict_conditions_imply_the_default_ones() {
         let calls = GROUPS.iter().flat_map(|group| group.calls);
         let mut differ = Vec::new();
         for &call in calls {
-            let strict = condition(Preset::Strict, call);
-            let default = condition(Preset::Default, call);
+            let of = |preset| condition(preset, call);
+            let (strict, default) = (of(Preset::Strict), of(Preset::Default));
             assert_eq!(strict.is_some(), default.is_some(), "{call}");
-            let (Some(strict), Some(default)) = (strict, default) else {
-                continue;
-            };
-            for row in strict.rows {
-                let wider = default.rows.iter().any(|wide| {
-                    wide.iter()
-                        .all(|test| row.iter().any(|own| implies(*own, *test)))
-                });
-                assert!(wider, "{call}");
-            }
+            let permitted = |preset| Policy::from(preset).verdict(call).permitted();
+            let wider = permitted(Preset::Default);
+            assert!(wider.covers(&permitted(Preset::Strict)), "{call}");
             if strict != default {
                 differ.push(call);
             }

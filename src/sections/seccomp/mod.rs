@@ -1,35 +1,66 @@
 //! `[seccomp]`: which system calls the command may make (seccomp(2)).
 
+pub mod call;
 pub mod compile;
+pub mod conditions;
+pub mod entry;
 mod grants;
+pub mod policy;
 pub mod presets;
+pub mod sets;
+mod words;
 
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::probe::Mechanism;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
-use compile::{Policy, UnknownCall, Verdict, parse_call};
+use crate::review::arguments::Arguments;
+use call::UnknownCall;
+use entry::{Budget, Item, Placed};
+use policy::{Answer, Policy, Verdict};
 use presets::Preset;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use syscalls::Sysno;
 
 crate::table! {
-    /// Which system calls the command may make.
+    /// Which system calls the command may make. `@name` stands for a set of calls, such as those of
+    /// systemd.exec(5): `@basic-io`, `@network-io`, `@mount`, `@debug`, `@system-service`.
     ///
     /// ```toml
     /// [seccomp]
     /// preset = "strict"
-    /// allow = ["ptrace"]
-    /// deny = ["chroot"]
+    /// allow = ["@network-io", { calls = "personality", when = [{ arg = 0, in = [0, 8] }] }]
+    /// deny = ["chroot", { calls = ["mount", "@module"], with = "ENOENT" }]
+    /// ```
+    ///
+    /// What `deny` names is refused whatever else is said. An entry that names a call by itself counts before
+    /// one that names it by a set, and a later entry before an earlier one.
+    ///
+    /// With `preset = "none"`, `allow` is an allow-list:
+    ///
+    /// ```toml
+    /// [seccomp]
+    /// preset = "none"
+    /// refuse = "kill"
+    /// allow = ["@default", "@basic-io", "@file-system", "fadvise64"]
     /// ```
     pub struct RawSeccomp as "[seccomp]" {
         /// What the filter starts from.
         preset: Preset = "default",
-        /// Calls that are permitted besides those of the preset, whatever their arguments.
-        allow: List<String>,
-        /// Calls that are refused (EPERM), whatever the preset says.
-        deny: List<String>,
+        /// What becomes of calls that `deny` names, and with the preset `"none"` of all that are not allowed: they
+        /// return an errno, by name or number (with 0 they return 0 and do nothing), or another answer.
+        refuse: Answer = "EPERM",
+        /// What becomes of system calls of other architectures (of 32-bit programs, on a 64-bit kernel), which are
+        /// never permitted: as for `refuse`, but for `"log"`. Default: `"ENOSYS"`, with the preset `"none"` as
+        /// `refuse` says; without any filter they are permitted.
+        foreign: Answer,
+        /// Calls that are permitted besides those of the preset. A call that is named by itself is permitted
+        /// with any arguments, one of a set as far as the default preset permits it, or would.
+        allow: List<Item>,
+        /// Calls that are refused, whatever the preset says.
+        deny: List<Item>,
     }
 }
 
@@ -41,8 +72,13 @@ pub struct Seccomp {
     /// The table, and what of it the profile names.
     origin: Origin,
     preset: At<Preset>,
-    allow: Vec<(Sysno, Origin)>,
-    deny: Vec<(Sysno, Origin)>,
+    refuse: At<Answer>,
+    allow: Vec<Placed>,
+    deny: Vec<Placed>,
+    /// The calls that are allowed by themselves, and where.
+    allowed: Vec<(Sysno, Origin)>,
+    /// By number of a call, the line that decides on it.
+    lines: BTreeMap<i32, Origin>,
 }
 
 /// Calls without which the sandbox could not start the command, or the command not end.
@@ -60,77 +96,213 @@ const LOADING: &[Sysno] = &[
 ];
 
 impl Seccomp {
-    /// Checks the names.
+    /// Checks the names and the conditions.
     pub fn check(raw: Option<At<RawSeccomp>>, problems: &mut Diagnostics) -> Self {
         let (raw, origin) = split(raw, "seccomp");
-        let allow = calls(&raw.allow, problems);
-        let deny = calls(&raw.deny, problems);
-        let places: BTreeMap<_, _> = allow
+        let mut budget = Budget::default();
+        let allow = entry::check(raw.allow, true, &mut budget, problems);
+        let deny = entry::check(raw.deny, false, &mut budget, problems);
+        let entries = |list: &[Placed]| -> Vec<_> {
+            list.iter().map(|placed| placed.entry.clone()).collect()
+        };
+        let (preset, refuse) = (raw.preset.value, raw.refuse.value);
+        let foreign = raw.foreign.as_ref().map(|foreign| foreign.value);
+        if let Some(place) = raw
+            .foreign
+            .as_ref()
+            .filter(|foreign| foreign.value.permits())
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    &place.origin,
+                    "calls of other architectures cannot be permitted, not even when they are logged",
+                )
+                .here("their numbers mean other calls")
+                .help("write an errno, \"kill\" or \"trap\""),
+            );
+        }
+        let mut allowed = Vec::new();
+        for (name, calls) in allow.iter().flat_map(|placed| &placed.names) {
+            let by_itself = calls.iter().filter(|named| !named.by_set);
+            allowed.extend(by_itself.map(|named| (named.call, name.origin.clone())));
+        }
+        let this = Self {
+            policy: Policy::new(preset, refuse, &entries(&allow), &entries(&deny))
+                .foreign_calls(foreign),
+            origin,
+            preset: raw.preset,
+            refuse: raw.refuse,
+            lines: lines(&allow, &deny),
+            allow,
+            deny,
+            allowed,
+        };
+        this.denied(problems);
+        this.vain(problems);
+        this.odd(problems);
+        this
+    }
+
+    /// What is denied although it is allowed or needed.
+    fn denied(&self, problems: &mut Diagnostics) {
+        let places: BTreeMap<_, _> = self
+            .allowed
             .iter()
             .map(|(call, place)| (call.id(), place))
             .collect();
-        for (call, place) in &deny {
-            if let Some(other) = places.get(&call.id()) {
-                problems.push(
-                    Diagnostic::new(
-                        Code::AllowedAndDenied,
-                        place,
-                        format!("`{call}` is denied and allowed"),
-                    )
-                    .and(other, "allowed here")
-                    .help("remove it from one of the two lists"),
-                );
+        let always = self.deny.iter().filter(|placed| placed.when.is_none());
+        for placed in always {
+            let refuses = placed.entry.with.unwrap_or(self.refuse.value);
+            for (name, calls) in &placed.names {
+                let place = &name.origin;
+                for named in calls {
+                    let call = named.call;
+                    if let Some(other) = places.get(&call.id()) {
+                        problems.push(
+                            Diagnostic::new(
+                                Code::AllowedAndDenied,
+                                place,
+                                format!("`{call}` is denied{} and allowed", by(name, named.by_set)),
+                            )
+                            .and(other, "allowed here")
+                            .help("remove it from one of the two lists"),
+                        );
+                    }
+                    if refuses.permits() {
+                        continue;
+                    }
+                    if ESSENTIAL.contains(&call) {
+                        problems.push(
+                            Diagnostic::new(
+                                Code::EssentialCall,
+                                place,
+                                format!(
+                                    "without `{call}`{} no command can be started",
+                                    of(name, named.by_set)
+                                ),
+                            )
+                            .help("remove it from `deny`"),
+                        );
+                    }
+                }
+                let loading = calls.iter().map(|named| named.call);
+                let loading: Vec<_> = loading.filter(|call| LOADING.contains(call)).collect();
+                if !refuses.permits() && !loading.is_empty() {
+                    problems.push(
+                        Diagnostic::new(
+                            Code::NoLoader,
+                            place,
+                            format!(
+                                "without {} no program with shared libraries can be started",
+                                quoted(&loading)
+                            ),
+                        )
+                        .help("remove it from `deny`"),
+                    );
+                }
             }
-            if ESSENTIAL.contains(call) {
-                problems.push(
-                    Diagnostic::new(
-                        Code::EssentialCall,
-                        place,
-                        format!("without `{call}` no command can be started"),
-                    )
-                    .help("remove it from `deny`"),
-                );
-            } else if LOADING.contains(call) {
-                problems.push(
-                    Diagnostic::new(
-                        Code::NoLoader,
-                        place,
-                        format!("without `{call}` no program with shared libraries can be started"),
-                    )
-                    .help("remove it from `deny`"),
-                );
-            }
-        }
-        if let (Preset::Off, Some((_, first))) = (raw.preset.value, allow.first()) {
-            problems.push(
-                Diagnostic::new(
-                    Code::NoEffect,
-                    first,
-                    "without a preset every call is allowed",
-                )
-                .and(&raw.preset.origin, "off here")
-                .help("remove `allow`, or choose a preset"),
-            );
-        }
-        let only = |calls: &[(Sysno, Origin)]| calls.iter().map(|(call, _)| *call).collect();
-        let policy = Policy {
-            preset: raw.preset.value,
-            allow: only(&allow),
-            deny: only(&deny),
-        };
-        Self {
-            policy,
-            origin,
-            preset: raw.preset,
-            allow,
-            deny,
         }
     }
 
-    /// The calls that the profile allows besides the preset's.
+    /// What has no effect.
+    fn vain(&self, problems: &mut Diagnostics) {
+        let first = self.allow.iter().flat_map(|placed| &placed.names).next();
+        if let (Preset::Off, Some((name, _))) = (self.preset.value, first) {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    &name.origin,
+                    "without a preset every call is allowed",
+                )
+                .and(&self.preset.origin, "off here")
+                .help("remove `allow`, or choose a preset"),
+            );
+            return;
+        }
+        let deny: Vec<_> = self
+            .deny
+            .iter()
+            .map(|placed| placed.entry.clone())
+            .collect();
+        let before = Policy::new(self.preset.value, self.refuse.value, &[], &deny);
+        for placed in &self.allow {
+            let (Some(rows), Some(origin)) = (&placed.entry.when, &placed.when) else {
+                continue;
+            };
+            let asked = Arguments {
+                cases: vec![(Arc::clone(rows), true)],
+                otherwise: false,
+            };
+            let calls = &placed.entry.calls;
+            let permitted = |call| before.verdict(call).permitted().covers(&asked);
+            if !calls.is_empty() && calls.iter().all(|named| permitted(named.call)) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::NoEffect,
+                        origin,
+                        "with these arguments, the preset permits it anyway",
+                    )
+                    .and(&self.preset.origin, "this preset")
+                    .help("to permit it with no others, name the others under `deny`, for example: { calls = \"socket\", when = [{ arg = 0, not = 1 }] }"),
+                );
+            }
+        }
+        let asked = !self.refuse.origin.is_default();
+        let refuses = self.preset.value == Preset::None
+            || self.deny.iter().any(|placed| placed.entry.with.is_none());
+        if asked && !refuses {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    &self.refuse.origin,
+                    "no call is refused in this way: `deny` names none without an answer of its own, and the preset has its own errnos",
+                )
+                .and(&self.preset.origin, "this preset")
+                .help("remove `refuse`, name calls under `deny`, or write `preset = \"none\"`"),
+            );
+        }
+    }
+
+    /// What the author may not have meant.
+    fn odd(&self, problems: &mut Diagnostics) {
+        let missing: Vec<_> = LOADING
+            .iter()
+            .copied()
+            .filter(|call| !self.policy.verdict(*call).permits_some())
+            .collect();
+        if self.preset.value == Preset::None && !missing.is_empty() {
+            problems.push(
+                Diagnostic::new(
+                    Code::StaticOnly,
+                    &self.preset.origin,
+                    format!(
+                        "only static programs can be started: those with shared libraries need {}",
+                        quoted(&missing)
+                    ),
+                )
+                .help("allow them, for example by allow = [\"@default\", \"@basic-io\", \"@file-system\"]"),
+            );
+        }
+        let deny = self
+            .deny
+            .iter()
+            .filter(|placed| placed.entry.with == Some(Answer::Log));
+        let all = Some(&self.refuse).filter(|refuse| refuse.value == Answer::Log);
+        let places = deny.filter_map(|placed| placed.with.as_ref());
+        for place in places.chain(all.map(|refuse| &refuse.origin)) {
+            problems.push(
+                Diagnostic::new(Code::OnlyLogged, place, "what is only logged is permitted").help(
+                    "when the log has told what the program needs, write an errno, or \"kill\"",
+                ),
+            );
+        }
+    }
+
+    /// The calls that the profile allows by their own names, and where.
     #[must_use]
     pub fn allowed(&self) -> &[(Sysno, Origin)] {
-        &self.allow
+        &self.allowed
     }
 
     /// The place of the table, where it asks for a filter.
@@ -155,24 +327,30 @@ impl Seccomp {
     #[must_use]
     pub fn verdict(&self, call: Sysno, profile: &Profile) -> Verdict {
         if profile.enforce.seccomp.value == Level::Off || self.policy.is_off() {
-            return Verdict::Allow;
+            return Answer::Allow.into();
         }
         self.policy.verdict(call)
     }
 
-    /// Which line permits ioctl(2) with every argument, and so to type into a terminal.
+    /// Which line permits to type into a terminal.
     #[must_use]
     pub fn permits_terminal_input<'p>(&'p self, profile: &'p Profile) -> Option<&'p Origin> {
-        if self.verdict(Sysno::ioctl, profile) != Verdict::Allow {
+        /// ioctl(fd, TIOCSTI, …)
+        const TYPES: [u64; 6] = [0, 0x5412, 0, 0, 0, 0];
+        if !self.verdict(Sysno::ioctl, profile).answer(&TYPES).permits() {
             return None;
         }
-        let allowed = self.allow.iter().find(|(call, _)| *call == Sysno::ioctl);
         let enforce = &profile.enforce.seccomp;
-        Some(match allowed {
-            _ if enforce.value == Level::Off => &enforce.origin,
-            Some((_, place)) if self.preset.value != Preset::Off => place,
-            _ => &self.preset.origin,
+        Some(if enforce.value == Level::Off {
+            &enforce.origin
+        } else {
+            self.line(Sysno::ioctl)
         })
+    }
+
+    /// Which line decides on a call.
+    fn line(&self, call: Sysno) -> &Origin {
+        self.lines.get(&call.id()).unwrap_or(&self.preset.origin)
     }
 
     /// Installs the filter.
@@ -212,16 +390,40 @@ impl Seccomp {
     }
 }
 
-fn calls(list: &Option<At<List<String>>>, problems: &mut Diagnostics) -> Vec<(Sysno, Origin)> {
-    let Some(list) = list else { return Vec::new() };
-    let mut out = Vec::new();
-    for name in &list.value.0 {
-        match parse_call(&name.value) {
-            Ok(call) => out.push((call, name.origin.clone())),
-            Err(unknown) => problems.push(no_such_call(&unknown, &name.origin)),
+/// The line that decides on each call: the entries that count more come later.
+fn lines(allow: &[Placed], deny: &[Placed]) -> BTreeMap<i32, Origin> {
+    let mut lines = BTreeMap::new();
+    for (list, by_set) in [(allow, true), (allow, false), (deny, true), (deny, false)] {
+        for (name, calls) in list.iter().flat_map(|placed| &placed.names) {
+            for named in calls.iter().filter(|named| named.by_set == by_set) {
+                lines.insert(named.call.id(), name.origin.clone());
+            }
         }
     }
-    out
+    lines
+}
+
+/// By which set a call is named, in words.
+fn by(name: &At<String>, by_set: bool) -> String {
+    if by_set {
+        format!(" by `{}`", name.value)
+    } else {
+        String::new()
+    }
+}
+
+/// Of which set a call is, in words.
+fn of(name: &At<String>, by_set: bool) -> String {
+    if by_set {
+        format!(", which is one of `{}`,", name.value)
+    } else {
+        String::new()
+    }
+}
+
+fn quoted(calls: &[Sysno]) -> String {
+    let names: Vec<_> = calls.iter().map(|call| format!("`{call}`")).collect();
+    names.join(", ")
 }
 
 /// What is said about a name that is no system call here.

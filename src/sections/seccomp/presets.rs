@@ -8,7 +8,7 @@
 //! Numbers that stand in no group (calls that are newer than this table) are answered with `ENOSYS`:
 //! a new call must not pass an old filter, as the mount API of Linux 5.2 once did (CVE-2021-41133).
 
-use libc::{EAFNOSUPPORT, ENOSYS, EOPNOTSUPP, EPERM};
+use libc::{ENOSYS, EOPNOTSUPP, EPERM};
 use syscalls::Sysno;
 
 crate::choice! {
@@ -19,6 +19,8 @@ crate::choice! {
         Default = "default",
         /// Computing on given files: no network, no tracing, no change of identity.
         Strict = "strict",
+        /// Nothing but what starting and ending a program takes: an allow-list of one's own.
+        None = "none",
         /// No filter at all.
         Off = "off",
     }
@@ -27,7 +29,7 @@ crate::choice! {
 /// What a preset says about a whole group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stance {
-    /// The calls run, those with a [`condition`] only when it holds.
+    /// The calls run, those with a [`condition`](super::conditions::condition) only when it holds.
     Allow,
     /// The calls return this errno without being run.
     Refuse(i32),
@@ -55,6 +57,7 @@ impl Group {
         match preset {
             Preset::Default => self.default,
             Preset::Strict => self.strict,
+            Preset::None => Stance::Refuse(EPERM),
             Preset::Off => Stance::Allow,
         }
     }
@@ -82,6 +85,11 @@ macro_rules! calls {
         ]
     };
 }
+pub(super) use calls;
+
+/// What [`Preset::None`] permits: what starting a program and ending it takes. With write(2), the launcher
+/// reports why a program could not be started.
+pub const STARTING: &[Sysno] = calls![execve exit exit_group restart_syscall rt_sigreturn write];
 
 const ALLOW: Stance = Stance::Allow;
 const FORBIDDEN: Stance = Stance::Refuse(EPERM);
@@ -97,8 +105,18 @@ pub static GROUPS: &[Group] = &[
         strict: ALLOW,
         calls: calls![
             read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range
-            dup dup3 pipe2 fcntl ioctl sendfile copy_file_range
-            ; x86_64: dup2 pipe
+            dup dup3
+            ; x86_64: dup2
+        ],
+    },
+    Group {
+        name: "descriptors",
+        about: "what else is done to open files; making a terminal obey is refused by ioctl's condition",
+        default: ALLOW,
+        strict: ALLOW,
+        calls: calls![
+            pipe2 fcntl ioctl sendfile copy_file_range flock fadvise64 readahead cachestat
+            ; x86_64: pipe
         ],
     },
     Group {
@@ -108,8 +126,8 @@ pub static GROUPS: &[Group] = &[
         strict: ALLOW,
         calls: calls![
             openat fstat statx readlinkat faccessat faccessat2 getdents64 getcwd chdir fchdir statfs fstatfs
-            mkdirat unlinkat renameat renameat2 linkat symlinkat truncate ftruncate fallocate utimensat umask
-            flock fchmod fchmodat fchmodat2 fadvise64 readahead cachestat
+            mkdirat unlinkat renameat renameat2 linkat symlinkat truncate ftruncate fallocate utimensat fchmod
+            fchmodat fchmodat2
             ; x86_64: open creat stat lstat newfstatat access readlink getdents mkdir rmdir unlink rename link
                       symlink chmod utime utimes futimesat
             ; aarch64: fstatat
@@ -142,18 +160,28 @@ pub static GROUPS: &[Group] = &[
         ],
     },
     Group {
-        name: "process",
-        about: "starting, naming, ending and awaiting processes; namespaces are refused by clone's condition",
+        name: "program",
+        about: "what a program does to itself: starting and ending, its names, asking about the machine",
         default: ALLOW,
         strict: ALLOW,
         // execve stays even in the strict preset: the launcher itself needs it after the filter is in place.
         // uprobe and uretprobe are entered from a trampoline that the host's tracer plants; a refusal
         // would kill a traced program, and without a trampoline they do nothing.
         calls: calls![
-            clone execve execveat exit exit_group wait4 waitid getpid getppid gettid getpgid setpgid getsid
-            setsid prctl kill tkill tgkill pidfd_open pidfd_send_signal getrusage times uname sysinfo getcpu
-            getrandom restart_syscall
-            ; x86_64: fork vfork getpgrp arch_prctl set_thread_area get_thread_area uprobe uretprobe
+            execve exit exit_group getpid getppid gettid getpgid setpgid getsid setsid umask uname sysinfo getcpu
+            getrandom restart_syscall rt_sigreturn
+            ; x86_64: getpgrp arch_prctl set_thread_area get_thread_area uprobe uretprobe pause
+        ],
+    },
+    Group {
+        name: "process",
+        about: "making, signalling and awaiting processes; namespaces are refused by clone's condition",
+        default: ALLOW,
+        strict: ALLOW,
+        calls: calls![
+            clone execveat wait4 waitid prctl kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_open
+            pidfd_send_signal getrusage times
+            ; x86_64: fork vfork
         ],
     },
     Group {
@@ -168,25 +196,33 @@ pub static GROUPS: &[Group] = &[
     },
     Group {
         name: "signal",
-        about: "handling signals, and sending them with a value",
+        about: "handling signals",
         default: ALLOW,
         strict: ALLOW,
         calls: calls![
-            rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend rt_sigtimedwait
-            rt_sigqueueinfo rt_tgsigqueueinfo sigaltstack signalfd4
-            ; x86_64: signalfd pause
+            rt_sigaction rt_sigprocmask rt_sigpending rt_sigsuspend rt_sigtimedwait sigaltstack signalfd4
+            ; x86_64: signalfd
+        ],
+    },
+    Group {
+        name: "time",
+        about: "reading clocks, and sleeping",
+        default: ALLOW,
+        strict: ALLOW,
+        calls: calls![
+            clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday
+            ; x86_64: time
         ],
     },
     Group {
         name: "timer",
-        about: "reading clocks, sleeping and timers",
+        about: "timers",
         default: ALLOW,
         strict: ALLOW,
         calls: calls![
-            clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday getitimer setitimer timer_create
-            timer_settime timer_gettime timer_getoverrun timer_delete timerfd_create timerfd_settime
-            timerfd_gettime
-            ; x86_64: time alarm
+            getitimer setitimer timer_create timer_settime timer_gettime timer_getoverrun timer_delete
+            timerfd_create timerfd_settime timerfd_gettime
+            ; x86_64: alarm
         ],
     },
     Group {
@@ -209,7 +245,7 @@ pub static GROUPS: &[Group] = &[
         ],
     },
     Group {
-        name: "resources",
+        name: "limits",
         about: "asking about scheduling; limits, which can only be lowered without a capability",
         default: ALLOW,
         strict: ALLOW,
@@ -267,8 +303,15 @@ pub static GROUPS: &[Group] = &[
         default: ALLOW,
         strict: FORBIDDEN,
         calls: calls![
-            setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset
+            setuid setgid setreuid setregid setresuid setresgid setgroups
         ],
+    },
+    Group {
+        name: "privileges",
+        about: "changing capabilities, and the identity before the file system; neither gives what is not there",
+        default: ALLOW,
+        strict: FORBIDDEN,
+        calls: calls![capset setfsuid setfsgid],
     },
     Group {
         name: "ipc",
@@ -342,7 +385,7 @@ pub static GROUPS: &[Group] = &[
         ],
     },
     Group {
-        name: "debug",
+        name: "trace",
         // Before Linux 4.8 a tracer could change the number after the filter had judged it; since then
         // the filter sees the changed number.
         about: "gdb, strace and sanitizers on own children; safe with a filter since Linux 4.8",
@@ -429,7 +472,14 @@ pub static GROUPS: &[Group] = &[
         about: "loading kernel code",
         default: FORBIDDEN,
         strict: FORBIDDEN,
-        calls: calls![init_module finit_module delete_module kexec_load kexec_file_load],
+        calls: calls![init_module finit_module delete_module],
+    },
+    Group {
+        name: "kexec",
+        about: "loading another kernel",
+        default: FORBIDDEN,
+        strict: FORBIDDEN,
+        calls: calls![kexec_load kexec_file_load],
     },
     Group {
         name: "clock",
@@ -450,10 +500,18 @@ pub static GROUPS: &[Group] = &[
     #[cfg(target_arch = "x86_64")]
     Group {
         name: "raw-io",
-        about: "i/o ports and segment descriptors: hardware access, and entry code with a long list of holes",
+        about: "i/o ports: hardware access",
         default: FORBIDDEN,
         strict: FORBIDDEN,
-        calls: calls![; x86_64: iopl ioperm modify_ldt],
+        calls: calls![; x86_64: iopl ioperm],
+    },
+    #[cfg(target_arch = "x86_64")]
+    Group {
+        name: "cpu-emulation",
+        about: "segment descriptors: entry code with a long list of holes",
+        default: FORBIDDEN,
+        strict: FORBIDDEN,
+        calls: calls![; x86_64: modify_ldt],
     },
     Group {
         name: "uncommon",
@@ -479,237 +537,6 @@ pub static GROUPS: &[Group] = &[
         ],
     },
 ];
-
-/// What one argument of a call must be.
-///
-/// Only the low 32 bits are looked at. The kernel itself takes each of these arguments as a 32-bit value and
-/// ignores the rest; a comparison of all 64 is passed by with a high bit set (CVE-2019-10063, CVE-2019-7303).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Test {
-    /// The index of the argument, from 0 to 5.
-    pub arg: u8,
-    /// The comparison.
-    pub is: Is,
-}
-
-/// A comparison of the low half of an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Is {
-    /// Equal to the value.
-    Equal(u32),
-    /// Anything but the value.
-    Other(u32),
-    /// Equal to the second value in the bits of the first.
-    Masked(u32, u32),
-}
-
-/// When a permitted call may run: if all tests of any one row hold. Else it returns `errno`.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Condition {
-    /// The condition in words; it completes "if the …".
-    pub summary: &'static str,
-    /// The errno of a refusal.
-    pub errno: i32,
-    /// The rows. It is an allow-list too: what no row describes is refused.
-    pub rows: &'static [&'static [Test]],
-}
-
-impl Condition {
-    /// Whether a call with these arguments may run.
-    #[must_use]
-    pub fn permits(&self, args: &[u64; 6]) -> bool {
-        self.rows
-            .iter()
-            .any(|row| row.iter().all(|test| test.holds(args)))
-    }
-}
-
-impl Condition {
-    /// Arguments with which the call may run: one set for each row.
-    #[must_use]
-    pub fn examples(&self) -> Vec<[u64; 6]> {
-        let example = |row: &&'static [Test]| {
-            let mut args = [0; 6];
-            for test in *row {
-                if let Some(arg) = args.get_mut(usize::from(test.arg)) {
-                    *arg = u64::from(match test.is {
-                        Is::Equal(value) | Is::Masked(_, value) => value,
-                        // Any value but a few: far from what they are in practice, small numbers.
-                        Is::Other(value) => !value,
-                    });
-                }
-            }
-            args
-        };
-        self.rows.iter().map(example).collect()
-    }
-}
-
-impl Test {
-    fn holds(&self, args: &[u64; 6]) -> bool {
-        let Some(arg) = args.get(usize::from(self.arg)) else {
-            return false;
-        };
-        let low = (arg & u64::from(u32::MAX)) as u32;
-        match self.is {
-            Is::Equal(value) => low == value,
-            Is::Other(value) => low != value,
-            Is::Masked(mask, value) => low & mask == value,
-        }
-    }
-}
-
-/// The condition under which `preset` permits `call`, if it does not permit it for every argument.
-///
-/// `None` does not mean that the call is permitted: that is [`Group::stance`].
-#[must_use]
-pub const fn condition(preset: Preset, call: Sysno) -> Option<&'static Condition> {
-    match (preset, call) {
-        (Preset::Off, _) => None,
-        (_, Sysno::ioctl) => Some(&TERMINAL_INPUT),
-        (_, Sysno::clone) => Some(&NAMESPACE_FLAGS),
-        (_, Sysno::socket) => Some(&SOCKET_FAMILY),
-        (Preset::Strict, Sysno::socketpair) => Some(&CONNECTED_PAIR),
-        (_, Sysno::socketpair) => Some(&UNIX_PAIR),
-        (_, Sysno::personality) => Some(&PERSONALITY),
-        (_, Sysno::fchmod) => Some(&MODE_IN_1),
-        (_, Sysno::fchmodat | Sysno::fchmodat2 | Sysno::mknodat) => Some(&MODE_IN_2),
-        (_, Sysno::openat) => Some(&CREATE_AT),
-        #[cfg(target_arch = "x86_64")]
-        (_, Sysno::chmod | Sysno::creat | Sysno::mknod) => Some(&MODE_IN_1),
-        #[cfg(target_arch = "x86_64")]
-        (_, Sysno::open) => Some(&CREATE),
-        _ => None,
-    }
-}
-
-const fn equal(arg: u8, value: u32) -> Test {
-    Test {
-        arg,
-        is: Is::Equal(value),
-    }
-}
-
-const fn other(arg: u8, value: u32) -> Test {
-    Test {
-        arg,
-        is: Is::Other(value),
-    }
-}
-
-const fn masked(arg: u8, mask: u32, value: u32) -> Test {
-    Test {
-        arg,
-        is: Is::Masked(mask, value),
-    }
-}
-
-/// Both requests type into the terminal of whoever started the sandbox (CVE-2017-5226, CVE-2023-28100).
-static TERMINAL_INPUT: Condition = Condition {
-    summary: "request is neither TIOCSTI nor TIOCLINUX",
-    errno: EPERM,
-    rows: &[&[other(1, 0x5412), other(1, 0x541c)]],
-};
-
-/// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET, in the order of their bits.
-/// CLONE_NEWTIME shares its bit with the exit signal here, and only clone3 and unshare take it.
-const CLONE_NEW: u32 =
-    0x0002_0000 | 0x0200_0000 | 0x0400_0000 | 0x0800_0000 | 0x1000_0000 | 0x2000_0000 | 0x4000_0000;
-
-static NAMESPACE_FLAGS: Condition = Condition {
-    summary: "flags ask for no namespace",
-    errno: EPERM,
-    rows: &[&[masked(0, CLONE_NEW, 0)]],
-};
-
-const AF_UNIX: u32 = 1;
-const AF_INET: u32 = 2;
-const AF_INET6: u32 = 10;
-const AF_NETLINK: u32 = 16;
-const NETLINK_ROUTE: u32 = 0;
-
-/// vsock passes by network namespaces; AF_ALG, packet and the rare families have a long list of holes; the
-/// other netlink protocols reach audit, netfilter and device events.
-/// Of the inet types, the mask leaves stream, datagram and raw (which needs CAP_NET_RAW): 5 is SCTP, 6 is
-/// DCCP, and 10 (SOCK_PACKET) would become a packet socket, see `__sock_create` in the kernel's net/socket.c.
-static SOCKET_FAMILY: Condition = Condition {
-    summary: "family is AF_UNIX, AF_INET or AF_INET6 (stream, datagram or raw), or AF_NETLINK with NETLINK_ROUTE",
-    errno: EAFNOSUPPORT,
-    rows: &[
-        &[equal(0, AF_UNIX)],
-        &[equal(0, AF_INET), masked(1, 0xc, 0)],
-        &[equal(0, AF_INET6), masked(1, 0xc, 0)],
-        &[equal(0, AF_NETLINK), equal(2, NETLINK_ROUTE)],
-    ],
-};
-
-/// No other family of the list makes pairs.
-static UNIX_PAIR: Condition = Condition {
-    summary: "family is AF_UNIX",
-    errno: EAFNOSUPPORT,
-    rows: &[&[equal(0, AF_UNIX)]],
-};
-
-/// A datagram socket of a pair can still be made to send to any path (sendto with an address), which would
-/// be a way to the services of the host; stream (1) and seqpacket (5) stay with their peer.
-static CONNECTED_PAIR: Condition = Condition {
-    summary: "family is AF_UNIX and the type stream or seqpacket",
-    errno: EAFNOSUPPORT,
-    rows: &[
-        &[equal(0, AF_UNIX), masked(1, 0xf, 1)],
-        &[equal(0, AF_UNIX), masked(1, 0xf, 5)],
-    ],
-};
-
-/// Execution domains change how the kernel parses later calls, and READ_IMPLIES_EXEC undoes W^X.
-/// Left are Linux, PER_LINUX32, UNAME26 with either, ADDR_NO_RANDOMIZE (gdb) and the query.
-static PERSONALITY: Condition = Condition {
-    summary: "persona is 0, PER_LINUX32, UNAME26, both, ADDR_NO_RANDOMIZE or the query",
-    errno: EPERM,
-    rows: &[
-        &[equal(0, 0)],
-        &[equal(0, 0x0008)],
-        &[equal(0, 0x2_0000)],
-        &[equal(0, 0x2_0008)],
-        &[equal(0, 0x4_0000)],
-        &[equal(0, 0xffff_ffff)],
-    ],
-};
-
-/// S_ISUID and S_ISGID: such a file in a shared directory would run with the caller's identity for anybody
-/// on the host, outside of the sandbox. The filter cannot see whether a path is a directory, where the
-/// set-group-id bit is harmless: `chmod g+s dir` is refused too. A new directory still inherits the
-/// bit from its parent, since that is not done by a mode.
-const SET_ID: u32 = 0o6000;
-
-static MODE_IN_1: Condition = Condition {
-    summary: "mode has neither set-user-id nor set-group-id",
-    errno: EPERM,
-    rows: &[&[masked(1, SET_ID, 0)]],
-};
-
-static MODE_IN_2: Condition = Condition {
-    summary: "mode has neither set-user-id nor set-group-id",
-    errno: EPERM,
-    rows: &[&[masked(2, SET_ID, 0)]],
-};
-
-/// O_CREAT and O_TMPFILE (of which O_DIRECTORY is a part, in the header). Without them, the register of
-/// the mode holds whatever it held before and must not be judged.
-const CREATES: u32 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)).cast_unsigned();
-
-#[cfg(target_arch = "x86_64")]
-static CREATE: Condition = Condition {
-    summary: "call creates nothing or the mode has neither set-user-id nor set-group-id",
-    errno: EPERM,
-    rows: &[&[masked(1, CREATES, 0)], &[masked(2, SET_ID, 0)]],
-};
-
-static CREATE_AT: Condition = Condition {
-    summary: "call creates nothing or the mode has neither set-user-id nor set-group-id",
-    errno: EPERM,
-    rows: &[&[masked(2, CREATES, 0)], &[masked(3, SET_ID, 0)]],
-};
 
 #[cfg(test)]
 #[expect(

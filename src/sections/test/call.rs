@@ -3,7 +3,7 @@
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::plan::attempt::Attempt;
 use crate::sections::Profile;
-use crate::sections::seccomp::{compile::parse_call, no_such_call};
+use crate::sections::seccomp::{call::parse_call, no_such_call};
 use syscalls::Sysno;
 
 /// A system call, and its arguments if only those are meant.
@@ -71,7 +71,7 @@ impl Call {
     pub(super) fn attempts(&self, profile: &Profile) -> Vec<Attempt> {
         let all = match self.arguments {
             Some(arguments) => vec![arguments],
-            None => profile.seccomp.policy.examples(self.call),
+            None => profile.seccomp.verdict(self.call, profile).examples(),
         };
         all.into_iter()
             .map(|arguments| Attempt::Call {

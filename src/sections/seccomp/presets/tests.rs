@@ -1,7 +1,9 @@
 //! The data as programs meet it: real kernels, real programs.
 
-use super::super::compile::Policy;
+use super::super::policy::{Answer, Entry, Policy};
 use super::*;
+use crate::review::arguments::{Is, Test};
+use libc::EAFNOSUPPORT;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
@@ -239,23 +241,84 @@ threading.Thread(target=print).start(); multiprocessing.Lock()";
     assert_runs(Preset::Default, &["cc", "--version"]);
 }
 
-#[test]
-fn the_examples_of_a_condition_are_permitted() {
-    let mut conditions = 0;
-    for preset in [Preset::Default, Preset::Strict] {
-        let calls = GROUPS.iter().flat_map(|group| group.calls);
-        for condition in calls.filter_map(|call| condition(preset, *call)) {
-            conditions += 1;
-            let examples = condition.examples();
-            assert_eq!(examples.len(), condition.rows.len());
-            for example in examples {
-                assert!(
-                    condition.permits(&example),
-                    "{}: {example:?}",
-                    condition.summary
-                );
-            }
+/// The wait status of a child that makes one call under a filter and then exits with its errno.
+fn end(policy: &Policy, [nr, a, b, c, d, e]: [c_long; 6]) -> i32 {
+    let filter = policy.compile().unwrap().unwrap();
+    // SAFETY: the child makes system calls only, no allocation, and leaves by `_exit`.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    if pid == 0 {
+        // SAFETY: the arguments are numbers, and the kernel writes through none of them.
+        unsafe {
+            libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+            let result = if install(&filter) {
+                libc::syscall(nr, a, b, c, d, e)
+            } else {
+                libc::_exit(255)
+            };
+            let errno = if result < 0 {
+                *libc::__errno_location()
+            } else {
+                0
+            };
+            libc::_exit(errno)
         }
     }
-    assert!(conditions > 10);
+    let mut status = 0;
+    // SAFETY: `status` is written to, and outlives the call.
+    unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    status
+}
+
+#[test]
+fn kernel_does_what_an_answer_says() {
+    let socket = |family| [libc::SYS_socket, family, 1, 0, 0, 0];
+    let unix = vec![vec![Test {
+        arg: 0,
+        wide: false,
+        is: Is::Equal(1),
+    }]];
+    let allow = Entry {
+        when: Some(unix.into()),
+        ..Entry::from(Sysno::socket)
+    };
+    let exited = |code: i32| code << 8;
+    for (answer, status) in [
+        (Answer::Errno(EPERM), exited(EPERM)),
+        (Answer::Errno(200), exited(200)),
+        (Answer::Errno(0), exited(0)),
+        (Answer::Kill, libc::SIGSYS),
+        (Answer::Trap, libc::SIGSYS),
+        (Answer::Log, exited(0)),
+    ] {
+        let policy = Policy::new(Preset::None, answer, std::slice::from_ref(&allow), &[]);
+        // A process that is killed with SIGSYS may say that it left a core.
+        let end = |call| end(&policy, call) & !0x80;
+        assert_eq!(end(socket(1)), exited(0), "{answer}");
+        assert_eq!(end(socket(1 | 1 << 32)), exited(0), "{answer}");
+        assert_eq!(end(socket(2)), status, "{answer}");
+        assert_eq!(end([libc::SYS_getpid, 0, 0, 0, 0, 0]), status, "{answer}");
+    }
+}
+
+#[test]
+fn kernel_compares_all_bits_where_it_is_told_to() {
+    let deny = Entry {
+        when: Some(
+            vec![vec![Test {
+                arg: 1,
+                wide: true,
+                is: Is::Above(0xffff_ffff),
+            }]]
+            .into(),
+        ),
+        with: Some(Answer::Errno(99)),
+        ..Entry::from(Sysno::lseek)
+    };
+    let policy = Policy::new(Preset::Default, Answer::Kill, &[], &[deny]);
+    let seek = |offset| [libc::SYS_lseek, -1, offset, 0, 0, 0];
+    let bad = libc::EBADF << 8;
+    assert_eq!(end(&policy, seek(0)), bad);
+    assert_eq!(end(&policy, seek(0xffff_ffff)), bad);
+    assert_eq!(end(&policy, seek(0x1_0000_0000)), 99 << 8);
 }

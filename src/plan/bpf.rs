@@ -1,0 +1,130 @@
+//! A system call filter in words: one instruction a line, as `explain --bpf` prints it.
+
+use libc::{
+    BPF_A, BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_JSET, BPF_K,
+    BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ACTION_FULL, SECCOMP_RET_ALLOW, SECCOMP_RET_DATA,
+    SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_LOG, SECCOMP_RET_TRAP, sock_filter,
+};
+use std::fmt::Write as _;
+
+/// The program, one instruction a line: its number, what it does, and where it leads.
+#[must_use]
+pub fn text(program: &[sock_filter]) -> String {
+    let mut out = String::new();
+    for (at, instruction) in program.iter().enumerate() {
+        let _ = writeln!(out, "{at:>4}  {}", one(at, *instruction));
+    }
+    out
+}
+
+fn one(at: usize, sock_filter { code, jt, jf, k }: sock_filter) -> String {
+    let next = at + 1;
+    let compare = |sign: &str| {
+        let (yes, no) = (next + usize::from(jt), next + usize::from(jf));
+        match (jt, jf) {
+            (_, 0) => format!("if A {sign} {k:#x} goto {yes}"),
+            (0, _) => format!("unless A {sign} {k:#x} goto {no}"),
+            _ => format!("if A {sign} {k:#x} goto {yes} else {no}"),
+        }
+    };
+    match u32::from(code) {
+        c if c == BPF_LD | BPF_W | BPF_ABS => format!("A = {}", field(k)),
+        c if c == BPF_ALU | BPF_AND | BPF_K => format!("A &= {k:#x}"),
+        c if c == BPF_JMP | BPF_JA => format!("goto {}", next + k as usize),
+        c if c == BPF_JMP | BPF_JEQ | BPF_K => compare("=="),
+        c if c == BPF_JMP | BPF_JGE | BPF_K => compare(">="),
+        c if c == BPF_JMP | BPF_JGT | BPF_K => compare(">"),
+        c if c == BPF_JMP | BPF_JSET | BPF_K => compare("&"),
+        c if c == BPF_RET | BPF_K => format!("return {}", answer(k)),
+        c if c == BPF_RET | BPF_A => "return A".into(),
+        _ => format!("code {code:#x} jt {jt} jf {jf} k {k:#x}"),
+    }
+}
+
+/// The fields of `struct seccomp_data`.
+fn field(offset: u32) -> String {
+    match offset {
+        0 => "number".into(),
+        4 => "architecture".into(),
+        8 => "instruction pointer, low half".into(),
+        12 => "instruction pointer, high half".into(),
+        16..64 if offset & 4 == 0 => format!("argument {}, low half", (offset - 16) / 8),
+        16..64 => format!("argument {}, high half", (offset - 16) / 8),
+        _ => format!("data[{offset}]"),
+    }
+}
+
+fn answer(value: u32) -> String {
+    let data = value & SECCOMP_RET_DATA;
+    match value & SECCOMP_RET_ACTION_FULL {
+        SECCOMP_RET_ALLOW => "ALLOW".into(),
+        SECCOMP_RET_LOG => "LOG".into(),
+        SECCOMP_RET_TRAP => "TRAP".into(),
+        SECCOMP_RET_KILL_PROCESS => "KILL_PROCESS".into(),
+        SECCOMP_RET_ERRNO => match syscalls::Errno::new(data.cast_signed()).name() {
+            Some(name) => format!("ERRNO({name})"),
+            None => format!("ERRNO({data})"),
+        },
+        _ => format!("{value:#x}"),
+    }
+}
+
+/// Whether the program ever answers with SIGSYS.
+#[must_use]
+pub fn signals(program: &[sock_filter]) -> bool {
+    program.iter().any(|i| {
+        let action = i.k & SECCOMP_RET_ACTION_FULL;
+        u32::from(i.code) == BPF_RET | BPF_K
+            && matches!(action, SECCOMP_RET_TRAP | SECCOMP_RET_KILL_PROCESS)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_read_as_what_they_do() {
+        let one = |code: u32, jt, jf, k| sock_filter {
+            code: code as u16,
+            jt,
+            jf,
+            k,
+        };
+        let program = [
+            one(BPF_LD | BPF_W | BPF_ABS, 0, 0, 4),
+            one(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 0xc000_003e),
+            one(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | 38),
+            one(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0),
+            one(BPF_JMP | BPF_JGE | BPF_K, 1, 2, 41),
+            one(BPF_JMP | BPF_JA, 0, 0, 1),
+            one(BPF_LD | BPF_W | BPF_ABS, 0, 0, 28),
+            one(BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xf),
+            one(BPF_JMP | BPF_JGT | BPF_K, 0, 1, 1),
+            one(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW),
+            one(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | 1337),
+        ];
+        assert_eq!(
+            text(&program),
+            "   0  A = architecture
+   1  if A == 0xc000003e goto 3
+   2  return ERRNO(ENOSYS)
+   3  A = number
+   4  if A >= 0x29 goto 6 else 7
+   5  goto 7
+   6  A = argument 1, high half
+   7  A &= 0xf
+   8  unless A > 0x1 goto 10
+   9  return ALLOW
+  10  return ERRNO(1337)
+"
+        );
+        assert!(!signals(&program));
+        assert!(signals(&[one(
+            BPF_RET | BPF_K,
+            0,
+            0,
+            SECCOMP_RET_KILL_PROCESS
+        )]));
+    }
+}

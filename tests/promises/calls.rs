@@ -1,0 +1,153 @@
+//! Which system calls the command may make, and what becomes of the others.
+
+use crate::support::{Done, Project, done};
+
+/// What the dynamic loader and the C library do before a program begins, and what plain programs do with files.
+const FILES: &str =
+    r#""@default", "@basic-io", "@file-system", "@descriptors", "@program", "madvise", "mremap""#;
+
+fn run(project: &Project, seccomp: &str, command: &[&str]) -> Done {
+    let profile = format!("version = 1\n[seccomp]\n{seccomp}");
+    done(&mut project.command(&profile, command))
+}
+
+#[test]
+fn an_allow_list_permits_what_it_names_and_refuses_the_rest_as_it_says() {
+    let project = Project::new();
+    project.write("file", "contents\n");
+    for answer in ["kill", "EXDEV"] {
+        let list = format!("preset = \"none\"\nrefuse = \"{answer}\"\nallow = [{FILES}]");
+        run(&project, &list, &["true"]).ok();
+        assert_eq!(run(&project, &list, &["cat", "file"]).ok(), "contents\n");
+    }
+    // bash makes the socket itself, and says why it could not.
+    let connect = ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9"];
+    let list = |answer: &str| {
+        format!(
+            "preset = \"none\"\nrefuse = {answer}\nallow = [{FILES}, \"@signal\", \"@io-event\", \"@process\", \"@limits\"]"
+        )
+    };
+    for (answer, words) in [
+        ("\"EXDEV\"", "socket: Invalid cross-device link"),
+        ("\"EPERM\"", "socket: Operation not permitted"),
+        ("1337", "socket: Unknown error 1337"),
+    ] {
+        let said = run(&project, &list(answer), &connect).fails(1);
+        assert!(said.contains(words), "{answer}: {said}");
+    }
+}
+
+#[test]
+fn a_call_that_is_killed_for_ends_the_command_and_one_line_says_so() {
+    let project = Project::new();
+    for answer in ["kill", "trap"] {
+        let deny = format!("deny = [{{ calls = \"chdir\", with = \"{answer}\" }}]");
+        let ended = run(&project, &deny, &["env", "-C", "/", "true"]);
+        assert_eq!(
+            ended.fails(128 + libc::SIGSYS),
+            "sandbox: killed: the command made a system call that its filter ends (SIGSYS) (sandbox.toml:2)\n",
+            "{answer}"
+        );
+    }
+    // A child that is killed is its parent's affair.
+    let deny = "deny = [{ calls = \"chdir\", with = \"kill\" }]";
+    let script = "env -C / true; echo $?";
+    let said = run(&project, deny, &["sh", "-c", script]);
+    assert_eq!(said.stdout, format!("{}\n", 128 + libc::SIGSYS), "{said:?}");
+}
+
+#[test]
+fn arguments_decide() {
+    let project = Project::new();
+    let deny =
+        r#"deny = [{ calls = "kill", when = [{ arg = 1, in = [10, 12] }], with = "ENODEV" }]"#;
+    let script = "trap 'echo hup' HUP; kill -HUP $$; kill -USR1 $$; kill -USR2 $$; echo on";
+    let said = run(&project, deny, &["bash", "-c", script]);
+    assert_eq!((said.code, &*said.stdout), (0, "hup\non\n"), "{said:?}");
+    assert_eq!(said.stderr.matches("No such device").count(), 2, "{said:?}");
+    // The same call, by its own name and through a set, and what a set leaves refused.
+    let list = r#"preset = "none"
+allow = ["@system-service", { calls = "bpf", when = [{ arg = 0, is = 5 }] }]
+deny = [{ calls = ["@resources", "@setuid"], with = "EDOM" }]
+[[test]]
+can_call = ["read", "bpf(5)", "socket(1, 1)", "getrlimit", "bpf"]
+cannot_call = ["bpf(4)", "socket(40, 1)", "mount", "setuid", "setrlimit", "ioctl(0, 0x5412)", "sched_setaffinity"]"#;
+    project.write("sandbox.toml", format!("version = 1\n[seccomp]\n{list}"));
+    let report = done(&mut project.program(&["test", "sandbox.toml"]));
+    assert_eq!(report.code, 0, "{report:?}");
+    let said = report.stdout;
+    assert!(
+        said.contains("cannot_call setuid: the system call filter refuses it: Math argument out of domain of func (EDOM)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_tested_is_told_apart_whatever_a_refusal_does() {
+    let project = Project::new();
+    let profile = r#"version = 1
+[seccomp]
+deny = [
+    { calls = "getppid", with = 0 },
+    { calls = "chroot", with = "kill" },
+    { calls = "getpgid", with = 4094 },
+    { calls = "getsid", with = "log" },
+]
+[[test]]
+can_call = ["getsid"]
+cannot_call = ["getppid", "chroot", "getpgid"]"#;
+    project.write("sandbox.toml", profile);
+    let report = done(&mut project.program(&["test", "sandbox.toml"]));
+    assert_eq!(report.code, 0, "{report:?}");
+    let said = report.stdout;
+    for words in [
+        "cannot_call getppid: the system call filter answers with success, and nothing is performed",
+        "cannot_call getpgid: the system call filter refuses it with errno 4094",
+        "cannot_call chroot: ended by the system call filter (SIGSYS)",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn the_filter_is_explained_as_it_is_installed() {
+    let project = Project::new();
+    let profile = r#"version = 1
+[seccomp]
+preset = "none"
+refuse = "ENOSYS"
+allow = ["@default", { calls = "read", when = [{ arg = 0, is = 0 }, { arg = 2, wide = true, below = 4096 }] }]
+deny = [{ calls = "nanosleep", with = "kill" }]"#;
+    project.write("sandbox.toml", profile);
+    let explain = |how| {
+        let arguments = ["explain", "--profile", "sandbox.toml", how, "--", "true"];
+        done(&mut project.program(&arguments)).ok()
+    };
+    let policy = explain("--seccomp");
+    let line = |name: &str| {
+        let mut lines = policy.lines().map(str::trim);
+        let line = lines.find(|line| line.split(' ').next() == Some(name));
+        line.unwrap_or_else(|| panic!("{name}: {policy}"))
+            .trim_start_matches(name)
+            .trim()
+    };
+    assert_eq!(line("mmap"), "allowed");
+    assert_eq!(line("socket"), "refused with ENOSYS");
+    assert_eq!(line("nanosleep"), "refused by ending the process (SIGSYS)");
+    assert_eq!(
+        line("read"),
+        "allowed if argument 0 is 0 and argument 2 (64 bits) is below 0x1000; else refused with ENOSYS"
+    );
+    let program = explain("--bpf");
+    assert!(program.starts_with("   0  A = architecture\n"), "{program}");
+    for words in [
+        "return ALLOW",
+        "return KILL_PROCESS",
+        "return ERRNO(ENOSYS)",
+        "A = argument 2, high half",
+    ] {
+        assert!(program.contains(words), "{program}");
+    }
+    let count = format!("({} instructions)", program.lines().count());
+    assert!(explain("--why").contains(&count), "{count}");
+}
