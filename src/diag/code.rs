@@ -155,6 +155,8 @@ codes! {
     Unproven = "SBX0084",
     /// No test was run.
     NoTest = "SBX0085",
+    /// Nothing says what to run.
+    NoCommand = "SBX0130",
     /// What the profile asks for cannot be had on this machine.
     NotHere = "SBX0100",
     /// Something that the profile names is not there.

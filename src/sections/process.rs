@@ -3,8 +3,9 @@
 use super::rootfs::Project;
 use super::{Profile, absolute, mounts, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
-use crate::plan::draft::c_string;
+use crate::plan::draft::{Command, c_string};
 use crate::plan::{Draft, Op, Phase};
+use crate::profile::table::List;
 use crate::profile::value::Mode;
 use crate::review::{Area, Extent, Grant};
 use std::path::{Path, PathBuf};
@@ -24,12 +25,19 @@ crate::table! {
     ///
     /// ```toml
     /// [process]
+    /// command = ["make", "-j4"]
     /// cwd = "/tmp"
     /// umask = "027"
     /// nice = 10
     /// session = "inherit"
     /// ```
     pub struct RawProcess as "[process]" {
+        /// What runs where nothing follows `--`: the program and its arguments. What follows `--`
+        /// takes its place. Default: nothing.
+        command: List<String>,
+        /// What the program of `command` is told that it is called (argument 0). Default: its name
+        /// as it is written there.
+        argv0: String,
         /// The working directory inside. Default: the caller's where it is visible, else `/`.
         cwd: String,
         /// Which permissions new files lack (umask(2)).
@@ -49,6 +57,8 @@ crate::table! {
 /// The checked table.
 #[derive(Clone, Debug)]
 pub struct Process {
+    command: Option<At<Vec<At<String>>>>,
+    argv0: Option<At<String>>,
     cwd: Option<At<PathBuf>>,
     umask: At<Mode>,
     init: At<bool>,
@@ -108,10 +118,38 @@ impl Process {
                     .help("a umask says what is taken away: \"022\" leaves rwxr-xr-x"),
             );
         }
+        let command = raw.command.map(|list| list.map(|list| list.0));
+        if let Some(command) = &command
+            && command
+                .value
+                .first()
+                .is_none_or(|word| word.value.is_empty())
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    &command.origin,
+                    "a command has the name of a program in front",
+                )
+                .help("for example: command = [\"make\", \"-j4\"]"),
+            );
+        }
+        if let Some(argv0) = raw.argv0.as_ref().filter(|_| command.is_none()) {
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    &argv0.origin,
+                    "a name for the program of a command that is not there",
+                )
+                .help("write `command` too: what follows `--` has its own name"),
+            );
+        }
         let cwd = raw.cwd.and_then(|cwd| {
             absolute(&cwd, "working directory", problems).map(|path| At::new(path, cwd.origin))
         });
         Self {
+            command,
+            argv0: raw.argv0,
             cwd,
             umask: raw.umask,
             init: raw.init,
@@ -175,18 +213,40 @@ impl Process {
         }
     }
 
+    /// The program of the profile's own command.
+    #[must_use]
+    pub fn program(&self) -> Option<&At<String>> {
+        self.command.as_ref()?.value.first()
+    }
+
+    /// The profile's own command: what runs where the caller names none.
+    #[must_use]
+    pub fn command(&self) -> Option<Command> {
+        let At { value, origin } = self.command.as_ref()?;
+        let words = value.iter().map(|word| c_string(&word.value));
+        let argv0 = self.argv0.as_ref().map(|name| c_string(&name.value));
+        Some(Command {
+            argv0,
+            ..Command::new(words, origin)
+        })
+    }
+
     /// Which line decides whether there is an init.
     #[must_use]
     pub fn init_origin(&self) -> &Origin {
         &self.init.origin
     }
 
-    /// What is left of the caller's session and rights over itself. The working directory grants
+    /// What is left of the caller's session and rights over itself. The command permits nothing: what
+    /// it may do, any program inside may; that its files are shown in a root of programs is said
+    /// there ([`Rootfs::show`](super::rootfs::Rootfs::show)). The working directory grants
     /// nothing, as it has to lie inside; neither does doing without an init, which needs a new pid
     /// namespace, whose first process takes all others along.
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
         let Self {
+            command: _,
+            argv0: _,
             cwd: _,
             umask,
             init: _,

@@ -828,3 +828,14 @@ fn origins_are_shown_beside_every_value() {
     insta::assert_snapshot!(limits["grace"], @r#"{"origin":{"kind":"default"},"value":"5s"}"#);
     insta::assert_snapshot!(json["profile"]["environment"]["inherit"], @r#"[{"origin":{"column":12,"file":"base.toml","kind":"file","line":2},"value":"CC"},{"origin":{"column":12,"file":"sandbox.toml","kind":"file","line":3},"value":"AR"}]"#);
 }
+
+/// Arguments of one command mean nothing behind those of another.
+#[test]
+fn a_command_is_replaced_as_a_whole() {
+    let base = "[process]\ncommand = [\"make\", \"-j4\"]\n";
+    let child = "extends = [\"base\"]\n[process]\ncommand = [\"ninja\"]\n";
+    insta::assert_snapshot!(shown(&[("", child), ("base.toml", base)], &[]), @r#"
+    [process]
+    command = ["ninja"]
+    "#);
+}

@@ -1,6 +1,6 @@
 //! `[process]`, `[environment]`, `[enforce]`.
 
-use crate::checked;
+use crate::{Folder, checked, refused};
 
 #[test]
 fn a_nice_value_out_of_range() {
@@ -260,5 +260,97 @@ namespaces = "off"
       |              ^^^^^
       |
       = help: one of: "require", "prefer"
+    "#);
+}
+
+#[test]
+fn a_command_without_a_program() {
+    let wrong = checked(
+        r#"
+[process]
+command = []
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: a command has the name of a program in front
+     --> sandbox.toml:2:11
+      |
+    2 | command = []
+      |           ^^
+      |
+      = help: for example: command = ["make", "-j4"]
+    "#);
+    let wrong = checked(
+        r#"
+[process]
+command = ["", "-v"]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: a command has the name of a program in front
+     --> sandbox.toml:2:11
+      |
+    2 | command = ["", "-v"]
+      |           ^^^^^^^^^^
+      |
+      = help: for example: command = ["make", "-j4"]
+    "#);
+    let wrong = checked(
+        r#"
+[process]
+argv0 = "sh"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: a name for the program of a command that is not there
+     --> sandbox.toml:2:9
+      |
+    2 | argv0 = "sh"
+      |         ^^^^
+      |
+      = help: write `command` too: what follows `--` has its own name
+    "#);
+}
+
+#[test]
+fn nothing_to_run() {
+    let folder = Folder::with("version = 1\n");
+    let run = refused(&folder, &mut folder.program(&["-p", "sandbox.toml"]));
+    insta::assert_snapshot!(run, @"
+    error[SBX0130]: nothing to run: no command follows `--`, and the profile names none
+    --> command line
+     = help: write it after `--`, as in `sandbox -- make`, or as `command` under [process]; `sandbox --help` says what else there is
+    ");
+    let run = refused(&folder, &mut folder.program(&["-p", "sandbox.toml", "--"]));
+    insta::assert_snapshot!(run, @"
+    error[SBX0130]: nothing to run: no command follows `--`, and the profile names none
+    --> command line
+     = help: write it after `--`, as in `sandbox -- make`, or as `command` under [process]; `sandbox --help` says what else there is
+    ");
+}
+
+/// What a root of programs lacks of the profile's own command is said at its line.
+#[test]
+fn a_command_that_is_not_installed() {
+    let folder = Folder::with(
+        r#"
+[rootfs]
+programs = ["true"]
+[process]
+command = ["no-such-program"]
+"#,
+    );
+    let run = refused(
+        &folder,
+        &mut folder.program(&["check", "--host", "sandbox.toml"]),
+    );
+    insta::assert_snapshot!(run, @r#"
+    error[SBX0101]: there is no program `no-such-program` in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+     --> sandbox.toml:4:11
+      |
+    4 | command = ["no-such-program"]
+      |           ^^^^^^^^^^^^^^^^^^^
+      |
+      = help: install the program, or name it by its path
     "#);
 }

@@ -122,6 +122,11 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "inherit = [\"*\"]",
     ),
     ("environment", "unset = [\"LANG\"]", ""),
+    (
+        "rootfs",
+        "programs = [\"sh\"]",
+        "programs = [\"sh\"]\n[process]\ncommand = [\"/home/ada/x\"]",
+    ),
     ("process", "", "umask = \"002\""),
     ("process", "", "nice = -1"),
     ("process", "nice = 5", ""),
@@ -266,6 +271,7 @@ const HARMLESS: &[&str] = &[
     "to",
     "set",
     "cwd",
+    "argv0",
     "init",
     "type",
     "target",
@@ -331,6 +337,11 @@ fn what_permits_no_more_is_not_taken_for_more() {
     for (before, after) in [
         ("", "hostname = \"other\""),
         ("", "[process]\ncwd = \"/\"\ninit = false"),
+        ("", "[process]\ncommand = [\"/home/ada/x\"]\nargv0 = \"x\""),
+        (
+            "[rootfs]\nprograms = [\"sh\"]",
+            "[rootfs]\nprograms = [\"sh\"]\n[process]\ncommand = [\"sh\", \"/home/ada/x\"]",
+        ),
         ("", "[environment]\nset = { A = \"b\" }"),
         ("[namespaces]\npid = \"shared\"", ""),
         ("", "[seccomp]\npreset = \"strict\""),

@@ -31,10 +31,9 @@ fn plan(text: &str, machine: &Machine) -> Result<Plan, Diagnostics> {
     let overlay = Overlay::default();
     let loaded = sections::load(&mut sources, id, &machine.variables(), &overlay);
     let result = loaded.and_then(|(profile, _)| {
-        let command = Command {
-            program: c"true".into(),
-            arguments: vec![c"-v".into()],
-        };
+        let words = [c"true".into(), c"-v".into()];
+        let given = || Command::new(words, &Origin::CommandLine);
+        let command = profile.process.command().unwrap_or_else(given);
         sections::build(&profile, &machine.host(), &command)
     });
     match &result {

@@ -280,6 +280,10 @@ fn rest() -> BoxedStrategy<String> {
     let process = table(
         "process",
         vec![
+            (
+                "command",
+                one_of_plain(&["[\"true\"]", "[\"sh\", \"-c\", \"\"]"]),
+            ),
             ("cwd", one_of(&["/", "/work/project", "/data"])),
             ("umask", one_of_plain(&["0o022", "\"077\""])),
             ("init", one_of_plain(&["true", "true", "false"])),
