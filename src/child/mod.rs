@@ -186,6 +186,7 @@ impl Child<'_> {
             | Op::SetUid(_)
             | Op::SetCapabilities { .. }
             | Op::DieWithInit
+            | Op::RefuseWriteExecute
             | Op::NoNewPrivileges
             | Op::CloseDescriptors(_)
             | Op::ResetSignals

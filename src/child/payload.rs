@@ -56,6 +56,7 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
         // Init cannot be gone: with it, the pid namespace and this process would be. Where init
         // has no namespace of its own, the socket's other end tells the supervisor.
         Op::DieWithInit => process::die_with_parent(),
+        Op::RefuseWriteExecute => process::refuse_write_execute(),
         Op::NoNewPrivileges => identity::no_new_privileges(),
         Op::CloseDescriptors(first) => descriptor::close_on_exec_from(*first),
         Op::ResetSignals => {

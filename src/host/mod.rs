@@ -22,6 +22,7 @@ pub struct Host {
     pub tree: Tree,
     cgroups: OnceCell<Result<Cgroups, String>>,
     subordinate: OnceCell<SubordinateIds>,
+    write_execute: OnceCell<bool>,
 }
 
 impl Host {
@@ -33,10 +34,11 @@ impl Host {
             tree: Tree::here(),
             cgroups: OnceCell::new(),
             subordinate: OnceCell::new(),
+            write_execute: OnceCell::new(),
         }
     }
 
-    /// A machine of given facts, for tests: no cgroups, and subordinate ids as given.
+    /// A machine of given facts, for tests: no cgroups, subordinate ids as given, a new kernel.
     #[must_use]
     pub fn fixed(caller: Caller, tree: Tree, subordinate: SubordinateIds) -> Self {
         Self {
@@ -44,6 +46,16 @@ impl Host {
             tree,
             cgroups: OnceCell::from(Err("a test without cgroups".into())),
             subordinate: OnceCell::from(subordinate),
+            write_execute: OnceCell::from(true),
+        }
+    }
+
+    /// The same machine with a kernel that cannot refuse to execute written memory, for tests.
+    #[must_use]
+    pub fn that_executes_written_memory(self) -> Self {
+        Self {
+            write_execute: OnceCell::from(false),
+            ..self
         }
     }
 
@@ -59,6 +71,13 @@ impl Host {
     pub fn subordinate(&self) -> &SubordinateIds {
         self.subordinate
             .get_or_init(|| SubordinateIds::of(&self.caller))
+    }
+
+    /// Whether the kernel can refuse to execute memory that was written.
+    #[must_use]
+    pub fn refuses_write_execute(&self) -> bool {
+        let ask = crate::sys::process::can_refuse_write_execute;
+        *self.write_execute.get_or_init(ask)
     }
 
     /// The files that a program needs to start.

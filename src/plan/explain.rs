@@ -328,6 +328,7 @@ impl fmt::Display for Op {
                 capabilities(*ambient)
             ),
             Self::DieWithInit => f.write_str("die when init dies"),
+            Self::RefuseWriteExecute => f.write_str("never make written memory executable"),
             Self::NoNewPrivileges => f.write_str("set no_new_privs"),
             Self::CloseDescriptors(first) => {
                 write!(f, "close descriptors from {first} on, at exec")

@@ -72,6 +72,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::SetFilter(_) | Op::StopCall { .. } => {
             needs.insert(Mechanism::Seccomp);
         }
+        Op::RefuseWriteExecute => {
+            needs.insert(Mechanism::WriteExecute);
+        }
         // What any kernel that is new enough lets any process do, or what only touches files.
         Op::MakeMountPoint { .. }
         | Op::SetOomScore(_)

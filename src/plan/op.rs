@@ -328,6 +328,8 @@ pub enum Op {
     },
     /// Dies with init.
     DieWithInit,
+    /// Memory that can be written never becomes executable (`PR_SET_MDWE`).
+    RefuseWriteExecute,
     /// no_new_privs.
     NoNewPrivileges,
     /// Closes all descriptors from this one on, at exec.

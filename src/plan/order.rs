@@ -123,6 +123,8 @@ phases! {
     Capabilities: Payload,
     /// The payload's life is bound to init's.
     DeathSignal: Payload,
+    /// Memory that was written is kept from being executed.
+    Memory: Payload,
     /// no_new_privs is set.
     NoNewPrivileges: Payload,
     /// Descriptors are marked to be closed at exec.
@@ -198,6 +200,7 @@ rules! {
     Capabilities < DeathSignal: "so that nothing that changes credentials comes after the death signal",
     Capabilities < NoNewPrivileges: "ambient capabilities are raised before privileges are frozen",
     NoNewPrivileges < Filter: "without CAP_SYS_ADMIN, the kernel takes a filter only from a process that can gain nothing by exec",
+    Memory < Filter: "the filter may refuse prctl",
     Descriptors < Filter: "the filter may refuse close_range",
     Signals < Filter: "the filter may refuse what resets signals",
     Capabilities < AsExecuted: "a command's capabilities are what exec leaves of those that were set",

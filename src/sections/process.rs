@@ -1,13 +1,16 @@
 //! `[process]`: how the command runs.
 
+mod grants;
+
+use super::enforce::Level;
 use super::rootfs::Project;
 use super::{Profile, absolute, mounts, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::host::probe::Mechanism;
 use crate::plan::draft::{Command, c_string};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use crate::profile::value::Mode;
-use crate::review::{Area, Extent, Grant};
 use std::path::{Path, PathBuf};
 
 crate::choice! {
@@ -51,6 +54,10 @@ crate::table! {
         oom_score_adj: i32,
         /// Which session the command is in.
         session: Session = "new",
+        /// Whether memory that can be written may become executable, as just-in-time compilers need
+        /// it. `false` takes Linux 6.3 (PR_SET_MDWE of prctl(2)), and holds for all descendants. A
+        /// file that was written may still be mapped, where no `noexec` of its mount forbids it.
+        write_execute: bool = true,
     }
 }
 
@@ -65,6 +72,7 @@ pub struct Process {
     nice: Option<At<i32>>,
     oom_score_adj: Option<At<i32>>,
     session: At<Session>,
+    write_execute: At<bool>,
 }
 
 const NOBODY_ENDS_ALL: &str =
@@ -156,6 +164,7 @@ impl Process {
             nice: raw.nice,
             oom_score_adj: raw.oom_score_adj,
             session: raw.session,
+            write_execute: raw.write_execute,
         }
     }
 
@@ -213,6 +222,12 @@ impl Process {
         }
     }
 
+    /// Which line refuses memory that is written and executed.
+    #[must_use]
+    pub fn refuses_write_execute(&self) -> Option<&Origin> {
+        Some(&self.write_execute.origin).filter(|_| !self.write_execute.value)
+    }
+
     /// The program of the profile's own command.
     #[must_use]
     pub fn program(&self) -> Option<&At<String>> {
@@ -235,63 +250,6 @@ impl Process {
     #[must_use]
     pub fn init_origin(&self) -> &Origin {
         &self.init.origin
-    }
-
-    /// What is left of the caller's session and rights over itself. The command permits nothing: what
-    /// it may do, any program inside may; that its files are shown in a root of programs is said
-    /// there ([`Rootfs::show`](super::rootfs::Rootfs::show)). The working directory grants
-    /// nothing, as it has to lie inside; neither does doing without an init, which needs a new pid
-    /// namespace, whose first process takes all others along.
-    #[must_use]
-    pub fn grants(&self) -> Vec<Grant> {
-        let Self {
-            command: _,
-            argv0: _,
-            cwd: _,
-            umask,
-            init: _,
-            nice,
-            oom_score_adj,
-            session,
-        } = self;
-        let mode = !umask.value.0 & 0o777;
-        let share = if mode & 0o022 == 0 { 0 } else { 2_000 };
-        let words = format!("make files of mode {}", Mode(mode));
-        let mut grants = vec![
-            Grant::new(
-                Area::Process,
-                "process:umask",
-                Extent::Bits(mode.into()),
-                words,
-                &umask.origin,
-            )
-            .share(share),
-        ];
-        let (rank, words, share) = match session.value {
-            Session::New => (0, "be in a session of its own only", 0),
-            Session::Inherit => (1, "stay in the caller's session, on its terminal", 6_000),
-        };
-        let key = "process:session";
-        grants.push(Grant::rank(Area::Process, key, rank, words, &session.origin).share(share));
-        // The caller's value, where none is set, counts as 0: the kernel refuses to a user
-        // namespace what would be better than it.
-        for (value, name, best, what) in [
-            (nice, "nice", 20_i32, "run at the nice value"),
-            (oom_score_adj, "oom_score_adj", 1_000, "have the oom score"),
-        ] {
-            let default = Origin::Default("process");
-            let number = value.as_ref().map_or(0, |at| at.value);
-            let origin = value.as_ref().map_or(&default, |at| &at.origin);
-            let words = match value {
-                Some(_) => format!("{what} {number}"),
-                None => format!("{what} of the caller"),
-            };
-            let rank = u64::try_from(i64::from(best) - i64::from(number)).unwrap_or(0);
-            let share = if number < 0 { 1_000 } else { 0 };
-            let key = format!("process:{name}");
-            grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
-        }
-        grants
     }
 
     /// Adds everything between the finished root and the reduced privileges.
@@ -340,6 +298,7 @@ impl Process {
                 &nice.origin,
             );
         }
+        self.memory(profile, draft);
         let (cwd, origin) = self.working_directory(profile);
         draft.step(
             Phase::WorkingDirectory,
@@ -352,6 +311,33 @@ impl Process {
             Phase::Signals,
             Op::ResetSignals,
             &Origin::Default("process.signals"),
+        );
+    }
+
+    /// Refuses memory that is written and executed, where that is asked for.
+    fn memory(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        let enforce = &profile.enforce.write_execute;
+        let Some(origin) = self.refuses_write_execute() else {
+            return;
+        };
+        if enforce.value == Level::Off {
+            return draft.note(
+                &enforce.origin,
+                "written memory may become executable: it is off",
+            );
+        }
+        draft.wants([Mechanism::WriteExecute]);
+        if draft.host.refuses_write_execute() {
+            return draft.step(Phase::Memory, Op::RefuseWriteExecute, origin);
+        }
+        let text = "this kernel cannot refuse to execute written memory";
+        if enforce.value == Level::Prefer {
+            return draft.weaker(origin, text);
+        }
+        draft.refuse(
+            origin,
+            text,
+            "use Linux 6.3 or newer, or write `write_execute = \"prefer\"` under [enforce]",
         );
     }
 

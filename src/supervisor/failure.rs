@@ -168,6 +168,9 @@ impl Failure {
             (Op::SetRlimit { .. }, Errno::EPERM) => {
                 "only root of the host may raise a hard limit: lower it to the caller's (`ulimit -H -a`)".into()
             }
+            (Op::RefuseWriteExecute, Errno::EINVAL) => {
+                "this takes Linux 6.3: write `write_execute = \"prefer\"` under [enforce]".into()
+            }
             (Op::SetNice(_), Errno::EACCES | Errno::EPERM) => {
                 "only root may lower the nice value: choose 0 or more".into()
             }

@@ -813,12 +813,14 @@ fn origins_are_shown_beside_every_value() {
     # umask = "022"  # default
     # init = true  # default
     # session = "new"  # default
+    # write_execute = true  # default
 
     # [enforce]
     # limits = "require"  # default
     # namespaces = "require"  # default
     # idmap = "require"  # default
     # seccomp = "require"  # default
+    # write_execute = "require"  # default
     "#);
     let json = printed(&folder, &[&arguments[..], &["--format", "json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -132,11 +132,13 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("process", "nice = 5", ""),
     ("process", "", "oom_score_adj = -5"),
     ("process", "", "session = \"inherit\""),
+    ("process", "write_execute = false", ""),
     ("enforce", "", "limits = \"prefer\""),
     ("enforce", "limits = \"prefer\"", "limits = \"off\""),
     ("enforce", "", "namespaces = \"prefer\""),
     ("enforce", "", "idmap = \"prefer\""),
     ("enforce", "", "seccomp = \"prefer\""),
+    ("enforce", "", "write_execute = \"prefer\""),
     (
         "[mounts]",
         "type = \"bind\"\ntarget = \"/a\"",

@@ -111,6 +111,7 @@ pub(crate) struct Machine {
     nodes: Vec<(PathBuf, Kind)>,
     home: Option<PathBuf>,
     project: bool,
+    old: bool,
 }
 
 impl Machine {
@@ -130,7 +131,11 @@ impl Machine {
             newuidmap: helper("newuidmap"),
             newgidmap: helper("newgidmap"),
         };
-        Host::fixed(caller, Tree::fixed(self.nodes.clone()), subordinate)
+        let host = Host::fixed(caller, Tree::fixed(self.nodes.clone()), subordinate);
+        match self.old {
+            true => host.that_executes_written_memory(),
+            false => host,
+        }
     }
 
     pub(crate) fn variables(&self) -> Variables {
@@ -183,9 +188,10 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
         tree(),
         select(&[Some("/home/ada"), Some("/"), Some("/root"), None][..]),
         proptest::bool::weighted(0.8),
+        proptest::bool::weighted(0.05),
     )
         .prop_map(
-            |(uid, rights, map, subordinate, helpers, nodes, home, project)| Machine {
+            |(uid, rights, map, subordinate, helpers, nodes, home, project, old)| Machine {
                 uid,
                 rights,
                 map,
@@ -194,6 +200,7 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
                 nodes,
                 home: home.map(PathBuf::from),
                 project,
+                old,
             },
         )
 }

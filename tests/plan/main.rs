@@ -363,7 +363,7 @@ fn enough_of_the_generated_profiles_have_a_plan() {
             }
         }
     }
-    assert!(plans >= 70, "{plans} plans of 600");
+    assert!(plans >= 50, "{plans} plans of 600");
     // A generated machine has no cgroups.
     let without = [Phase::Group, Phase::Limits, Phase::JoinGroup];
     let missing: Vec<_> = Phase::ALL

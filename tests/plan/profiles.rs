@@ -290,6 +290,7 @@ fn rest() -> BoxedStrategy<String> {
             ("nice", number(0..20)),
             ("oom_score_adj", number(0..1001)),
             ("session", one_of(&["new", "inherit"])),
+            ("write_execute", one_of_plain(&["true", "false"])),
         ],
     );
     let enforce = table(
@@ -299,6 +300,7 @@ fn rest() -> BoxedStrategy<String> {
             ("namespaces", one_of(&["require", "prefer"])),
             ("idmap", one_of(&["require", "prefer", "off"])),
             ("seccomp", one_of(&["require", "prefer", "off"])),
+            ("write_execute", one_of(&["require", "prefer", "off"])),
         ],
     );
     let devices = table(

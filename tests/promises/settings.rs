@@ -1,6 +1,6 @@
 //! What `[process]` and its neighbours set, seen from inside and from outside.
 
-use crate::support::{Done, Project, done};
+use crate::support::{Done, Project, done, skip};
 
 /// A run of the profile's own command, with these arguments of the program.
 fn own(project: &Project, tables: &str, arguments: &[&str]) -> Done {
@@ -50,4 +50,41 @@ fn a_command_that_is_missing_is_refused_at_its_line() {
     let run = own(&project, "[process]\ncommand = [\"./no-such\"]", &[]);
     let said = run.fails(127);
     assert!(said.contains("/sandbox.toml:3:11"), "{said}");
+}
+
+/// Maps a page that is writable and executable at once, and makes a written page executable.
+const GAIN: &str = r#"
+import ctypes, mmap, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+def page(protection): return libc.mmap(None, 4096, protection, 0x22, -1, 0)
+at_once = page(7)
+print("at once", "yes" if at_once != 2**64 - 1 else os.strerror(ctypes.get_errno()))
+print("later", "yes" if libc.mprotect(page(3), 4096, 5) == 0 else os.strerror(ctypes.get_errno()))
+"#;
+
+#[test]
+fn written_memory_is_not_executed_where_that_is_refused() {
+    let project = Project::new();
+    let table = |value: &str| format!("version = 1\n[process]\nwrite_execute = {value}\n");
+    let run = |value: &str, words: &[&str]| done(&mut project.command(&table(value), words));
+    let python = &["python3", "-c", GAIN];
+    assert_eq!(run("true", python).ok(), "at once yes\nlater yes\n");
+    let refused = run("false", python);
+    if refused.stderr.contains("this kernel cannot") {
+        let test = "settings::written_memory_is_not_executed_where_that_is_refused";
+        return skip(test, "the kernel is older than Linux 6.3");
+    }
+    let denied = "at once Permission denied\nlater Permission denied\n";
+    assert_eq!(refused.ok(), denied);
+    // Descendants, too.
+    let shell = &["sh", "-c", "python3 -c \"$1\"; :", "sh", GAIN];
+    assert_eq!(run("false", shell).ok(), denied);
+    let off = table("false") + "[enforce]\nwrite_execute = \"off\"";
+    assert_eq!(
+        done(&mut project.command(&off, python)).ok(),
+        "at once yes\nlater yes\n"
+    );
 }
