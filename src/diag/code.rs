@@ -157,6 +157,8 @@ codes! {
     NoTest = "SBX0085",
     /// Nothing says what to run.
     NoCommand = "SBX0130",
+    /// An account that is not there.
+    NoAccount = "SBX0131",
     /// What the profile asks for cannot be had on this machine.
     NotHere = "SBX0100",
     /// Something that the profile names is not there.

@@ -1,12 +1,14 @@
 //! What this machine offers and who the caller is. Facts are read when first asked for, so that
 //! a run pays only for those that its profile needs; tests set them instead.
 
+pub mod accounts;
 pub mod caller;
 pub mod cgroup;
 pub mod probe;
 pub mod program;
 pub mod tree;
 
+use accounts::Accounts;
 use caller::{Caller, SubordinateIds};
 use cgroup::Cgroups;
 use std::cell::OnceCell;
@@ -23,6 +25,7 @@ pub struct Host {
     cgroups: OnceCell<Result<Cgroups, String>>,
     subordinate: OnceCell<SubordinateIds>,
     write_execute: OnceCell<bool>,
+    accounts: OnceCell<Accounts>,
 }
 
 impl Host {
@@ -35,6 +38,7 @@ impl Host {
             cgroups: OnceCell::new(),
             subordinate: OnceCell::new(),
             write_execute: OnceCell::new(),
+            accounts: OnceCell::new(),
         }
     }
 
@@ -47,6 +51,16 @@ impl Host {
             cgroups: OnceCell::from(Err("a test without cgroups".into())),
             subordinate: OnceCell::from(subordinate),
             write_execute: OnceCell::from(true),
+            accounts: OnceCell::from(Accounts::default()),
+        }
+    }
+
+    /// The same machine with these accounts, for tests.
+    #[must_use]
+    pub fn with_accounts(self, accounts: Accounts) -> Self {
+        Self {
+            accounts: OnceCell::from(accounts),
+            ..self
         }
     }
 
@@ -71,6 +85,11 @@ impl Host {
     pub fn subordinate(&self) -> &SubordinateIds {
         self.subordinate
             .get_or_init(|| SubordinateIds::of(&self.caller))
+    }
+
+    /// The host's accounts.
+    pub fn accounts(&self) -> &Accounts {
+        self.accounts.get_or_init(|| Accounts::of(Path::new("/")))
     }
 
     /// Whether the kernel can refuse to execute memory that was written.

@@ -66,6 +66,31 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "user",
+        "uid_map = \"root\"",
+        "uid_map = [{ inside = 0, outside = \"web\" }]",
+    ),
+    (
+        "user",
+        "uid_map = [{ inside = 0, outside = 7 }]",
+        "uid_map = [{ inside = 0, outside = \"root\" }]",
+    ),
+    (
+        "user",
+        "uid_map = [{ inside = 0, outside = \"web\" }]",
+        "uid_map = [{ inside = 0, outside = \"web\", count = 2 }]",
+    ),
+    (
+        "user",
+        "uid = 1\nuid_map = [{ inside = 0, outside = 5, count = 9 }]",
+        "uid = \"web\"\nuid_map = [{ inside = 0, outside = 5, count = 9 }]",
+    ),
+    (
+        "user",
+        "uid = 1\n[namespaces]\nuser = \"shared\"",
+        "uid = \"web\"\n[namespaces]\nuser = \"shared\"",
+    ),
+    (
+        "user",
         "gid = 1\ngid_map = [{ inside = 0, outside = 0, count = 9 }]",
         "gid = 1\ngroups = [5]\ngid_map = [{ inside = 0, outside = 0, count = 9 }]",
     ),
@@ -349,6 +374,11 @@ fn what_permits_no_more_is_not_taken_for_more() {
         ("", "[seccomp]\npreset = \"strict\""),
         ("", "[rlimits]\nnofile = 1024"),
         ("[user]\nuid_map = \"auto\"", ""),
+        ("", "[user]\nuid = \"web\"\ngid = \"web\""),
+        (
+            "[user]\nuid_map = [{ inside = 0, outside = 0, count = 2 }]",
+            "[user]\nuid_map = [{ inside = 0, outside = \"root\" }]",
+        ),
         (
             "[rootfs]\nproject = \"read\"",
             "[rootfs]\nproject = \"hide\"",

@@ -5,6 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use sandbox::host::Host;
+use sandbox::host::accounts::Accounts;
 use sandbox::host::caller::{Caller, SubordinateIds};
 use sandbox::host::tree::{Kind, Tree};
 use sandbox::plan::op::IdRange;
@@ -131,7 +132,9 @@ impl Machine {
             newuidmap: helper("newuidmap"),
             newgidmap: helper("newgidmap"),
         };
-        let host = Host::fixed(caller, Tree::fixed(self.nodes.clone()), subordinate);
+        let accounts = Accounts::fixed("web:x:33:34:::", "web:x:34:\ntape:x:26:");
+        let host = Host::fixed(caller, Tree::fixed(self.nodes.clone()), subordinate)
+            .with_accounts(accounts);
         match self.old {
             true => host.that_executes_written_memory(),
             false => host,

@@ -58,6 +58,10 @@ fn id_map() -> BoxedStrategy<String> {
             .zip(ranges)
             .map(|(at, (gap, count))| {
                 let (inside, outside) = (at * 5000 + gap, 100_000 + at * 5000);
+                let outside = match gap {
+                    0 if at == 0 => quoted("web"),
+                    _ => outside.to_string(),
+                };
                 format!("{{ inside = {inside}, outside = {outside}, count = {count} }}")
             })
             .collect();
@@ -194,14 +198,19 @@ fn namespaces() -> BoxedStrategy<String> {
     )
 }
 
+/// A generated machine knows `web` and `tape`.
+fn id() -> BoxedStrategy<String> {
+    prop_oneof![6 => number(0..3000), 1 => one_of(&["root", "web", "lost"])].boxed()
+}
+
 fn identity() -> BoxedStrategy<String> {
     let groups = btree_set(0u32..3000, 0..4).prop_map(|g| format!("{g:?}"));
     let groups = groups.prop_map(|g| g.replace('{', "[").replace('}', "]"));
     table(
         "user",
         vec![
-            ("uid", number(0..3000)),
-            ("gid", number(0..3000)),
+            ("uid", id()),
+            ("gid", id()),
             ("groups", groups.boxed()),
             ("uid_map", id_map()),
             ("gid_map", id_map()),

@@ -1,6 +1,6 @@
 //! What `[process]` and its neighbours set, seen from inside and from outside.
 
-use crate::support::{Done, Project, done, skip};
+use crate::support::{Done, Project, done, is_root, skip};
 
 /// A run of the profile's own command, with these arguments of the program.
 fn own(project: &Project, tables: &str, arguments: &[&str]) -> Done {
@@ -87,4 +87,49 @@ fn written_memory_is_not_executed_where_that_is_refused() {
         done(&mut project.command(&off, python)).ok(),
         "at once yes\nlater yes\n"
     );
+}
+
+#[test]
+fn names_of_accounts_stand_for_their_ids() {
+    let project = Project::new();
+    let run = |tables: &str| own(&project, &format!("{IDS}{tables}"), &[]);
+    const IDS: &str =
+        "[process]\ncommand = [\"sh\", \"-c\", \"id -u; id -g; cat /proc/self/uid_map\"]\n";
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap();
+    let field = |name: &str, at: usize| {
+        let mut lines = accounts.lines().map(|line| line.split(':'));
+        let mut line = lines
+            .find(|line| line.clone().next() == Some(name))
+            .unwrap();
+        line.nth(at).unwrap().to_owned()
+    };
+    let (uid, gid) = (field("nobody", 2), field("nobody", 3));
+    let seen = run("[user]\nuid = \"nobody\"").ok();
+    assert!(seen.starts_with(&format!("{uid}\n{gid}\n")), "{seen}");
+    // In a root that is a directory, its own accounts count.
+    std::fs::create_dir_all(project.path().join("root/etc")).unwrap();
+    project.write("root/etc/passwd", "nobody:x:4711:4712:::\n");
+    let explain = |tables: &str| own(&project, tables, &["explain"]);
+    let plan = explain("[rootfs]\ndirectory = \"root\"\n[user]\nuid = \"nobody\"").ok();
+    assert!(
+        plan.contains("set the uid to 4711 ") && plan.contains("set the gid to 4712 "),
+        "{plan}"
+    );
+    let lost = explain("[rootfs]\ndirectory = \"root\"\n[user]\nuid = \"daemon\"").fails(125);
+    assert!(
+        lost.contains("error[SBX0131]: there is no user `daemon` in "),
+        "{lost}"
+    );
+    assert!(
+        lost.contains("/root/etc/passwd") && lost.contains("sandbox.toml:5:7"),
+        "{lost}"
+    );
+    if !is_root() {
+        return;
+    }
+    // Outside, names are always the host's.
+    let map = "uid_map = [{ inside = 5, outside = \"nobody\" }]";
+    let seen = run(&format!("[user]\n{map}")).ok();
+    let line = seen.lines().last().unwrap().split_whitespace();
+    assert_eq!(line.collect::<Vec<_>>(), ["5", &uid, "1"], "{seen}");
 }
