@@ -177,6 +177,11 @@ impl Child<'_> {
             Op::NewProcessGroup
             | Op::SetUmask(_)
             | Op::SetNice(_)
+            | Op::SetScheduler { .. }
+            | Op::SetIoPriority(_)
+            | Op::SetTimerSlack(_)
+            | Op::SetAffinity { .. }
+            | Op::SetPersonality(_)
             | Op::SetRlimit { .. }
             | Op::ChangeDirectory(_)
             | Op::DropBounding(_)
@@ -188,7 +193,7 @@ impl Child<'_> {
             | Op::DieWithInit
             | Op::RefuseWriteExecute
             | Op::NoNewPrivileges
-            | Op::CloseDescriptors(_)
+            | Op::CloseDescriptors { .. }
             | Op::ResetSignals
             | Op::SetFilter(_)
             | Op::Exec { .. } => payload::perform(op),

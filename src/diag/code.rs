@@ -159,6 +159,8 @@ codes! {
     NoCommand = "SBX0130",
     /// An account that is not there.
     NoAccount = "SBX0131",
+    /// A descriptor that cannot be kept.
+    BadDescriptor = "SBX0132",
     /// What the profile asks for cannot be had on this machine.
     NotHere = "SBX0100",
     /// Something that the profile names is not there.

@@ -61,7 +61,7 @@ impl Accounts {
 }
 
 /// The fields of the first line of which this holds.
-fn entry<'t>(text: &'t str, is: impl Fn(&[&str]) -> bool) -> Option<Vec<&'t str>> {
+fn entry(text: &str, is: impl Fn(&[&str]) -> bool) -> Option<Vec<&str>> {
     let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
     // Lines with a sign in front ask other sources (nsswitch.conf(5), compat).
     lines

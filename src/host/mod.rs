@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod caller;
 pub mod cgroup;
+pub mod descriptors;
 pub mod probe;
 pub mod program;
 pub mod tree;
@@ -11,6 +12,7 @@ pub mod tree;
 use accounts::Accounts;
 use caller::{Caller, SubordinateIds};
 use cgroup::Cgroups;
+use descriptors::Inherited;
 use std::cell::OnceCell;
 use std::path::Path;
 use tree::Tree;
@@ -26,6 +28,8 @@ pub struct Host {
     subordinate: OnceCell<SubordinateIds>,
     write_execute: OnceCell<bool>,
     accounts: OnceCell<Accounts>,
+    /// Whether the machine is one of given facts, which has no descriptors.
+    is_fixed: bool,
 }
 
 impl Host {
@@ -39,6 +43,7 @@ impl Host {
             subordinate: OnceCell::new(),
             write_execute: OnceCell::new(),
             accounts: OnceCell::new(),
+            is_fixed: false,
         }
     }
 
@@ -52,6 +57,7 @@ impl Host {
             subordinate: OnceCell::from(subordinate),
             write_execute: OnceCell::from(true),
             accounts: OnceCell::from(Accounts::default()),
+            is_fixed: true,
         }
     }
 
@@ -85,6 +91,16 @@ impl Host {
     pub fn subordinate(&self) -> &SubordinateIds {
         self.subordinate
             .get_or_init(|| SubordinateIds::of(&self.caller))
+    }
+
+    /// What the caller has left open under a number.
+    #[must_use]
+    pub fn descriptor(&self, number: i32) -> Option<Inherited> {
+        if self.is_fixed {
+            None
+        } else {
+            descriptors::inherited(number)
+        }
     }
 
     /// The host's accounts.

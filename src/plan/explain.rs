@@ -301,6 +301,16 @@ impl fmt::Display for Op {
             Self::NewProcessGroup => f.write_str("start a new process group"),
             Self::SetUmask(mask) => write!(f, "set the umask to {mask:03o}"),
             Self::SetNice(nice) => write!(f, "set the nice value to {nice}"),
+            Self::SetScheduler { name, .. } => write!(f, "take the scheduling policy {name}"),
+            Self::SetIoPriority(priority) => match (priority >> 13, priority & 7) {
+                (3, _) => f.write_str("do I/O only when nobody else does"),
+                (_, level) => write!(f, "take the I/O class best-effort, level {level}"),
+            },
+            Self::SetTimerSlack(nanoseconds) => {
+                write!(f, "let timers be late by up to {nanoseconds} ns")
+            }
+            Self::SetAffinity { list, .. } => write!(f, "run on the processors {list}"),
+            Self::SetPersonality(bits) => write!(f, "take the personality {bits:#x}"),
             Self::SetRlimit {
                 name, soft, hard, ..
             } => {
@@ -330,8 +340,13 @@ impl fmt::Display for Op {
             Self::DieWithInit => f.write_str("die when init dies"),
             Self::RefuseWriteExecute => f.write_str("never make written memory executable"),
             Self::NoNewPrivileges => f.write_str("set no_new_privs"),
-            Self::CloseDescriptors(first) => {
-                write!(f, "close descriptors from {first} on, at exec")
+            Self::CloseDescriptors { first, kept } => {
+                write!(f, "close descriptors from {first} on, at exec")?;
+                for (at, number) in kept.iter().enumerate() {
+                    let before = if at == 0 { " but " } else { ", " };
+                    write!(f, "{before}{number}")?;
+                }
+                Ok(())
             }
             Self::ResetSignals => f.write_str("reset signal dispositions and mask"),
             Self::SetFilter(program) => {

@@ -97,6 +97,11 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::NewProcessGroup
         | Op::SetUmask(_)
         | Op::SetNice(_)
+        | Op::SetScheduler { .. }
+        | Op::SetIoPriority(_)
+        | Op::SetTimerSlack(_)
+        | Op::SetAffinity { .. }
+        | Op::SetPersonality(_)
         | Op::SetRlimit { .. }
         | Op::ChangeDirectory(_)
         | Op::DropBounding(_)
@@ -107,7 +112,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::SetCapabilities { .. }
         | Op::DieWithInit
         | Op::NoNewPrivileges
-        | Op::CloseDescriptors(_)
+        | Op::CloseDescriptors { .. }
         | Op::ResetSignals
         | Op::ShedAsExec { .. }
         | Op::EndAfterExec

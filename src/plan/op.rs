@@ -294,6 +294,26 @@ pub enum Op {
     SetUmask(u32),
     /// setpriority(2).
     SetNice(i32),
+    /// sched_setscheduler(2), without a real-time priority.
+    SetScheduler {
+        /// `SCHED_*`.
+        policy: i32,
+        /// Its name in the profile.
+        name: &'static str,
+    },
+    /// ioprio_set(2): class and level.
+    SetIoPriority(u32),
+    /// `PR_SET_TIMERSLACK`, in nanoseconds.
+    SetTimerSlack(u64),
+    /// sched_setaffinity(2).
+    SetAffinity {
+        /// The processors, as they are written.
+        list: String,
+        /// A bit for each.
+        mask: Vec<u64>,
+    },
+    /// personality(2).
+    SetPersonality(u32),
     /// setrlimit(2).
     SetRlimit {
         /// The kernel's number.
@@ -332,14 +352,21 @@ pub enum Op {
     RefuseWriteExecute,
     /// no_new_privs.
     NoNewPrivileges,
-    /// Closes all descriptors from this one on, at exec.
-    CloseDescriptors(i32),
+    /// Closes all descriptors from one on, at exec, but those that are kept.
+    CloseDescriptors {
+        /// The first.
+        first: i32,
+        /// Those that are kept.
+        kept: Vec<i32>,
+    },
     /// Default dispositions, nothing blocked.
     ResetSignals,
     /// Where an attempt is made: gives up what exec would take away from the command.
     ShedAsExec {
         /// The capabilities that a uid other than 0 keeps at exec.
         ambient: u64,
+        /// The descriptors that a command keeps.
+        kept: Vec<i32>,
         /// Whether others with the same uid may read the process, as they may read a command.
         readable: bool,
     },

@@ -1,6 +1,13 @@
 //! `[process]`: how the command runs.
 
+mod descriptors;
 mod grants;
+mod scheduling;
+
+pub use scheduling::{IoPriority, Personality, Scheduler};
+
+use descriptors::Descriptors;
+use scheduling::Scheduling;
 
 use super::enforce::Level;
 use super::rootfs::Project;
@@ -10,7 +17,7 @@ use crate::host::probe::Mechanism;
 use crate::plan::draft::{Command, c_string};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
-use crate::profile::value::Mode;
+use crate::profile::value::{Duration, Mode};
 use std::path::{Path, PathBuf};
 
 crate::choice! {
@@ -58,6 +65,23 @@ crate::table! {
         /// it. `false` takes Linux 6.3 (PR_SET_MDWE of prctl(2)), and holds for all descendants. A
         /// file that was written may still be mapped, where no `noexec` of its mount forbids it.
         write_execute: bool = true,
+        /// The descriptors of the caller that the command keeps besides 0 to 2, under their numbers:
+        /// files, pipes and sockets, open when the run starts. What leads out of the sandbox, such as
+        /// a directory, is refused. Default: none.
+        descriptors: List<u32>,
+        /// The processors to run on, as cpuset(7) lists them: `"0-3,7"` (sched_setaffinity(2)). Needs
+        /// no cgroup, and is no bound: the command may choose others. Default: the caller's.
+        affinity: String,
+        /// How processor time is given (sched(7)). Default: as the caller's.
+        scheduler: Scheduler,
+        /// `"idle"`, or `"best-effort:0"` (first) to `"best-effort:7"` (last): whose input and output
+        /// comes first (ioprio_set(2)). Default: the caller's.
+        ioprio: IoPriority,
+        /// How late timers may fire, so that processors can sleep longer (PR_SET_TIMERSLACK of
+        /// prctl(2)). Default: the caller's.
+        timer_slack: Duration,
+        /// What the command sees of the kernel (personality(2)). Default: the caller's.
+        personality: List<Personality>,
     }
 }
 
@@ -73,6 +97,8 @@ pub struct Process {
     oom_score_adj: Option<At<i32>>,
     session: At<Session>,
     write_execute: At<bool>,
+    descriptors: Descriptors,
+    scheduling: Scheduling,
 }
 
 const NOBODY_ENDS_ALL: &str =
@@ -82,6 +108,7 @@ impl Process {
     /// Checks ranges and paths.
     pub fn check(raw: Option<At<RawProcess>>, problems: &mut Diagnostics) -> Self {
         let (raw, _) = split(raw, "process");
+        let scheduling = Scheduling::check(&raw, problems);
         for (value, least, most, name) in [
             (&raw.nice, -20, 19, "nice"),
             (&raw.oom_score_adj, -1000, 1000, "oom_score_adj"),
@@ -156,6 +183,8 @@ impl Process {
             absolute(&cwd, "working directory", problems).map(|path| At::new(path, cwd.origin))
         });
         Self {
+            scheduling,
+            descriptors: Descriptors::check(raw.descriptors, problems),
             command,
             argv0: raw.argv0,
             cwd,
@@ -305,8 +334,8 @@ impl Process {
             Op::ChangeDirectory(c_string(cwd)),
             &origin,
         );
-        let descriptors = Origin::Default("process.descriptors");
-        draft.step(Phase::Descriptors, Op::CloseDescriptors(3), &descriptors);
+        self.scheduling.steps(draft);
+        self.descriptors.steps(draft);
         draft.step(
             Phase::Signals,
             Op::ResetSignals,

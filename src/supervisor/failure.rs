@@ -171,6 +171,9 @@ impl Failure {
             (Op::RefuseWriteExecute, Errno::EINVAL) => {
                 "this takes Linux 6.3: write `write_execute = \"prefer\"` under [enforce]".into()
             }
+            (Op::SetAffinity { .. }, Errno::EINVAL) => {
+                "this machine has none of these processors, or the caller may use none of them".into()
+            }
             (Op::SetNice(_), Errno::EACCES | Errno::EPERM) => {
                 "only root may lower the nice value: choose 0 or more".into()
             }

@@ -354,3 +354,110 @@ command = ["no-such-program"]
       = help: install the program, or name it by its path
     "#);
 }
+
+#[test]
+fn descriptors_and_scheduling_that_cannot_be() {
+    let wrong = checked(
+        r#"
+[process]
+descriptors = [1, 5000000000, 3, 2000000000]
+affinity = "3-1"
+scheduler = "fifo"
+ioprio = "best-effort:8"
+timer_slack = 0
+personality = ["read_implies_exec"]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: the command has 0 to 2 anyway
+     --> sandbox.toml:2:16
+      |
+    2 | descriptors = [1, 5000000000, 3, 2000000000]
+      |                ^
+      |
+      = help: name those from 3 on, for example: descriptors = [3]
+
+    error[SBX0004]: expected a whole number from 0 to 4294967295, found 5000000000
+     --> sandbox.toml:2:19
+      |
+    2 | descriptors = [1, 5000000000, 3, 2000000000]
+      |                   ^^^^^^^^^^
+      |
+      = help: write it in digits, without quotes
+
+    error[SBX0004]: no descriptor has such a number
+     --> sandbox.toml:2:34
+      |
+    2 | descriptors = [1, 5000000000, 3, 2000000000]
+      |                                  ^^^^^^^^^^
+      |
+      = help: name those from 3 on, for example: descriptors = [3]
+
+    error[SBX0004]: `3-1` is no list of processors
+     --> sandbox.toml:3:12
+      |
+    3 | affinity = "3-1"
+      |            ^^^^^
+      |
+      = help: for example: affinity = "0-3,7"
+
+    error[SBX0004]: `fifo` is none of the choices
+     --> sandbox.toml:4:13
+      |
+    4 | scheduler = "fifo"
+      |             ^^^^^^
+      |
+      = help: one of: "other", "batch", "idle"
+
+    error[SBX0004]: `best-effort:8` is no class of I/O that a process may take
+     --> sandbox.toml:5:10
+      |
+    5 | ioprio = "best-effort:8"
+      |          ^^^^^^^^^^^^^^^
+      |
+      = help: "idle", or "best-effort:0" (first) to "best-effort:7" (last); the real-time class needs a right over the host
+
+    error[SBX0004]: the least slack is a nanosecond
+     --> sandbox.toml:6:15
+      |
+    6 | timer_slack = 0
+      |               ^
+      |
+      = help: for example: timer_slack = "1ms"
+
+    error[SBX0004]: `read_implies_exec` is none of the choices
+     --> sandbox.toml:7:16
+      |
+    7 | personality = ["read_implies_exec"]
+      |                ^^^^^^^^^^^^^^^^^^^
+      |
+      = help: one of: "linux32", "uname26", "addr_no_randomize", "addr_limit_3gb"
+    "#);
+}
+
+#[test]
+fn a_descriptor_that_leads_out() {
+    let folder = Folder::with("[process]\ndescriptors = [3, 4, 5]\n");
+    let mut shell = std::process::Command::new("sh");
+    let program = folder.program(&[]);
+    let explain = "exec \"$0\" explain -p sandbox.toml 3</usr 4</etc/passwd 5>&-";
+    shell.args(["-c", explain]).arg(program.get_program());
+    shell.current_dir(&folder.0).env("HOME", "/home/ada");
+    insta::assert_snapshot!(refused(&folder, &mut shell), @"
+    error[SBX0132]: descriptor 3 is a directory, which leads out of the sandbox
+     --> sandbox.toml:2:16
+      |
+    2 | descriptors = [3, 4, 5]
+      |                ^
+      |
+      = help: mount what is needed of it with [[mounts]], or keep a file, a pipe or a socket
+
+    error[SBX0132]: descriptor 5 is not open
+     --> sandbox.toml:2:22
+      |
+    2 | descriptors = [3, 4, 5]
+      |                      ^
+      |
+      = help: open it for the run, for example: sandbox … 5<FILE
+    ");
+}

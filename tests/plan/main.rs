@@ -218,7 +218,9 @@ fn check(text: &str, plan: &Plan) {
         ),
         (
             "descriptors",
-            count(plan, |op| matches!(op, Op::CloseDescriptors(3))),
+            count(plan, |op| {
+                matches!(op, Op::CloseDescriptors { first: 3, .. })
+            }),
         ),
         ("signals", count(plan, |op| matches!(op, Op::ResetSignals))),
         ("uid", count(plan, |op| matches!(op, Op::SetUid(_)))),

@@ -300,6 +300,12 @@ fn rest() -> BoxedStrategy<String> {
             ("oom_score_adj", number(0..1001)),
             ("session", one_of(&["new", "inherit"])),
             ("write_execute", one_of_plain(&["true", "false"])),
+            ("descriptors", one_of_plain(&["[]", "[]", "[]", "[3]"])),
+            ("affinity", one_of(&["0", "0-3,70"])),
+            ("scheduler", one_of(&["other", "batch", "idle"])),
+            ("ioprio", one_of(&["idle", "best-effort", "best-effort:7"])),
+            ("timer_slack", one_of(&["1ms", "2s"])),
+            ("personality", some_of(&["linux32", "addr_no_randomize"])),
         ],
     );
     let enforce = table(

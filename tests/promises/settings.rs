@@ -1,6 +1,6 @@
 //! What `[process]` and its neighbours set, seen from inside and from outside.
 
-use crate::support::{Done, Project, done, is_root, skip};
+use crate::support::{Done, Project, done, is_root, program, skip};
 
 /// A run of the profile's own command, with these arguments of the program.
 fn own(project: &Project, tables: &str, arguments: &[&str]) -> Done {
@@ -132,4 +132,83 @@ fn names_of_accounts_stand_for_their_ids() {
     let seen = run(&format!("[user]\n{map}")).ok();
     let line = seen.lines().last().unwrap().split_whitespace();
     assert_eq!(line.collect::<Vec<_>>(), ["5", &uid, "1"], "{seen}");
+}
+
+#[test]
+fn only_the_named_descriptors_are_kept() {
+    let project = Project::new();
+    project.write("secret", "not for you");
+    project.write(
+        "sandbox.toml",
+        "version = 1\n[process]\ndescriptors = [4, 100]\ncommand = [\"bash\", \"-c\", \"for d in 3 4 5 99 100; do test -e /proc/$$/fd/$d && echo $d; done; cat <&4; echo written >&100\"]",
+    );
+    let run = |script: &str| {
+        let mut shell = std::process::Command::new("bash");
+        shell.arg("-c").arg(script).arg(program());
+        done(shell.current_dir(project.path()))
+    };
+    let opened = "3<secret 4<<<handed 5<secret 99<secret 100>out";
+    let seen = run(&format!("exec \"$0\" {opened}")).ok();
+    assert_eq!(seen, "4\n100\nhanded\n");
+    let out = std::fs::read_to_string(project.path().join("out")).unwrap();
+    assert_eq!(out, "written\n");
+    // Under an attempt, too: of the caller's there are these two and no other.
+    let test = "[[test]]\ncan_see = [\"/proc/self/fd/4\"]\ncannot_see = [\"/proc/self/fd/3\", \"/proc/self/fd/5\"]\n";
+    project.write(
+        "test.toml",
+        format!("[process]\ndescriptors = [4, 100]\n{test}"),
+    );
+    run(&format!("exec \"$0\" test test.toml {opened}")).ok();
+    let refused = run("exec \"$0\" 4</ 100>out").fails(125);
+    assert!(
+        refused.contains("error[SBX0132]: descriptor 4 is a directory"),
+        "{refused}"
+    );
+    let refused = run("exec \"$0\" 4<secret").fails(125);
+    assert!(
+        refused.contains("error[SBX0132]: descriptor 100 is not open"),
+        "{refused}"
+    );
+}
+
+/// What Python's own functions and the kernel's files say.
+const SCHEDULE: &str = r#"
+import os, ctypes
+libc = ctypes.CDLL(None)
+print(sorted(os.sched_getaffinity(0)), os.sched_getscheduler(0), libc.syscall(SYS_ioprio_get, 1, 0), libc.prctl(30, 0, 0, 0, 0))
+print(os.uname().machine)
+print(open("/proc/self/personality").read().strip())
+"#;
+
+#[test]
+fn the_command_is_scheduled_as_the_profile_says() {
+    let project = Project::new();
+    let number = nix::libc::SYS_ioprio_get.to_string();
+    let script = SCHEDULE.replace("SYS_ioprio_get", &number);
+    let run = |keys: &str| {
+        let profile = format!("version = 1\n[process]\n{keys}");
+        done(&mut project.command(&profile, &["python3", "-c", &script]))
+    };
+    let plain = run("").ok();
+    let seen = run("affinity = \"0\"\nscheduler = \"batch\"\nioprio = \"best-effort:6\"\ntimer_slack = \"2ms\"").ok();
+    let first = seen.lines().next().unwrap();
+    assert_eq!(first, format!("[0] 3 {} 2000000", (2 << 13) | 6));
+    let idle = run("scheduler = \"idle\"\nioprio = \"idle\"").ok();
+    assert!(idle.contains(&format!("] 5 {} ", 3 << 13)), "{idle}");
+    // The rest is as it was.
+    assert_eq!(
+        seen.lines().skip(1).collect::<Vec<_>>(),
+        plain.lines().skip(1).collect::<Vec<_>>()
+    );
+    let other = run("personality = [\"linux32\", \"addr_no_randomize\"]").ok();
+    let mut lines = other.lines().skip(1);
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(lines.next(), Some("i686"), "{other}");
+    }
+    assert_eq!(lines.last(), Some("00040008"), "{other}");
+    let missing = run("affinity = \"60000\"").fails(125);
+    assert!(
+        missing.contains("this machine has none of these processors"),
+        "{missing}"
+    );
 }

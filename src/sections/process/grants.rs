@@ -1,7 +1,7 @@
 //! What a process may keep of its caller, and do to itself.
 
-use super::{Process, Session};
-use crate::diag::Origin;
+use super::{Personality, Process, Session};
+use crate::diag::{At, Origin};
 use crate::profile::value::Mode;
 use crate::review::{Area, Extent, Grant};
 
@@ -23,6 +23,8 @@ impl Process {
             oom_score_adj,
             session,
             write_execute,
+            descriptors,
+            scheduling,
         } = self;
         let mode = !umask.value.0 & 0o777;
         let share = if mode & 0o022 == 0 { 0 } else { 2_000 };
@@ -50,6 +52,19 @@ impl Process {
         let key = "process:write_execute";
         let origin = &write_execute.origin;
         grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
+        grants.extend(descriptors.grants());
+        for personality in &scheduling.personality {
+            let At { value, origin } = personality;
+            let share = if *value == Personality::AddrNoRandomize {
+                500
+            } else {
+                0
+            };
+            let extent = Extent::Bits(value.bits().into());
+            let words = format!("take the personality {}", value.word());
+            let key = format!("process:personality:{}", value.word());
+            grants.push(Grant::new(Area::Process, key, extent, words, origin).share(share));
+        }
         // The caller's value, where none is set, counts as 0: the kernel refuses to a user
         // namespace what would be better than it.
         for (value, name, best, what) in [
