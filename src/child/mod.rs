@@ -154,6 +154,8 @@ impl Child<'_> {
             Op::DieWithSupervisor => self.tether(),
             Op::JoinGroups => init::join_groups(self.groups),
             Op::UnshareCgroupNamespace => sys::identity::unshare(libc::CLONE_NEWCGROUP),
+            Op::UnshareTimeNamespace => sys::identity::unshare(libc::CLONE_NEWTIME),
+            Op::SetClock(offset) => init::set_clock(&offset.line),
             Op::MakePrivate => sys::mount::make_all_private(),
             Op::AwaitRelease => init::await_release(self.socket),
             Op::TakeIds { uid, gid } => init::take_ids(*uid, *gid, self.socket),

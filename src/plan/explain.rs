@@ -1,6 +1,8 @@
 //! The words for operations: what `explain` prints, and what a failed step is called.
 
-use super::op::{HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op};
+use super::op::{
+    ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op,
+};
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
 use crate::diag::Sources;
@@ -234,6 +236,10 @@ impl fmt::Display for Op {
             Self::DieWithSupervisor => f.write_str("die when the supervisor dies"),
             Self::JoinGroups => f.write_str("join the cgroup"),
             Self::UnshareCgroupNamespace => f.write_str("make a cgroup namespace"),
+            Self::UnshareTimeNamespace => f.write_str("make a time namespace"),
+            Self::SetClock(ClockOffset { line }) => {
+                write!(f, "set a clock ahead (seconds, nanoseconds): {line}")
+            }
             Self::MakePrivate => f.write_str("stop mount propagation"),
             Self::OpenSource { source, .. } => write!(f, "open {source}"),
             Self::AwaitRelease => f.write_str("wait for the supervisor"),

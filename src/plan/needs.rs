@@ -42,6 +42,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::UnshareCgroupNamespace => {
             needs.insert(Mechanism::CgroupNamespace);
         }
+        Op::UnshareTimeNamespace | Op::SetClock(_) => {
+            needs.insert(Mechanism::TimeNamespace);
+        }
         Op::WriteIdMap { writer, .. } => {
             if matches!(writer, MapWriter::Helper(_)) {
                 needs.insert(Mechanism::SubordinateIds);

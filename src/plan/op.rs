@@ -118,6 +118,23 @@ impl Limit {
     }
 }
 
+/// How far a clock of a time namespace is ahead of the host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockOffset {
+    /// The kernel's name of the clock, seconds, and nanoseconds on top of them: a line of
+    /// `/proc/PID/timens_offsets` (time_namespaces(7)).
+    pub line: String,
+}
+
+impl ClockOffset {
+    /// The nanoseconds are added, also where the seconds are negative.
+    #[must_use]
+    pub fn new(clock: &str, seconds: i64, nanoseconds: u32) -> Self {
+        let line = format!("{clock} {seconds} {nanoseconds}");
+        Self { line }
+    }
+}
+
 /// One primitive operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -194,6 +211,10 @@ pub enum Op {
     JoinGroups,
     /// Makes the cgroup namespace.
     UnshareCgroupNamespace,
+    /// Makes the time namespace, in which whoever is forked from here on lives.
+    UnshareTimeNamespace,
+    /// Sets a clock of it, before anybody is in it.
+    SetClock(ClockOffset),
     /// Stops propagation.
     MakePrivate,
     /// Opens a host path as a detached mount.

@@ -81,6 +81,8 @@ phases! {
     JoinGroup: Init,
     /// The cgroup namespace is made.
     GroupNamespace: Init,
+    /// The time namespace is made, and its clocks are set.
+    TimeNamespace: Init,
     /// Mounts stop propagating.
     Propagation: Init,
     /// Host paths are opened, once, and copied as detached mounts.
@@ -174,6 +176,8 @@ rules! {
     Tether < Sources: "an init that outlives its supervisor from here on would leave mounts behind",
     Tether < AwaitRelease: "if the supervisor dies while init waits, end of file must mean the end, not go",
     JoinGroup < GroupNamespace: "a cgroup namespace is rooted where its maker is: outside the group it would show the host's tree",
+    TimeNamespace < Pivot: "clocks are set through the host's /proc, which leaves with the old root",
+    TimeNamespace < Fork: "clocks cannot be set any more once a process lives in the namespace",
     Propagation < Sources: "a copy of a shared mount is shared: what is attached below it would show on the host",
     Propagation < Root: "a mount made before this would show on the host",
     Sources < InnerIds: "host paths are opened with the caller's rights, before they are given up",

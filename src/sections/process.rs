@@ -257,6 +257,12 @@ impl Process {
         Some(&self.write_execute.origin).filter(|_| !self.write_execute.value)
     }
 
+    /// Where the command has no init of ours.
+    #[must_use]
+    pub fn without_init(&self) -> Option<&Origin> {
+        Some(&self.init.origin).filter(|_| !self.init.value)
+    }
+
     /// The program of the profile's own command.
     #[must_use]
     pub fn program(&self) -> Option<&At<String>> {

@@ -171,6 +171,9 @@ impl Failure {
             (Op::RefuseWriteExecute, Errno::EINVAL) => {
                 "this takes Linux 6.3: write `write_execute = \"prefer\"` under [enforce]".into()
             }
+            (Op::SetClock(_), Errno::ERANGE) => {
+                "a clock shows no less than 0: compare it with /proc/uptime, and set it less far behind".into()
+            }
             (Op::SetAffinity { .. }, Errno::EINVAL) => {
                 "this machine has none of these processors, or the caller may use none of them".into()
             }

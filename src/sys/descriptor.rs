@@ -39,6 +39,11 @@ pub fn open_for_reading(path: &CStr) -> Result<RawFd> {
     openat2(libc::AT_FDCWD, path, libc::O_RDONLY | libc::O_CLOEXEC, 0, 0)
 }
 
+/// Opens a file of the host for writing.
+pub fn open_for_writing(path: &CStr) -> Result<RawFd> {
+    openat2(libc::AT_FDCWD, path, libc::O_WRONLY | libc::O_CLOEXEC, 0, 0)
+}
+
 /// Makes a new, empty file and opens it for writing; fails if anything is there already.
 pub fn create_file(dir: RawFd, name: &CStr, mode: libc::mode_t) -> Result<RawFd> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;

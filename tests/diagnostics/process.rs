@@ -461,3 +461,74 @@ fn a_descriptor_that_leads_out() {
       = help: open it for the run, for example: sandbox … 5<FILE
     ");
 }
+
+#[test]
+fn clocks_that_cannot_be_set() {
+    let wrong = checked(
+        r#"
+[namespaces]
+time = "shared"
+time_offsets = { monotonic = "1d" }
+[process]
+init = false
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: only the clocks of a new time namespace can be set
+     --> sandbox.toml:3:30
+      |
+    3 | time_offsets = { monotonic = "1d" }
+      |                              ^^^^
+      |
+     ::: sandbox.toml:2:8
+      |
+    2 | time = "shared"
+      |        -------- not new here
+      |
+      = help: write `time = "new"` under [namespaces], or remove the offsets
+
+    error[SBX0012]: the clocks are set by an init, whose child is the first to see them
+     --> sandbox.toml:3:30
+      |
+    3 | time_offsets = { monotonic = "1d" }
+      |                              ^^^^
+      |
+     ::: sandbox.toml:5:8
+      |
+    5 | init = false
+      |        ----- none here
+      |
+      = help: write `init = true` under [process], or remove the offsets
+    "#);
+    let wrong = checked(
+        r#"
+[namespaces]
+time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: invalid value: string "", expected a duration, such as 10 (seconds), "500ms", "90s" or "1h30m"
+     --> sandbox.toml:2:30
+      |
+    2 | time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
+      |                              ^^^
+      |
+      = help: for example: "1d" or "-1h"
+
+    error[SBX0004]: invalid value: string "yesterday", expected a duration, such as 10 (seconds), "500ms", "90s" or "1h30m"
+     --> sandbox.toml:2:46
+      |
+    2 | time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
+      |                                              ^^^^^^^^^^^
+      |
+      = help: for example: "1d" or "-1h"
+
+    error[SBX0003]: there is no key `realtime` in [namespaces.time_offsets]
+     --> sandbox.toml:2:59
+      |
+    2 | time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
+      |                                                           ^^^^^^^^
+      |
+      = help: the keys are: monotonic, boottime
+    "#);
+}

@@ -302,6 +302,7 @@ const HARMLESS: &[&str] = &[
     "set",
     "cwd",
     "argv0",
+    "time_offsets",
     "affinity",
     "scheduler",
     "ioprio",

@@ -47,7 +47,7 @@ fn namespace(kind: &'static str) -> BoxedStrategy<String> {
     prop_oneof![
         12 => Just(quoted("new")),
         2 => Just(quoted("shared")),
-        1 => Just(quoted(format!("/proc/1/ns/{kind}"))),
+        2 => Just(quoted(format!("/proc/1/ns/{kind}"))),
     ]
     .boxed()
 }
@@ -194,6 +194,10 @@ fn namespaces() -> BoxedStrategy<String> {
             ("net", namespace("net")),
             ("cgroup", namespace("cgroup")),
             ("time", namespace("time")),
+            (
+                "time_offsets",
+                one_of_plain(&["{}", "{}", "{ boottime = \"-1h\", monotonic = 5 }"]),
+            ),
         ],
     )
 }

@@ -212,3 +212,36 @@ fn the_command_is_scheduled_as_the_profile_says() {
         "{missing}"
     );
 }
+
+#[test]
+fn the_clocks_inside_are_set() {
+    let project = Project::new();
+    // The second number is the distance of the two clocks, which no pause between runs changes.
+    let clocks = "from time import *
+monotonic = clock_gettime(CLOCK_MONOTONIC)
+print(monotonic, clock_gettime(CLOCK_BOOTTIME) - monotonic)";
+    let run = |offsets: &str| {
+        let profile = format!("version = 1\n[namespaces.time_offsets]\n{offsets}");
+        done(&mut project.command(&profile, &["python3", "-c", clocks]))
+    };
+    let numbers = |run: Done| -> Vec<f64> {
+        let seen = run.ok();
+        seen.split_whitespace()
+            .map(|n| n.parse().unwrap())
+            .collect()
+    };
+    let plain = numbers(run(""));
+    let set = numbers(run("monotonic = \"10d\""));
+    assert!(set[0] - plain[0] > 863_000.0, "{plain:?} {set:?}");
+    let set = numbers(run("monotonic = 10\nboottime = \"-0.5s\""));
+    let further = set[1] - plain[1];
+    assert!((-10.6..-10.4).contains(&further), "{plain:?} {set:?}");
+    let refused = run("boottime = \"-3000d\"").fails(125);
+    assert!(refused.contains("set it less far behind"), "{refused}");
+    assert!(refused.contains("sandbox.toml:3:12"), "{refused}");
+    let table = std::fs::read_to_string("/proc/self/timens_offsets").unwrap();
+    assert!(
+        table.lines().all(|line| line.trim_end().ends_with(" 0")),
+        "{table}"
+    );
+}
