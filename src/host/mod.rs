@@ -93,6 +93,17 @@ impl Host {
             .get_or_init(|| SubordinateIds::of(&self.caller))
     }
 
+    /// The caller's soft and hard limit (getrlimit(2)); a machine of given facts has none.
+    #[must_use]
+    pub fn rlimit(&self, resource: u32) -> (u64, u64) {
+        let unlimited = (u64::MAX, u64::MAX);
+        if self.is_fixed {
+            unlimited
+        } else {
+            crate::sys::process::rlimit(resource).unwrap_or(unlimited)
+        }
+    }
+
     /// What the caller has left open under a number.
     #[must_use]
     pub fn descriptor(&self, number: i32) -> Option<Inherited> {

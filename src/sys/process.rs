@@ -225,6 +225,17 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     check_int(unsafe { libc::setrlimit(resource as _, &raw const limit) }).map(drop)
 }
 
+/// getrlimit(2): soft and hard.
+pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: limit lives here.
+    check_int(unsafe { libc::getrlimit(resource as _, &raw mut limit) })?;
+    Ok((limit.rlim_cur, limit.rlim_max))
+}
+
 /// sethostname(2).
 pub fn set_hostname(name: &CStr) -> Result<()> {
     // SAFETY: the pointer and the length are those of a live string.

@@ -138,6 +138,8 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("rlimits", "nofile = 10", "nofile = { soft = 1, hard = 11 }"),
     ("rlimits", "nofile = 10", ""),
     ("rlimits", "", "nofile = \"infinity\""),
+    ("rlimits", "nofile = { hard = 9 }", "nofile = { soft = 8 }"),
+    ("rlimits", "nofile = 9", "nofile = \"hard\""),
     ("rlimits", "", "core = \"inherit\""),
     ("environment", "", "inherit = [\"CI\"]"),
     ("environment", "inherit = [\"A_B*\"]", "inherit = [\"A_*\"]"),
@@ -385,6 +387,7 @@ fn what_permits_no_more_is_not_taken_for_more() {
         ("[namespaces]\npid = \"shared\"", ""),
         ("", "[seccomp]\npreset = \"strict\""),
         ("", "[rlimits]\nnofile = 1024"),
+        ("", "[rlimits]\nnofile = \"hard\"\nas = { soft = \"1G\" }"),
         ("[user]\nuid_map = \"auto\"", ""),
         ("", "[user]\nuid = \"web\"\ngid = \"web\""),
         (

@@ -253,6 +253,9 @@ fn resources() -> BoxedStrategy<String> {
             "\"infinity\"",
             "\"inherit\"",
             "{ soft = 1, hard = 2 }",
+            "{ soft = 1 }",
+            "{ hard = 2 }",
+            "\"hard\"",
         ])
     };
     let limits = table(

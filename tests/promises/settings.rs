@@ -245,3 +245,37 @@ print(monotonic, clock_gettime(CLOCK_BOOTTIME) - monotonic)";
         "{table}"
     );
 }
+
+#[test]
+fn limits_of_the_caller_are_kept_or_raised_to() {
+    let project = Project::new();
+    let run = |limit: &str, callers: &str| {
+        let profile = format!("version = 1\n[rlimits]\nnofile = {limit}");
+        project.write("sandbox.toml", profile);
+        let script = format!("{callers}; exec \"$0\" -- sh -c 'ulimit -Sn; ulimit -Hn'");
+        let mut shell = std::process::Command::new("bash");
+        done(
+            shell
+                .args(["-c", &script])
+                .arg(program())
+                .current_dir(project.path()),
+        )
+    };
+    let callers = "ulimit -Sn 300; ulimit -Hn 900";
+    for (limit, seen) in [
+        ("\"inherit\"", "300\n900\n"),
+        ("\"hard\"", "900\n900\n"),
+        ("{ soft = 400 }", "400\n900\n"),
+        ("{ hard = 800 }", "300\n800\n"),
+        ("{ hard = 200 }", "200\n200\n"),
+        ("{ soft = 100, hard = 200 }", "100\n200\n"),
+    ] {
+        assert_eq!(run(limit, callers).ok(), seen, "{limit}");
+    }
+    let refused = run("{ soft = 1000 }", callers).fails(125);
+    assert!(
+        refused.contains("1000 is above the caller's own hard limit on nofile, 900"),
+        "{refused}"
+    );
+    assert!(refused.contains("sandbox.toml:3:10"), "{refused}");
+}
