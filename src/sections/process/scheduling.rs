@@ -174,8 +174,14 @@ impl Scheduling {
 /// A list of processors as sched_setaffinity(2) takes it: a bit for each.
 fn mask(list: &str) -> Vec<u64> {
     let mut mask = Vec::new();
-    for (first, last) in cpus(list) {
-        for cpu in first..=last {
+    // In order, so that each is set once, however often a list of a megabyte names it.
+    let mut ranges = cpus(list);
+    ranges.sort_unstable();
+    let mut next = 0;
+    for (first, last) in ranges {
+        let from = first.max(next);
+        next = next.max(last + 1);
+        for cpu in from..=last {
             let word = (cpu / 64) as usize;
             if mask.len() <= word {
                 mask.resize(word + 1, 0);
@@ -197,5 +203,8 @@ mod tests {
         assert_eq!(mask("0-3,7"), [0x8f]);
         assert_eq!(mask("64,1"), [2, 1]);
         assert_eq!(mask("63-64"), [1 << 63, 1]);
+        assert_eq!(mask("5,0-3,2-4,1-1"), [0x3f]);
+        let hostile = vec!["0-65535"; 100_000].join(",");
+        assert_eq!(mask(&hostile), vec![u64::MAX; 1024]);
     }
 }
