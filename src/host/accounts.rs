@@ -2,6 +2,7 @@
 //! would load plug-ins (nsswitch.conf(5)), which a static program cannot.
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -9,11 +10,12 @@ use std::path::Path;
 /// The most that is read of a file, in bytes: a few hundred thousand accounts.
 const LONGEST: u64 = 64 << 20;
 
-/// What the two files say.
+/// What the two files say; of two lines with one name or number, the first.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
-    users: String,
-    groups: String,
+    users: BTreeMap<String, (u32, u32)>,
+    groups: BTreeMap<String, u32>,
+    names: BTreeMap<u32, String>,
 }
 
 impl Accounts {
@@ -21,52 +23,60 @@ impl Accounts {
     /// anybody's, and none of them leads out of it.
     #[must_use]
     pub fn of(root: &Path) -> Self {
-        Self {
-            users: text(root, "etc/passwd").unwrap_or_default(),
-            groups: text(root, "etc/group").unwrap_or_default(),
-        }
+        let text = |path| text(root, path).unwrap_or_default();
+        Self::fixed(&text("etc/passwd"), &text("etc/group"))
     }
 
     /// Given texts of the two files.
     #[must_use]
     pub fn fixed(users: &str, groups: &str) -> Self {
         Self {
-            users: users.into(),
-            groups: groups.into(),
+            users: entries(users, |name, fields| {
+                Some((name.to_owned(), (id(fields, 2)?, id(fields, 3)?)))
+            }),
+            groups: entries(groups, |name, fields| {
+                Some((name.to_owned(), id(fields, 2)?))
+            }),
+            names: entries(users, |name, fields| {
+                Some((id(fields, 2)?, name.to_owned()))
+            }),
         }
     }
 
     /// The uid of a user, and the gid of its group.
     #[must_use]
     pub fn user(&self, name: &str) -> Option<(u32, u32)> {
-        let fields = entry(&self.users, |fields| fields.first() == Some(&name))?;
-        Some((id(&fields, 2)?, id(&fields, 3)?))
+        self.users.get(name).copied()
     }
 
     /// The gid of a group.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<u32> {
-        id(
-            &entry(&self.groups, |fields| fields.first() == Some(&name))?,
-            2,
-        )
+        self.groups.get(name).copied()
     }
 
     /// The name of a user.
     #[must_use]
-    pub fn name(&self, uid: u32) -> Option<String> {
-        let fields = entry(&self.users, |fields| id(fields, 2) == Some(uid))?;
-        fields.first().map(|name| (*name).to_owned())
+    pub fn name(&self, uid: u32) -> Option<&str> {
+        self.names.get(&uid).map(String::as_str)
     }
 }
 
-/// The fields of the first line of which this holds.
-fn entry(text: &str, is: impl Fn(&[&str]) -> bool) -> Option<Vec<&str>> {
-    let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    // Lines with a sign in front ask other sources (nsswitch.conf(5), compat).
-    lines
-        .filter(|fields| !matches!(fields.first(), Some(name) if name.starts_with(['+', '-'])))
-        .find(|fields| is(fields))
+/// The lines by their names or numbers, as far as they are whole.
+fn entries<K: Ord, T>(
+    text: &str,
+    read: impl Fn(&str, &[&str]) -> Option<(K, T)>,
+) -> BTreeMap<K, T> {
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        let fields: Vec<_> = line.split(':').collect();
+        // Lines with a sign in front ask other sources (nsswitch.conf(5), compat).
+        let name = fields.first().filter(|name| !name.starts_with(['+', '-']));
+        if let Some((key, entry)) = name.and_then(|name| read(name, &fields)) {
+            found.entry(key).or_insert(entry);
+        }
+    }
+    found
 }
 
 /// A number of a line; what stands for no id is none.
@@ -97,11 +107,11 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        let users = "+@staff\nroot:x:0:0::/root:/bin/sh\nbroken:x:one:1\nwww-data:x:33:34\nnone:x:4294967295:1:";
+        let users = "+@staff\nroot:x:0:0::/root:/bin/sh\nbroken:x:one:1\nwww-data:x:33:34\nalias:x:33:1\nnone:x:4294967295:1:";
         let accounts = Accounts::fixed(users, "tape:x:26:\nwww-data:x:33:a,b");
         assert_eq!(accounts.user("www-data"), Some((33, 34)));
         assert_eq!(accounts.group("www-data"), Some(33));
-        assert_eq!(accounts.name(33).as_deref(), Some("www-data"));
+        assert_eq!(accounts.name(33), Some("www-data"));
         for name in ["broken", "none", "www", "tape", "", "+@staff"] {
             assert_eq!(accounts.user(name), None, "{name}");
         }

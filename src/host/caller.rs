@@ -129,8 +129,9 @@ impl SubordinateIds {
     /// Those of a caller.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
-        let name = Accounts::of(Path::new("/")).name(caller.uid);
-        let ranges = |path| subordinate_ranges(path, caller.uid, name.as_deref());
+        let accounts = Accounts::of(Path::new("/"));
+        let name = accounts.name(caller.uid);
+        let ranges = |path| subordinate_ranges(path, caller.uid, name);
         let program = |name| {
             ["/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin"]
                 .iter()
