@@ -1,6 +1,6 @@
 //! The plan that `sandbox` will run, for the peers to be told the same.
 
-use sandbox::diag::Sources;
+use sandbox::diag::{Origin, Sources};
 use sandbox::host::Host;
 use sandbox::plan::Plan;
 use sandbox::plan::draft::Command as Payload;
@@ -48,10 +48,8 @@ pub(crate) fn of(project: &Path, profile: Option<&Path>) -> Option<Plan> {
     };
     let mut sources = Sources::default();
     let id = sources.add(source.unwrap());
-    let command = Payload {
-        program: std::ffi::CString::new(crate::TRUE).unwrap(),
-        arguments: Vec::new(),
-    };
+    let program = std::ffi::CString::new(crate::TRUE).unwrap();
+    let command = Payload::new([program], &Origin::CommandLine);
     let plan = sandbox::sections::load(&mut sources, id, &variables, &Overlay::default())
         .and_then(|(profile, _)| sandbox::sections::build(&profile, &Host::here(), &command));
     plan.map_err(|problems| println!("  left out: {}", problems.render(&sources, false)))

@@ -33,7 +33,11 @@ pub(crate) const FAKED: Detail = 1;
 impl Child<'_> {
     pub(super) fn attempt(&mut self, op: &Op) -> sys::Result<()> {
         match op {
-            Op::ShedAsExec { ambient, readable } => self.shed(*ambient, *readable),
+            Op::ShedAsExec {
+                ambient,
+                kept,
+                readable,
+            } => self.shed(*ambient, kept, *readable),
             Op::StopCall { number, .. } => {
                 self.stop = Some(Stop::install(*number, self.socket)?);
                 Ok(())
@@ -58,13 +62,10 @@ impl Child<'_> {
     /// What exec does to a process without privileges (execve(2), capabilities(7)): descriptors
     /// are closed, a uid other than 0 keeps the ambient capabilities only, and the process may be
     /// read by its like.
-    fn shed(&self, ambient: u64, readable: bool) -> sys::Result<()> {
+    fn shed(&self, ambient: u64, kept: &[RawFd], readable: bool) -> sys::Result<()> {
         // An attempt that a trap ends must not leave a core file.
         process::set_rlimit(libc::RLIMIT_CORE, 0, 0)?;
-        if self.socket > 3 {
-            descriptor::close_range(3, self.socket.saturating_sub(1))?;
-        }
-        descriptor::close_range(self.socket.saturating_add(1).max(3), RawFd::MAX)?;
+        descriptor::close_from(3, kept.iter().copied().chain([self.socket]))?;
         if !nix::unistd::geteuid().is_root() {
             identity::set_capabilities(CapabilitySets {
                 permitted: ambient,

@@ -44,6 +44,14 @@ pub(super) fn join_groups(groups: &[RawFd]) -> sys::Result<()> {
         .try_for_each(|tasks| descriptor::write_all(*tasks, b"0"))
 }
 
+/// Sets a clock of the time namespace that this process's children will live in.
+pub(super) fn set_clock(line: &str) -> sys::Result<()> {
+    let file = descriptor::open_for_writing(c"/proc/self/timens_offsets")?;
+    let written = descriptor::write_all(file, line.as_bytes());
+    descriptor::close(file);
+    written
+}
+
 /// Waits for one byte. End of file means that the supervisor is gone: that is the end, not "go".
 pub(super) fn await_release(socket: RawFd) -> sys::Result<()> {
     let mut byte = [0];

@@ -166,6 +166,8 @@ impl Child<'_> {
             Op::DieWithSupervisor => self.tether(),
             Op::JoinGroups => init::join_groups(self.groups),
             Op::UnshareCgroupNamespace => sys::identity::unshare(libc::CLONE_NEWCGROUP),
+            Op::UnshareTimeNamespace => sys::identity::unshare(libc::CLONE_NEWTIME),
+            Op::SetClock(offset) => init::set_clock(&offset.line),
             Op::MakePrivate => sys::mount::make_all_private(),
             Op::AwaitRelease => init::await_release(self.socket),
             Op::TakeIds { uid, gid } => init::take_ids(*uid, *gid, self.socket),
@@ -189,6 +191,11 @@ impl Child<'_> {
             Op::NewProcessGroup
             | Op::SetUmask(_)
             | Op::SetNice(_)
+            | Op::SetScheduler { .. }
+            | Op::SetIoPriority(_)
+            | Op::SetTimerSlack(_)
+            | Op::SetAffinity { .. }
+            | Op::SetPersonality(_)
             | Op::SetRlimit { .. }
             | Op::ChangeDirectory(_)
             | Op::DropBounding(_)
@@ -198,8 +205,9 @@ impl Child<'_> {
             | Op::SetUid(_)
             | Op::SetCapabilities { .. }
             | Op::DieWithInit
+            | Op::RefuseWriteExecute
             | Op::NoNewPrivileges
-            | Op::CloseDescriptors(_)
+            | Op::CloseDescriptors { .. }
             | Op::ResetSignals
             | Op::SetFilter(_)
             | Op::Exec { .. } => payload::perform(op),

@@ -1,7 +1,7 @@
 //! The payload: from the fork to the command's first instruction.
 
 use crate::plan::Op;
-use crate::sys::{self, descriptor, identity, process, signal};
+use crate::sys::{self, descriptor, identity, process, scheduling, signal};
 use nix::errno::Errno;
 
 pub(super) fn perform(op: &Op) -> sys::Result<()> {
@@ -12,6 +12,11 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
             Ok(())
         }
         Op::SetNice(nice) => process::set_nice(*nice),
+        Op::SetScheduler { policy, .. } => scheduling::set_policy(*policy),
+        Op::SetIoPriority(priority) => scheduling::set_io_priority(*priority),
+        Op::SetTimerSlack(nanoseconds) => scheduling::set_timer_slack(*nanoseconds),
+        Op::SetAffinity { mask, .. } => scheduling::set_affinity(mask),
+        Op::SetPersonality(bits) => scheduling::set_personality(*bits),
         Op::SetRlimit {
             resource,
             soft,
@@ -56,8 +61,9 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
         // Init cannot be gone: with it, the pid namespace and this process would be. Where init
         // has no namespace of its own, the socket's other end tells the supervisor.
         Op::DieWithInit => process::die_with_parent(),
+        Op::RefuseWriteExecute => process::refuse_write_execute(),
         Op::NoNewPrivileges => identity::no_new_privileges(),
-        Op::CloseDescriptors(first) => descriptor::close_on_exec_from(*first),
+        Op::CloseDescriptors { first, kept } => descriptor::close_on_exec_from(*first, kept),
         Op::ResetSignals => {
             signal::reset_dispositions();
             signal::unblock_all()

@@ -11,7 +11,6 @@ use std::path::PathBuf;
     name = "sandbox",
     version,
     args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
     subcommand_value_name = "ACTION",
     subcommand_help_heading = "Actions",
     after_help = "Exit codes: the command's own; 128+N if signal N ended it; 124 if a time limit did; \
@@ -74,8 +73,8 @@ pub(super) struct Run {
     pub(super) selection: Selection,
     #[command(flatten)]
     pub(super) ceilings: Ceilings,
-    /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    /// The command and its arguments [default: `command` under [process] of the profile]
+    #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
 }
 
@@ -225,7 +224,7 @@ pub(super) struct Explain {
     /// Print instead the system call filter, one instruction of its program a line
     #[arg(long, conflicts_with = "why")]
     pub(super) bpf: bool,
-    /// The command and its arguments
+    /// The command and its arguments [default: the profile's own]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
 }
@@ -237,7 +236,8 @@ pub(super) struct Doctor {
     pub(super) selection: Selection,
     #[command(flatten)]
     pub(super) output: Output,
-    /// The command that is to run, for profiles that show no more than its files [default: true]
+    /// The command that is to run, for profiles that show no more than its files [default: the
+    /// profile's own, else `true`]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
 }

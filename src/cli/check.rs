@@ -5,7 +5,6 @@ use super::{Refused, Session, not_found, output, variables};
 use crate::diag::{Checked, Counts, Diagnostics, Severity, github, json, sarif};
 use crate::exit;
 use crate::host::Host;
-use crate::plan::draft::Command;
 use crate::profile::find::FindError;
 use crate::profile::variables::Variables;
 use crate::sections::{self, Profile};
@@ -76,10 +75,11 @@ fn check(
     }
 }
 
-/// What this machine has against a profile: the problems of planning it, without a command. What
-/// the defaults come to here is left to `explain`: nobody wrote a line that could be mended.
+/// What this machine has against a profile: the problems of planning it, with its own command, if
+/// it has one. What the defaults come to here is left to `explain`: nobody wrote a line that could be mended.
 fn against(host: &Host, profile: &Profile) -> Diagnostics {
-    let plan = match sections::build(profile, host, &Command::default()) {
+    let command = profile.process.command().unwrap_or_default();
+    let plan = match sections::build(profile, host, &command) {
         Ok(plan) => plan,
         Err(problems) => return problems,
     };

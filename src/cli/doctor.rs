@@ -4,7 +4,7 @@
 //! command, in place of which there is nothing that could be executed.
 
 use super::arguments::{Doctor, Form};
-use super::{Refused, Session, command_of, output, output_json};
+use super::{Refused, Session, command_of, output, output_json, placeholder};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, Sources, printable};
 use crate::exit;
 use crate::host::Host;
@@ -15,7 +15,6 @@ use crate::profile::overlay::Overlay;
 use crate::sections::{self, Profile};
 use crate::supervisor;
 use serde::Serialize;
-use std::ffi::OsString;
 use std::fmt::Write as _;
 
 /// What is found out.
@@ -55,12 +54,9 @@ pub(super) fn run(arguments: &Doctor, session: &mut Session) -> Result<u8, Refus
         Some(name) => (session.profile(selection)?, name.to_owned()),
         None => default(session, &selection.settings.0)?,
     };
-    let placeholder = [OsString::from("true")];
-    let command = match &arguments.command[..] {
-        [] => &placeholder[..],
-        given => given,
-    };
-    let drafted = sections::draft(&profile, &host, &command_of(command));
+    let command = command_of(&arguments.command, &profile);
+    let command = command.unwrap_or_else(|| placeholder(c"true"));
+    let drafted = sections::draft(&profile, &host, &command);
     let needs = drafted.needs();
     let asked = |mechanism: &&Mechanism| named.is_none() || needs.contains(*mechanism);
     let findings: Vec<Finding> = Mechanism::ALL

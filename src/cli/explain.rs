@@ -1,20 +1,15 @@
 //! `sandbox explain`: the very list that a run performs.
 
 use super::arguments::Explain;
-use super::{Refused, Session, output};
+use super::{Refused, Session, command_of, output, placeholder};
 use crate::plan::{Op, bpf, explain};
-use std::ffi::OsString;
 
 pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refused> {
     session.ceilings.clone_from(&arguments.ceilings.names);
     let profile = session.profile(&arguments.selection)?;
-    let placeholder = [OsString::from("COMMAND")];
-    let command = if arguments.command.is_empty() {
-        &placeholder[..]
-    } else {
-        &arguments.command[..]
-    };
-    let plan = session.plan(&profile, command)?;
+    let command = command_of(&arguments.command, &profile);
+    let command = command.unwrap_or_else(|| placeholder(c"COMMAND"));
+    let plan = session.plan(&profile, &command)?;
     if arguments.seccomp {
         output(&profile.seccomp.words(&profile))?;
         return Ok(0);

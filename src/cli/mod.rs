@@ -184,10 +184,10 @@ impl Session {
     }
 
     /// The plan for a command under a profile. There is none for a profile that exceeds a ceiling.
-    fn plan(&mut self, profile: &Profile, command: &[OsString]) -> Result<Plan, Refused> {
+    fn plan(&mut self, profile: &Profile, command: &Command) -> Result<Plan, Refused> {
         let host = Host::here();
         self.hold(profile, &host)?;
-        let plan = sections::build(profile, &host, &command_of(command))?;
+        let plan = sections::build(profile, &host, command)?;
         for note in plan.notes.iter().filter(|note| note.weaker) {
             let origin = note.origin.display(&self.sources);
             self.say(&format!("not enforced: {} ({origin})", note.text));
@@ -240,14 +240,18 @@ fn output_json(value: &impl serde::Serialize) -> Result<(), Refused> {
     output(&format!("{text}\n"))
 }
 
-/// A command as the kernel takes it.
-fn command_of(words: &[OsString]) -> Command {
-    let mut words = words.iter().map(|word| c_string(word.clone()));
-    let program = words.next().unwrap_or_default();
-    Command {
-        program,
-        arguments: words.collect(),
+/// The command: the words after `--`, else the profile's own, if it has one.
+fn command_of(words: &[OsString], profile: &Profile) -> Option<Command> {
+    if words.is_empty() {
+        return profile.process.command();
     }
+    let words = words.iter().map(|word| c_string(word.clone()));
+    Some(Command::new(words, &Origin::CommandLine))
+}
+
+/// A command that stands for any.
+fn placeholder(program: &std::ffi::CStr) -> Command {
+    Command::new([program.into()], &Origin::CommandLine)
 }
 
 /// An argument for the kernel; the kernel gave it to us without NUL.

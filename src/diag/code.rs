@@ -155,6 +155,12 @@ codes! {
     Unproven = "SBX0084",
     /// No test was run.
     NoTest = "SBX0085",
+    /// Nothing says what to run.
+    NoCommand = "SBX0130",
+    /// An account that is not there.
+    NoAccount = "SBX0131",
+    /// A descriptor that cannot be kept.
+    BadDescriptor = "SBX0132",
     /// What the profile asks for cannot be had on this machine.
     NotHere = "SBX0100",
     /// Something that the profile names is not there.

@@ -1,5 +1,6 @@
 //! Who runs the sandbox: ids, rights, subordinate ids.
 
+use super::accounts::Accounts;
 use crate::sys;
 use std::path::{Path, PathBuf};
 
@@ -128,8 +129,9 @@ impl SubordinateIds {
     /// Those of a caller.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
-        let name = user_name(caller.uid);
-        let ranges = |path| subordinate_ranges(path, caller.uid, name.as_deref());
+        let accounts = Accounts::of(Path::new("/"));
+        let name = accounts.name(caller.uid);
+        let ranges = |path| subordinate_ranges(path, caller.uid, name);
         let program = |name| {
             ["/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin"]
                 .iter()
@@ -158,19 +160,6 @@ fn subordinate_ranges(path: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32
             Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
         })
         .collect()
-}
-
-/// The name of a user, from `/etc/passwd` alone: the resolver of libc would load plug-ins, which
-/// a static program cannot.
-fn user_name(uid: u32) -> Option<String> {
-    std::fs::read_to_string("/etc/passwd")
-        .ok()?
-        .lines()
-        .find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-        })
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
 //! What this machine offers and who the caller is. Facts are read when first asked for, so that
 //! a run pays only for those that its profile needs; tests set them instead.
 
+pub mod accounts;
 pub mod caller;
 pub mod cgroup;
+pub mod descriptors;
 pub mod probe;
 pub mod program;
 pub mod tree;
 
+use accounts::Accounts;
 use caller::{Caller, SubordinateIds};
 use cgroup::Cgroups;
+use descriptors::Inherited;
 use std::cell::OnceCell;
 use std::path::Path;
 use tree::Tree;
@@ -22,6 +26,10 @@ pub struct Host {
     pub tree: Tree,
     cgroups: OnceCell<Result<Cgroups, String>>,
     subordinate: OnceCell<SubordinateIds>,
+    write_execute: OnceCell<bool>,
+    accounts: OnceCell<Accounts>,
+    /// Whether the machine is one of given facts, which has no descriptors.
+    is_fixed: bool,
 }
 
 impl Host {
@@ -33,10 +41,13 @@ impl Host {
             tree: Tree::here(),
             cgroups: OnceCell::new(),
             subordinate: OnceCell::new(),
+            write_execute: OnceCell::new(),
+            accounts: OnceCell::new(),
+            is_fixed: false,
         }
     }
 
-    /// A machine of given facts, for tests: no cgroups, and subordinate ids as given.
+    /// A machine of given facts, for tests: no cgroups, subordinate ids as given, a new kernel.
     #[must_use]
     pub fn fixed(caller: Caller, tree: Tree, subordinate: SubordinateIds) -> Self {
         Self {
@@ -44,6 +55,27 @@ impl Host {
             tree,
             cgroups: OnceCell::from(Err("a test without cgroups".into())),
             subordinate: OnceCell::from(subordinate),
+            write_execute: OnceCell::from(true),
+            accounts: OnceCell::from(Accounts::default()),
+            is_fixed: true,
+        }
+    }
+
+    /// The same machine with these accounts, for tests.
+    #[must_use]
+    pub fn with_accounts(self, accounts: Accounts) -> Self {
+        Self {
+            accounts: OnceCell::from(accounts),
+            ..self
+        }
+    }
+
+    /// The same machine with a kernel that cannot refuse to execute written memory, for tests.
+    #[must_use]
+    pub fn that_executes_written_memory(self) -> Self {
+        Self {
+            write_execute: OnceCell::from(false),
+            ..self
         }
     }
 
@@ -59,6 +91,39 @@ impl Host {
     pub fn subordinate(&self) -> &SubordinateIds {
         self.subordinate
             .get_or_init(|| SubordinateIds::of(&self.caller))
+    }
+
+    /// The caller's soft and hard limit (getrlimit(2)); a machine of given facts has none.
+    #[must_use]
+    pub fn rlimit(&self, resource: u32) -> (u64, u64) {
+        let unlimited = (u64::MAX, u64::MAX);
+        if self.is_fixed {
+            unlimited
+        } else {
+            crate::sys::process::rlimit(resource).unwrap_or(unlimited)
+        }
+    }
+
+    /// What the caller has left open under a number.
+    #[must_use]
+    pub fn descriptor(&self, number: i32) -> Option<Inherited> {
+        if self.is_fixed {
+            None
+        } else {
+            descriptors::inherited(number)
+        }
+    }
+
+    /// The host's accounts.
+    pub fn accounts(&self) -> &Accounts {
+        self.accounts.get_or_init(|| Accounts::of(Path::new("/")))
+    }
+
+    /// Whether the kernel can refuse to execute memory that was written.
+    #[must_use]
+    pub fn refuses_write_execute(&self) -> bool {
+        let ask = crate::sys::process::can_refuse_write_execute;
+        *self.write_execute.get_or_init(ask)
     }
 
     /// The files that a program needs to start.

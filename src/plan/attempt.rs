@@ -89,6 +89,10 @@ impl Plan {
             Op::SetCapabilities { ambient, .. } => Some(ambient),
             _ => None,
         });
+        let kept = self.steps.iter().find_map(|step| match &step.op {
+            Op::CloseDescriptors { kept, .. } => Some(kept.clone()),
+            _ => None,
+        });
         let mut add = |phase, op| {
             self.steps.push(Step {
                 phase,
@@ -100,6 +104,7 @@ impl Plan {
             Phase::AsExecuted,
             Op::ShedAsExec {
                 ambient: ambient.unwrap_or_default(),
+                kept: kept.unwrap_or_default(),
                 // In a pid namespace of others, they could read the supervisor's memory in it.
                 readable: self.watch.new_pid_namespace,
             },

@@ -10,13 +10,38 @@ use crate::plan::layout::Entry;
 use std::collections::BTreeSet;
 use std::ffi::CString;
 
-/// The command, as the command line gives it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The command: what the command line names, else the profile's own.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Command {
     /// The program.
     pub program: CString,
+    /// What it is told that it is called (argument 0), where that is not `program`.
+    pub argv0: Option<CString>,
     /// Its arguments, without the program's own name.
     pub arguments: Vec<CString>,
+    /// Which line names it.
+    pub origin: Origin,
+}
+
+impl Command {
+    /// The program and its arguments.
+    #[must_use]
+    pub fn new(words: impl IntoIterator<Item = CString>, origin: &Origin) -> Self {
+        let mut words = words.into_iter();
+        Self {
+            program: words.next().unwrap_or_default(),
+            argv0: None,
+            arguments: words.collect(),
+            origin: origin.clone(),
+        }
+    }
+}
+
+/// None at all: what is planned without a command.
+impl Default for Command {
+    fn default() -> Self {
+        Self::new([], &Origin::CommandLine)
+    }
 }
 
 /// A plan in the making.

@@ -1,6 +1,8 @@
 //! The words for operations: what `explain` prints, and what a failed step is called.
 
-use super::op::{HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op};
+use super::op::{
+    ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op,
+};
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
 use crate::diag::Sources;
@@ -234,6 +236,10 @@ impl fmt::Display for Op {
             Self::DieWithSupervisor => f.write_str("die when the supervisor dies"),
             Self::JoinGroups => f.write_str("join the cgroup"),
             Self::UnshareCgroupNamespace => f.write_str("make a cgroup namespace"),
+            Self::UnshareTimeNamespace => f.write_str("make a time namespace"),
+            Self::SetClock(ClockOffset { line }) => {
+                write!(f, "set a clock ahead (seconds, nanoseconds): {line}")
+            }
             Self::MakePrivate => f.write_str("stop mount propagation"),
             Self::OpenSource { source, .. } => write!(f, "open {source}"),
             Self::AwaitRelease => f.write_str("wait for the supervisor"),
@@ -301,6 +307,16 @@ impl fmt::Display for Op {
             Self::NewProcessGroup => f.write_str("start a new process group"),
             Self::SetUmask(mask) => write!(f, "set the umask to {mask:03o}"),
             Self::SetNice(nice) => write!(f, "set the nice value to {nice}"),
+            Self::SetScheduler { name, .. } => write!(f, "take the scheduling policy {name}"),
+            Self::SetIoPriority(priority) => match (priority >> 13, priority & 7) {
+                (3, _) => f.write_str("do I/O only when nobody else does"),
+                (_, level) => write!(f, "take the I/O class best-effort, level {level}"),
+            },
+            Self::SetTimerSlack(nanoseconds) => {
+                write!(f, "let timers be late by up to {nanoseconds} ns")
+            }
+            Self::SetAffinity { list, .. } => write!(f, "run on the processors {list}"),
+            Self::SetPersonality(bits) => write!(f, "take the personality {bits:#x}"),
             Self::SetRlimit {
                 name, soft, hard, ..
             } => {
@@ -328,9 +344,15 @@ impl fmt::Display for Op {
                 capabilities(*ambient)
             ),
             Self::DieWithInit => f.write_str("die when init dies"),
+            Self::RefuseWriteExecute => f.write_str("never make written memory executable"),
             Self::NoNewPrivileges => f.write_str("set no_new_privs"),
-            Self::CloseDescriptors(first) => {
-                write!(f, "close descriptors from {first} on, at exec")
+            Self::CloseDescriptors { first, kept } => {
+                write!(f, "close descriptors from {first} on, at exec")?;
+                for (at, number) in kept.iter().enumerate() {
+                    let before = if at == 0 { " but " } else { ", " };
+                    write!(f, "{before}{number}")?;
+                }
+                Ok(())
             }
             Self::ResetSignals => f.write_str("reset signal dispositions and mask"),
             Self::SetFilter(program) => {

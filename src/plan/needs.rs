@@ -42,6 +42,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::UnshareCgroupNamespace => {
             needs.insert(Mechanism::CgroupNamespace);
         }
+        Op::UnshareTimeNamespace | Op::SetClock(_) => {
+            needs.insert(Mechanism::TimeNamespace);
+        }
         Op::WriteIdMap { writer, .. } => {
             if matches!(writer, MapWriter::Helper(_)) {
                 needs.insert(Mechanism::SubordinateIds);
@@ -72,6 +75,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::SetFilter(_) | Op::StopCall { .. } => {
             needs.insert(Mechanism::Seccomp);
         }
+        Op::RefuseWriteExecute => {
+            needs.insert(Mechanism::WriteExecute);
+        }
         // What any kernel that is new enough lets any process do, or what only touches files.
         Op::MakeMountPoint { .. }
         | Op::SetOomScore(_)
@@ -94,6 +100,11 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::NewProcessGroup
         | Op::SetUmask(_)
         | Op::SetNice(_)
+        | Op::SetScheduler { .. }
+        | Op::SetIoPriority(_)
+        | Op::SetTimerSlack(_)
+        | Op::SetAffinity { .. }
+        | Op::SetPersonality(_)
         | Op::SetRlimit { .. }
         | Op::ChangeDirectory(_)
         | Op::DropBounding(_)
@@ -104,7 +115,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::SetCapabilities { .. }
         | Op::DieWithInit
         | Op::NoNewPrivileges
-        | Op::CloseDescriptors(_)
+        | Op::CloseDescriptors { .. }
         | Op::ResetSignals
         | Op::ShedAsExec { .. }
         | Op::EndAfterExec

@@ -118,6 +118,23 @@ impl Limit {
     }
 }
 
+/// How far a clock of a time namespace is ahead of the host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockOffset {
+    /// The kernel's name of the clock, seconds, and nanoseconds on top of them: a line of
+    /// `/proc/PID/timens_offsets` (time_namespaces(7)).
+    pub line: String,
+}
+
+impl ClockOffset {
+    /// The nanoseconds are added, also where the seconds are negative.
+    #[must_use]
+    pub fn new(clock: &str, seconds: i64, nanoseconds: u32) -> Self {
+        let line = format!("{clock} {seconds} {nanoseconds}");
+        Self { line }
+    }
+}
+
 /// One primitive operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -194,6 +211,10 @@ pub enum Op {
     JoinGroups,
     /// Makes the cgroup namespace.
     UnshareCgroupNamespace,
+    /// Makes the time namespace, in which whoever is forked from here on lives.
+    UnshareTimeNamespace,
+    /// Sets a clock of it, before anybody is in it.
+    SetClock(ClockOffset),
     /// Stops propagation.
     MakePrivate,
     /// Opens a host path as a detached mount.
@@ -294,6 +315,26 @@ pub enum Op {
     SetUmask(u32),
     /// setpriority(2).
     SetNice(i32),
+    /// sched_setscheduler(2), without a real-time priority.
+    SetScheduler {
+        /// `SCHED_*`.
+        policy: i32,
+        /// Its name in the profile.
+        name: &'static str,
+    },
+    /// ioprio_set(2): class and level.
+    SetIoPriority(u32),
+    /// `PR_SET_TIMERSLACK`, in nanoseconds.
+    SetTimerSlack(u64),
+    /// sched_setaffinity(2).
+    SetAffinity {
+        /// The processors, as they are written.
+        list: String,
+        /// A bit for each.
+        mask: Vec<u64>,
+    },
+    /// personality(2).
+    SetPersonality(u32),
     /// setrlimit(2).
     SetRlimit {
         /// The kernel's number.
@@ -328,16 +369,25 @@ pub enum Op {
     },
     /// Dies with init.
     DieWithInit,
+    /// Memory that can be written never becomes executable (`PR_SET_MDWE`).
+    RefuseWriteExecute,
     /// no_new_privs.
     NoNewPrivileges,
-    /// Closes all descriptors from this one on, at exec.
-    CloseDescriptors(i32),
+    /// Closes all descriptors from one on, at exec, but those that are kept.
+    CloseDescriptors {
+        /// The first.
+        first: i32,
+        /// Those that are kept.
+        kept: Vec<i32>,
+    },
     /// Default dispositions, nothing blocked.
     ResetSignals,
     /// Where an attempt is made: gives up what exec would take away from the command.
     ShedAsExec {
         /// The capabilities that a uid other than 0 keeps at exec.
         ambient: u64,
+        /// The descriptors that a command keeps.
+        kept: Vec<i32>,
         /// Whether others with the same uid may read the process, as they may read a command.
         readable: bool,
     },

@@ -81,6 +81,8 @@ phases! {
     JoinGroup: Init,
     /// The cgroup namespace is made.
     GroupNamespace: Init,
+    /// The time namespace is made, and its clocks are set.
+    TimeNamespace: Init,
     /// Mounts stop propagating.
     Propagation: Init,
     /// Host paths are opened, once, and copied as detached mounts.
@@ -123,6 +125,8 @@ phases! {
     Capabilities: Payload,
     /// The payload's life is bound to init's.
     DeathSignal: Payload,
+    /// Memory that was written is kept from being executed.
+    Memory: Payload,
     /// no_new_privs is set.
     NoNewPrivileges: Payload,
     /// Descriptors are marked to be closed at exec.
@@ -172,6 +176,8 @@ rules! {
     Tether < Sources: "an init that outlives its supervisor from here on would leave mounts behind",
     Tether < AwaitRelease: "if the supervisor dies while init waits, end of file must mean the end, not go",
     JoinGroup < GroupNamespace: "a cgroup namespace is rooted where its maker is: outside the group it would show the host's tree",
+    TimeNamespace < Pivot: "clocks are set through the host's /proc, which leaves with the old root",
+    TimeNamespace < Fork: "clocks cannot be set any more once a process lives in the namespace",
     Propagation < Sources: "a copy of a shared mount is shared: what is attached below it would show on the host",
     Propagation < Root: "a mount made before this would show on the host",
     Sources < InnerIds: "host paths are opened with the caller's rights, before they are given up",
@@ -198,6 +204,7 @@ rules! {
     Capabilities < DeathSignal: "so that nothing that changes credentials comes after the death signal",
     Capabilities < NoNewPrivileges: "ambient capabilities are raised before privileges are frozen",
     NoNewPrivileges < Filter: "without CAP_SYS_ADMIN, the kernel takes a filter only from a process that can gain nothing by exec",
+    Memory < Filter: "the filter may refuse prctl",
     Descriptors < Filter: "the filter may refuse close_range",
     Signals < Filter: "the filter may refuse what resets signals",
     Capabilities < AsExecuted: "a command's capabilities are what exec leaves of those that were set",

@@ -6,7 +6,7 @@
 //! | a table | key by key |
 //! | a list | the later values come after the earlier ones |
 //! | a list of [`KEYED`] | an entry replaces the earlier one of the same key as a whole; new ones come after |
-//! | an id map | the later one holds, as a whole |
+//! | an id map, a command | the later one holds, as a whole |
 //! | a parameter | key by key; a single value stands for its default |
 //! | what `remove` names | is taken out of the profiles that are extended, before all of the above |
 
@@ -18,7 +18,7 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics, nearest};
 pub const KEYED: &[(&str, &str)] = &[("mounts", "target"), ("test", "name")];
 
 /// Values that only make sense as a whole.
-const WHOLE: &[&str] = &["uid_map", "gid_map"];
+const WHOLE: &[&str] = &["uid_map", "gid_map", "command"];
 
 /// Puts a later table on top of an earlier one.
 pub fn merge(earlier: &mut Table, later: Table) {

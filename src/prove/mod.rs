@@ -207,16 +207,14 @@ impl<'p> Prover<'p> {
 
     /// As a run does it, down to the facts about this machine, which are asked for anew.
     fn plan_to_run(&self, words: &[String]) -> Result<Plan, Diagnostics> {
-        let mut words = words.iter().map(c_string);
-        let command = Command {
-            program: words.next().unwrap_or_default(),
-            arguments: words.collect(),
-        };
+        let command = Command::new(words.iter().map(c_string), &Origin::CommandLine);
         sections::build(self.profile, &Host::here(), &command)
     }
 
     fn plan_to_try(&self, attempt: &Attempt, origin: &Origin) -> Result<Plan, Diagnostics> {
-        let plan = sections::build(self.profile, &Host::here(), &Command::default())?;
+        // The files of the profile's own command are part of a root of programs.
+        let command = self.profile.process.command().unwrap_or_default();
+        let plan = sections::build(self.profile, &Host::here(), &command)?;
         Ok(plan.attempting(attempt.clone(), origin))
     }
 

@@ -32,6 +32,9 @@ crate::table! {
         idmap: Level = "require",
         /// The system call filter.
         seccomp: Level = "require",
+        /// That memory which can be written never becomes executable (`write_execute = false` under
+        /// `[process]`).
+        write_execute: Level = "require",
     }
 }
 
@@ -56,6 +59,8 @@ pub struct Enforce {
     pub idmap: At<Level>,
     /// The filter.
     pub seccomp: At<Level>,
+    /// That no written memory is executed.
+    pub write_execute: At<Level>,
 }
 
 impl Enforce {
@@ -72,6 +77,7 @@ impl Enforce {
             namespaces,
             idmap: raw.idmap,
             seccomp: raw.seccomp,
+            write_execute: raw.write_execute,
         }
     }
 
@@ -90,10 +96,16 @@ impl Enforce {
         let limits = profile.limits.named().collect();
         let owners = profile.mounts.mapped().collect();
         let filter = profile.seccomp.asked().into_iter().collect();
+        let memory = profile
+            .process
+            .refuses_write_execute()
+            .into_iter()
+            .collect();
         let found = [
             off(&self.limits, "limits", limits),
             off(&self.idmap, "the owners of mounts", owners),
             off(&self.seccomp, "system calls", filter),
+            off(&self.write_execute, "written memory", memory),
         ];
         for problem in found.into_iter().flatten() {
             problems.push(problem);
@@ -117,12 +129,19 @@ impl Enforce {
             namespaces,
             idmap,
             seccomp,
+            write_execute,
         } = self;
         [
             (limits, "limits", "limits on the group", 3_000),
             (namespaces, "namespaces", "new namespaces", 4_000),
             (idmap, "idmap", "mapped owners", 500),
             (seccomp, "seccomp", "the system call filter", 2_500),
+            (
+                write_execute,
+                "write_execute",
+                "what keeps written memory from being executed",
+                300,
+            ),
         ]
         .into_iter()
         .map(|(level, name, what, share)| {

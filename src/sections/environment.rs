@@ -221,17 +221,19 @@ impl Environment {
     pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         let variables = self.variables(profile);
         let path = variables.get("PATH").map_or(PATH, String::as_str);
-        let program = draft.command.program.clone();
-        let candidates = candidates(&program, path);
-        let arguments = std::iter::once(program)
-            .chain(draft.command.arguments.iter().cloned())
+        let command = draft.command;
+        let candidates = candidates(&command.program, path);
+        let name = command.argv0.as_ref().unwrap_or(&command.program);
+        let arguments = std::iter::once(name)
+            .chain(&command.arguments)
+            .cloned()
             .collect();
         let op = Op::Exec {
             candidates,
             arguments: StringArray::new(arguments),
             environment: for_exec(&variables),
         };
-        draft.step(Phase::Exec, op, &Origin::CommandLine);
+        draft.step(Phase::Exec, op, &command.origin);
     }
 }
 

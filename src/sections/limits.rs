@@ -321,7 +321,7 @@ fn milliseconds(duration: &Duration) -> u64 {
 }
 
 /// The processors of a list that was checked.
-fn cpus(list: &str) -> Vec<(u64, u64)> {
+pub(super) fn cpus(list: &str) -> Vec<(u64, u64)> {
     list.split(',')
         .filter_map(|part| {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -390,7 +390,7 @@ fn processors(list: &str) -> Option<u32> {
 }
 
 /// The list format of cpuset(7).
-fn is_cpu_list(text: &str) -> bool {
+pub(super) fn is_cpu_list(text: &str) -> bool {
     let number = |text: &str| {
         text.parse::<u32>()
             .ok()

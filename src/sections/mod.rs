@@ -254,8 +254,10 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
         return draft.finish();
     }
     let namespaces = profile.namespaces.on_this_machine(profile, &mut draft);
+    let user = profile.user.on_this_machine(profile, &mut draft);
     let profile = &Profile {
         namespaces,
+        user,
         ..profile.clone()
     };
     let identity = profile.user.identity(profile, &mut draft);

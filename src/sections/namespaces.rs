@@ -1,6 +1,10 @@
 //! `[namespaces]`: which namespaces are new, shared with the caller, or joined from a path
 //! (namespaces(7)).
 
+mod offsets;
+
+pub use offsets::{Offset, RawOffsets};
+
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::host::probe::Mechanism;
@@ -41,6 +45,8 @@ crate::table! {
         cgroup: Choice = "new",
         /// Boot-time and monotonic clocks (time_namespaces(7)).
         time: Choice = "new",
+        /// What the clocks of a new time namespace show.
+        time_offsets: RawOffsets,
     }
 }
 
@@ -115,6 +121,7 @@ pub struct Namespaces {
     pub net: At<Choice>,
     pub cgroup: At<Choice>,
     pub time: At<Choice>,
+    offsets: offsets::Offsets,
 }
 
 const USER: NamespaceKind = NamespaceKind {
@@ -164,6 +171,7 @@ impl Namespaces {
             net: raw.net,
             cgroup: raw.cgroup,
             time: raw.time,
+            offsets: offsets::Offsets::check(raw.time_offsets),
         }
     }
 
@@ -181,6 +189,7 @@ impl Namespaces {
 
     /// What builds a root needs a mount namespace; without one nothing may be asked of it.
     pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
+        self.offsets.relate(profile, problems);
         if self.builds_root() {
             return;
         }
@@ -202,7 +211,7 @@ impl Namespaces {
         }
     }
 
-    /// Which namespaces are not new. That of the network is told by `[network]`.
+    /// Which namespaces are not new. What clocks show permits nothing. That of the network is told by `[network]`.
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
         let Self {
@@ -214,6 +223,7 @@ impl Namespaces {
             net: _,
             cgroup,
             time,
+            offsets: _,
         } = self;
         let mut grants = Vec::new();
         for (choice, name, what, share) in [
@@ -349,6 +359,9 @@ impl Namespaces {
                         Op::UnshareCgroupNamespace,
                         &choice.origin,
                     );
+                }
+                Choice::New if kind == TIME && self.offsets.origin().is_some() => {
+                    self.offsets.steps(&choice.origin, draft);
                 }
                 Choice::New => new.push(kind),
             }

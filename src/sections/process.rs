@@ -1,12 +1,23 @@
 //! `[process]`: how the command runs.
 
+mod descriptors;
+mod grants;
+mod scheduling;
+
+pub use scheduling::{IoPriority, Personality, Scheduler};
+
+use descriptors::Descriptors;
+use scheduling::Scheduling;
+
+use super::enforce::Level;
 use super::rootfs::Project;
 use super::{Profile, absolute, mounts, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
-use crate::plan::draft::c_string;
+use crate::host::probe::Mechanism;
+use crate::plan::draft::{Command, c_string};
 use crate::plan::{Draft, Op, Phase};
-use crate::profile::value::Mode;
-use crate::review::{Area, Extent, Grant};
+use crate::profile::table::List;
+use crate::profile::value::{Duration, Mode};
 use std::path::{Path, PathBuf};
 
 crate::choice! {
@@ -24,12 +35,19 @@ crate::table! {
     ///
     /// ```toml
     /// [process]
+    /// command = ["make", "-j4"]
     /// cwd = "/tmp"
     /// umask = "027"
     /// nice = 10
     /// session = "inherit"
     /// ```
     pub struct RawProcess as "[process]" {
+        /// What runs where nothing follows `--`: the program and its arguments. What follows `--`
+        /// takes its place. Default: nothing.
+        command: List<String>,
+        /// What the program of `command` is told that it is called (argument 0). Default: its name
+        /// as it is written there.
+        argv0: String,
         /// The working directory inside. Default: the caller's where it is visible, else `/`.
         cwd: String,
         /// Which permissions new files lack (umask(2)).
@@ -43,18 +61,44 @@ crate::table! {
         oom_score_adj: i32,
         /// Which session the command is in.
         session: Session = "new",
+        /// Whether memory that can be written may become executable, as just-in-time compilers need
+        /// it. `false` takes Linux 6.3 (PR_SET_MDWE of prctl(2)), and holds for all descendants. A
+        /// file that was written may still be mapped, where no `noexec` of its mount forbids it.
+        write_execute: bool = true,
+        /// The descriptors of the caller that the command keeps besides 0 to 2, under their numbers:
+        /// files, pipes and sockets, open when the run starts. What leads out of the sandbox, such as
+        /// a directory, is refused. Default: none.
+        descriptors: List<u32>,
+        /// The processors to run on, as cpuset(7) lists them: `"0-3,7"` (sched_setaffinity(2)). Needs
+        /// no cgroup, and is no bound: the command may choose others. Default: the caller's.
+        affinity: String,
+        /// How processor time is given (sched(7)). Default: as the caller's.
+        scheduler: Scheduler,
+        /// `"idle"`, or `"best-effort:0"` (first) to `"best-effort:7"` (last): whose input and output
+        /// comes first (ioprio_set(2)). Default: the caller's.
+        ioprio: IoPriority,
+        /// How late timers may fire, so that processors can sleep longer (PR_SET_TIMERSLACK of
+        /// prctl(2)). Default: the caller's.
+        timer_slack: Duration,
+        /// What the command sees of the kernel (personality(2)). Default: the caller's.
+        personality: List<Personality>,
     }
 }
 
 /// The checked table.
 #[derive(Clone, Debug)]
 pub struct Process {
+    command: Option<At<Vec<At<String>>>>,
+    argv0: Option<At<String>>,
     cwd: Option<At<PathBuf>>,
     umask: At<Mode>,
     init: At<bool>,
     nice: Option<At<i32>>,
     oom_score_adj: Option<At<i32>>,
     session: At<Session>,
+    write_execute: At<bool>,
+    descriptors: Descriptors,
+    scheduling: Scheduling,
 }
 
 const NOBODY_ENDS_ALL: &str =
@@ -64,6 +108,7 @@ impl Process {
     /// Checks ranges and paths.
     pub fn check(raw: Option<At<RawProcess>>, problems: &mut Diagnostics) -> Self {
         let (raw, _) = split(raw, "process");
+        let scheduling = Scheduling::check(&raw, problems);
         for (value, least, most, name) in [
             (&raw.nice, -20, 19, "nice"),
             (&raw.oom_score_adj, -1000, 1000, "oom_score_adj"),
@@ -108,16 +153,47 @@ impl Process {
                     .help("a umask says what is taken away: \"022\" leaves rwxr-xr-x"),
             );
         }
+        let command = raw.command.map(|list| list.map(|list| list.0));
+        if let Some(command) = &command
+            && command
+                .value
+                .first()
+                .is_none_or(|word| word.value.is_empty())
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    &command.origin,
+                    "a command has the name of a program in front",
+                )
+                .help("for example: command = [\"make\", \"-j4\"]"),
+            );
+        }
+        if let Some(argv0) = raw.argv0.as_ref().filter(|_| command.is_none()) {
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    &argv0.origin,
+                    "a name for the program of a command that is not there",
+                )
+                .help("write `command` too: what follows `--` has its own name"),
+            );
+        }
         let cwd = raw.cwd.and_then(|cwd| {
             absolute(&cwd, "working directory", problems).map(|path| At::new(path, cwd.origin))
         });
         Self {
+            scheduling,
+            descriptors: Descriptors::check(raw.descriptors, problems),
+            command,
+            argv0: raw.argv0,
             cwd,
             umask: raw.umask,
             init: raw.init,
             nice: raw.nice,
             oom_score_adj: raw.oom_score_adj,
             session: raw.session,
+            write_execute: raw.write_execute,
         }
     }
 
@@ -175,63 +251,40 @@ impl Process {
         }
     }
 
+    /// Which line refuses memory that is written and executed.
+    #[must_use]
+    pub fn refuses_write_execute(&self) -> Option<&Origin> {
+        Some(&self.write_execute.origin).filter(|_| !self.write_execute.value)
+    }
+
+    /// Where the command has no init of ours.
+    #[must_use]
+    pub fn without_init(&self) -> Option<&Origin> {
+        Some(&self.init.origin).filter(|_| !self.init.value)
+    }
+
+    /// The program of the profile's own command.
+    #[must_use]
+    pub fn program(&self) -> Option<&At<String>> {
+        self.command.as_ref()?.value.first()
+    }
+
+    /// The profile's own command: what runs where the caller names none.
+    #[must_use]
+    pub fn command(&self) -> Option<Command> {
+        let At { value, origin } = self.command.as_ref()?;
+        let words = value.iter().map(|word| c_string(&word.value));
+        let argv0 = self.argv0.as_ref().map(|name| c_string(&name.value));
+        Some(Command {
+            argv0,
+            ..Command::new(words, origin)
+        })
+    }
+
     /// Which line decides whether there is an init.
     #[must_use]
     pub fn init_origin(&self) -> &Origin {
         &self.init.origin
-    }
-
-    /// What is left of the caller's session and rights over itself. The working directory grants
-    /// nothing, as it has to lie inside; neither does doing without an init, which needs a new pid
-    /// namespace, whose first process takes all others along.
-    #[must_use]
-    pub fn grants(&self) -> Vec<Grant> {
-        let Self {
-            cwd: _,
-            umask,
-            init: _,
-            nice,
-            oom_score_adj,
-            session,
-        } = self;
-        let mode = !umask.value.0 & 0o777;
-        let share = if mode & 0o022 == 0 { 0 } else { 2_000 };
-        let words = format!("make files of mode {}", Mode(mode));
-        let mut grants = vec![
-            Grant::new(
-                Area::Process,
-                "process:umask",
-                Extent::Bits(mode.into()),
-                words,
-                &umask.origin,
-            )
-            .share(share),
-        ];
-        let (rank, words, share) = match session.value {
-            Session::New => (0, "be in a session of its own only", 0),
-            Session::Inherit => (1, "stay in the caller's session, on its terminal", 6_000),
-        };
-        let key = "process:session";
-        grants.push(Grant::rank(Area::Process, key, rank, words, &session.origin).share(share));
-        // The caller's value, where none is set, counts as 0: the kernel refuses to a user
-        // namespace what would be better than it.
-        for (value, name, best, what) in [
-            (nice, "nice", 20_i32, "run at the nice value"),
-            (oom_score_adj, "oom_score_adj", 1_000, "have the oom score"),
-        ] {
-            let default = Origin::Default("process");
-            let number = value.as_ref().map_or(0, |at| at.value);
-            let origin = value.as_ref().map_or(&default, |at| &at.origin);
-            let words = match value {
-                Some(_) => format!("{what} {number}"),
-                None => format!("{what} of the caller"),
-            };
-            let rank = u64::try_from(i64::from(best) - i64::from(number)).unwrap_or(0);
-            let share = if number < 0 { 1_000 } else { 0 };
-            let key = format!("process:{name}");
-            grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
-        }
-        grants
     }
 
     /// Adds everything between the finished root and the reduced privileges.
@@ -280,18 +333,46 @@ impl Process {
                 &nice.origin,
             );
         }
+        self.memory(profile, draft);
         let (cwd, origin) = self.working_directory(profile);
         draft.step(
             Phase::WorkingDirectory,
             Op::ChangeDirectory(c_string(cwd)),
             &origin,
         );
-        let descriptors = Origin::Default("process.descriptors");
-        draft.step(Phase::Descriptors, Op::CloseDescriptors(3), &descriptors);
+        self.scheduling.steps(draft);
+        self.descriptors.steps(draft);
         draft.step(
             Phase::Signals,
             Op::ResetSignals,
             &Origin::Default("process.signals"),
+        );
+    }
+
+    /// Refuses memory that is written and executed, where that is asked for.
+    fn memory(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        let enforce = &profile.enforce.write_execute;
+        let Some(origin) = self.refuses_write_execute() else {
+            return;
+        };
+        if enforce.value == Level::Off {
+            return draft.note(
+                &enforce.origin,
+                "written memory may become executable: it is off",
+            );
+        }
+        draft.wants([Mechanism::WriteExecute]);
+        if draft.host.refuses_write_execute() {
+            return draft.step(Phase::Memory, Op::RefuseWriteExecute, origin);
+        }
+        let text = "this kernel cannot refuse to execute written memory";
+        if enforce.value == Level::Prefer {
+            return draft.weaker(origin, text);
+        }
+        draft.refuse(
+            origin,
+            text,
+            "use Linux 6.3 or newer, or write `write_execute = \"prefer\"` under [enforce]",
         );
     }
 

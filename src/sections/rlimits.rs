@@ -15,22 +15,38 @@ use crate::review::{Area, Grant};
 pub enum Rlimit {
     /// As the caller has it.
     Inherit,
-    /// Set to these.
+    /// The soft limit is raised to the caller's hard one.
+    Raise,
+    /// Set to these; what is not said is as the caller has it.
     Set {
-        /// Until which the process may go.
-        soft: u64,
+        /// Until which the process may go. The caller's, or the hard limit where that is lower.
+        soft: Option<u64>,
         /// Until which it may raise the soft limit.
-        hard: u64,
+        hard: Option<u64>,
     },
 }
 
+impl Rlimit {
+    /// Soft and hard, given those of the caller; `None` where nothing is to be set.
+    fn among(&self, (own_soft, own_hard): (u64, u64)) -> Option<(u64, u64)> {
+        match self {
+            Self::Inherit => None,
+            Self::Raise => Some((own_hard, own_hard)),
+            Self::Set { soft, hard } => {
+                let hard = hard.unwrap_or(own_hard);
+                Some((soft.unwrap_or(own_soft.min(hard)), hard))
+            }
+        }
+    }
+}
+
 crate::table! {
-    /// Soft and hard.
+    /// Soft and hard, or one of the two.
     pub struct RawPair as "a limit" {
-        /// The limit in force.
-        soft: Bound; required 1024,
-        /// How far it may be raised.
-        hard: Bound; required 4096,
+        /// The limit in force. Default: the caller's, or `hard` where that is lower.
+        soft: Bound,
+        /// How far it may be raised. Default: the caller's.
+        hard: Bound,
     }
 }
 
@@ -68,6 +84,10 @@ impl Value for Rlimit {
                 word: "inherit",
                 doc: &["As the caller has it."],
             },
+            Word {
+                word: "hard",
+                doc: &["As high as the caller may raise it: the soft limit becomes the hard one."],
+            },
         ]),
         RawPair::KIND,
     ]);
@@ -75,10 +95,27 @@ impl Value for Rlimit {
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
         match &node.value {
             Content::String(text) if text == "inherit" => Some(Self::Inherit),
-            Content::Table(_) => {
+            Content::String(text) if text == "hard" => Some(Self::Raise),
+            Content::Table(table) => {
+                let origin = node.origin.clone();
+                if table.is_empty() {
+                    let text = "a limit that is none: neither `soft` nor `hard`";
+                    problems.push(
+                        Diagnostic::new(Code::MissingKey, &origin, text)
+                            .help("for example: { soft = 1024, hard = 4096 }"),
+                    );
+                    return None;
+                }
+                let asked = table.len();
                 let pair = RawPair::read(node, problems)?;
-                let (soft, hard) = (pair.soft?, pair.hard?);
-                if soft.value.0 > hard.value.0 {
+                let (soft, hard) = (pair.soft, pair.hard);
+                // What is wrong with one of them has been said.
+                if usize::from(soft.is_some()) + usize::from(hard.is_some()) < asked {
+                    return None;
+                }
+                if let (Some(soft), Some(hard)) = (&soft, &hard)
+                    && soft.value.0 > hard.value.0
+                {
                     problems.push(
                         Diagnostic::new(Code::SoftAboveHard, &soft.origin, "soft is above hard")
                             .and(&hard.origin, "hard")
@@ -87,13 +124,13 @@ impl Value for Rlimit {
                     return None;
                 }
                 Some(Self::Set {
-                    soft: soft.value.0,
-                    hard: hard.value.0,
+                    soft: soft.map(|soft| soft.value.0),
+                    hard: hard.map(|hard| hard.value.0),
                 })
             }
             _ => Bound::read(node, problems).map(|both| Self::Set {
-                soft: both.0,
-                hard: both.0,
+                soft: Some(both.0),
+                hard: Some(both.0),
             }),
         }
     }
@@ -102,8 +139,8 @@ impl Value for Rlimit {
 macro_rules! rlimits {
     ($($(#[doc = $doc:expr])* $name:ident = $resource:ident,)*) => {
         crate::table! {
-            /// Each: a number or a size, `{ soft, hard }`, `"infinity"` or `"inherit"` (the
-            /// default, but for `core`).
+            /// Each: a number or a size, `{ soft, hard }` or one of the two, `"infinity"`, `"hard"`
+            /// (as high as the caller may go) or `"inherit"` (the default, but for `core`).
             ///
             /// ```toml
             /// [rlimits]
@@ -179,10 +216,13 @@ impl Rlimits {
             ("stack", &raw.stack, 1, 8 << 10, "\"8M\""),
         ] {
             let Some(At {
-                value: Rlimit::Set { soft, .. },
+                value: Rlimit::Set { soft, hard },
                 origin,
             }) = limit
             else {
+                continue;
+            };
+            let Some(soft) = soft.as_ref().or(hard.as_ref()) else {
                 continue;
             };
             let (code, what) = if *soft < least {
@@ -210,7 +250,8 @@ impl Rlimits {
             }
         }
         raw.core.get_or_insert_with(|| {
-            At::default_of("rlimits.core", Rlimit::Set { soft: 1, hard: 1 })
+            let (soft, hard) = (Some(1), Some(1));
+            At::default_of("rlimits.core", Rlimit::Set { soft, hard })
         });
         Self(raw.given())
     }
@@ -230,15 +271,15 @@ impl Rlimits {
                 let default = Origin::Default("rlimits");
                 let origin = given.map_or(&default, |(.., limit)| &limit.origin);
                 let (rank, words) = match given.map(|(.., limit)| &limit.value) {
-                    Some(Rlimit::Set { hard: INFINITY, .. }) => {
-                        (INFINITY, format!("have no limit on {name}"))
-                    }
-                    Some(Rlimit::Set { hard, .. }) => {
-                        (*hard, format!("have a limit of {hard} on {name}"))
-                    }
-                    Some(Rlimit::Inherit) | None => {
-                        (INFINITY - 1, format!("have the caller's limit on {name}"))
-                    }
+                    Some(Rlimit::Set {
+                        hard: Some(INFINITY),
+                        ..
+                    }) => (INFINITY, format!("have no limit on {name}")),
+                    Some(Rlimit::Set {
+                        hard: Some(hard), ..
+                    }) => (*hard, format!("have a limit of {hard} on {name}")),
+                    Some(Rlimit::Inherit | Rlimit::Raise | Rlimit::Set { hard: None, .. })
+                    | None => (INFINITY - 1, format!("have the caller's limit on {name}")),
                 };
                 let share = match rank {
                     INFINITY => 200,
@@ -254,15 +295,34 @@ impl Rlimits {
     /// Sets the limits.
     pub fn steps(&self, draft: &mut Draft<'_>) {
         for (name, resource, limit) in &self.0 {
-            if let Rlimit::Set { soft, hard } = limit.value {
-                let op = Op::SetRlimit {
-                    resource: *resource,
-                    name,
-                    soft,
-                    hard,
-                };
-                draft.step(Phase::ProcessSettings, op, &limit.origin);
+            // The caller's are asked for only where they count.
+            let own = match limit.value {
+                Rlimit::Inherit => continue,
+                Rlimit::Set {
+                    soft: Some(soft),
+                    hard: Some(hard),
+                } => (soft, hard),
+                _ => draft.host.rlimit(*resource),
+            };
+            let Some((soft, hard)) = limit.value.among(own) else {
+                continue;
+            };
+            if soft > hard {
+                let text = format!("{soft} is above the caller's own hard limit on {name}, {hard}");
+                draft.refuse(
+                    &limit.origin,
+                    text,
+                    "lower it, write \"hard\" for as much as there is, or raise the caller's (`ulimit -H`)",
+                );
+                continue;
             }
+            let op = Op::SetRlimit {
+                resource: *resource,
+                name,
+                soft,
+                hard,
+            };
+            draft.step(Phase::ProcessSettings, op, &limit.origin);
         }
     }
 }

@@ -172,7 +172,8 @@ impl Rootfs {
 
     /// Shows the root. The project is shown with the mounts, since it is one.
     ///
-    /// The command itself is part of a root of programs too, but it is the caller who names it.
+    /// The command itself is part of a root of programs too. One that the command line names is the
+    /// caller's choice; the profile's own is a program like the others.
     pub fn show(&self, profile: &Profile, view: &mut View) {
         let Self {
             source,
@@ -230,7 +231,8 @@ impl Rootfs {
             Source::Programs(programs) => {
                 let search = profile.environment.search_path(profile);
                 let here = profile.variables.working_directory.as_deref();
-                for At { value, origin } in programs {
+                let command = profile.process.program();
+                for At { value, origin } in programs.iter().chain(command) {
                     let folders = if value.contains('/') { "" } else { &search };
                     for folder in folders.split(':') {
                         let path = here.unwrap_or(Path::new("/")).join(folder).join(value);
@@ -303,7 +305,7 @@ impl Rootfs {
     fn programs(&self, programs: &[At<String>], profile: &Profile, draft: &mut Draft<'_>) {
         let command = draft.command.program.to_string_lossy().into_owned();
         // A check plans without a command.
-        let command = (!command.is_empty()).then(|| At::new(command, Origin::CommandLine));
+        let command = (!command.is_empty()).then(|| At::new(command, draft.command.origin.clone()));
         let search = profile.environment.search_path(profile);
         for program in programs.iter().chain(&command) {
             let files = match draft.host.program_files(&program.value, &search) {

@@ -1,11 +1,13 @@
 //! `[user]`: who the command is, inside and outside (user_namespaces(7)).
 
+mod account;
 mod grants;
 mod known;
 mod map;
 
 pub use map::Map;
 
+use account::{Id, number, numbers};
 use known::outside;
 use map::check_ranges;
 
@@ -23,17 +25,19 @@ crate::table! {
     ///
     /// ```toml
     /// [user]
-    /// uid = 0
+    /// uid = "www-data"
     /// uid_map = "auto"
     /// ```
     pub struct RawUser as "[user]" {
-        /// The user id inside. Default: the caller's; 1000 when root calls; with the maps `"root"`
-        /// and `"auto"` 0.
-        uid: u32,
-        /// The group id inside. Defaults as for `uid`.
-        gid: u32,
-        /// The supplementary group ids inside. Default: none.
-        groups: List<u32>,
+        /// The user id inside: a number, or the name of a user in the /etc/passwd of the root, where
+        /// that is a `directory`, else of the host. Default: the caller's; 1000 when root calls;
+        /// with the maps `"root"` and `"auto"` 0.
+        uid: Id,
+        /// The group id inside, or the name of a group. Default: the group of the user that `uid`
+        /// names, else as for `uid`.
+        gid: Id,
+        /// The supplementary group ids inside, or their names. Default: none.
+        groups: List<Id>,
         /// `"self"` (the default): the one id of the command. `"root"`: the one id 0. `"auto"`:
         /// 0 and the caller's subordinate ids above it. Or a list of `{ inside, outside, count }`.
         uid_map: Map,
@@ -45,9 +49,9 @@ crate::table! {
 /// The checked table.
 #[derive(Clone, Debug)]
 pub struct User {
-    uid: Option<At<u32>>,
-    gid: Option<At<u32>>,
-    groups: Vec<At<u32>>,
+    uid: Option<At<Id>>,
+    gid: Option<At<Id>>,
+    groups: Vec<At<Id>>,
     uid_map: At<Map>,
     gid_map: At<Map>,
 }
@@ -140,7 +144,7 @@ impl User {
             gid_map,
         };
         for id in user.uid.iter().chain(&user.gid).chain(&user.groups) {
-            if id.value == u32::MAX {
+            if id.value == Id::Number(u32::MAX) {
                 problems.push(
                     Diagnostic::new(
                         Code::BadIds,
@@ -160,7 +164,7 @@ impl User {
         [&self.uid_map, &self.gid_map]
     }
 
-    /// Who the command is on this machine.
+    /// Who the command is on this machine, where names have become numbers.
     pub fn identity(&self, profile: &Profile, draft: &mut Draft<'_>) -> Identity {
         let host = draft.host;
         let caller = &host.caller;
@@ -176,14 +180,15 @@ impl User {
             (Map::Own, None) if rights => 1000,
             (Map::Own, None) => id,
         };
-        let uid = own(&self.uid_map, &self.uid, caller.uid);
-        let gid = own(&self.gid_map, &self.gid, caller.gid);
+        let (wanted_uid, wanted_gid) = (number(&self.uid), number(&self.gid));
+        let uid = own(&self.uid_map, &wanted_uid, caller.uid);
+        let gid = own(&self.gid_map, &wanted_gid, caller.gid);
         let (users, user_writer) = self.map(Ids::User, uid, draft).unwrap_or_default();
         let (groups, group_writer) = self.map(Ids::Group, gid, draft).unwrap_or_default();
         let setgroups = rights || matches!(group_writer, Some(MapWriter::Helper(_)));
         for (id, map, wanted, what) in [
-            (uid, &users, &self.uid, "uid"),
-            (gid, &groups, &self.gid, "gid"),
+            (uid, &users, &wanted_uid, "uid"),
+            (gid, &groups, &wanted_gid, "gid"),
         ] {
             if let Some(wanted) = wanted.as_ref().filter(|_| !map.is_empty())
                 && to_outside(map, id).is_none()
@@ -196,7 +201,7 @@ impl User {
                 draft.problem(outside(wanted, map, what));
             }
         }
-        for group in &self.groups {
+        for group in &numbers(&self.groups) {
             if !setgroups {
                 draft.refuse(
                     &group.origin,
@@ -232,21 +237,18 @@ impl User {
         let caller = &draft.host.caller;
         let joined = matches!(profile.namespaces.user.value, Choice::Join(_));
         let default = |id| if joined { 0 } else { id };
-        let uid = self
-            .uid
-            .as_ref()
-            .map_or(default(caller.uid), |uid| uid.value);
-        let gid = self
-            .gid
-            .as_ref()
-            .map_or(default(caller.gid), |gid| gid.value);
+        let (wanted_uid, wanted_gid) = (number(&self.uid), number(&self.gid));
+        let value = |id: &At<u32>| id.value;
+        let uid = wanted_uid.as_ref().map_or(default(caller.uid), value);
+        let gid = wanted_gid.as_ref().map_or(default(caller.gid), value);
         let setgroups = joined || caller.has_rights();
         if !setgroups {
-            let others = self.uid.iter().filter(|id| id.value != caller.uid);
-            let others = others.chain(self.gid.iter().filter(|id| id.value != caller.gid));
-            for id in others.chain(&self.groups) {
+            let others = wanted_uid.iter().filter(|id| id.value != caller.uid);
+            let others = others.chain(wanted_gid.iter().filter(|id| id.value != caller.gid));
+            let groups = self.groups.iter().map(|group| &group.origin);
+            for origin in others.map(|id| &id.origin).chain(groups) {
                 draft.refuse(
-                    &id.origin,
+                    origin,
                     "without a new user namespace, only root can take other ids",
                     "write `user = \"new\"` under [namespaces], or remove this",
                 );
@@ -276,7 +278,7 @@ impl User {
         let count = if map.value == Map::Auto { 65_536 } else { 1 };
         let written = |ranges| Some((ranges, Some(MapWriter::Supervisor)));
         if let Map::Ranges(ranges) = &map.value {
-            let ranges: Vec<_> = ranges.iter().map(|r| r.value).collect();
+            let ranges: Vec<_> = ranges.iter().filter_map(|r| r.value.numbered()).collect();
             let only_own =
                 matches!(ranges[..], [IdRange { outside, count: 1, .. }] if outside == caller_id);
             if caller.has_rights() || only_own {
@@ -423,7 +425,10 @@ impl User {
             draft.step(Phase::InnerIds, Op::TakeIds { uid, gid }, uid_origin);
         }
         if identity.setgroups {
-            let groups: Vec<_> = self.groups.iter().map(|g| g.value).collect();
+            let groups = numbers(&self.groups)
+                .iter()
+                .map(|g| g.value)
+                .collect::<Vec<_>>();
             let origin = self
                 .groups
                 .first()

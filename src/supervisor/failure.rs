@@ -168,6 +168,15 @@ impl Failure {
             (Op::SetRlimit { .. }, Errno::EPERM) => {
                 "only root of the host may raise a hard limit: lower it to the caller's (`ulimit -H -a`)".into()
             }
+            (Op::RefuseWriteExecute, Errno::EINVAL) => {
+                "this takes Linux 6.3: write `write_execute = \"prefer\"` under [enforce]".into()
+            }
+            (Op::SetClock(_), Errno::ERANGE) => {
+                "a clock shows no less than 0: compare it with /proc/uptime, and set it less far behind".into()
+            }
+            (Op::SetAffinity { .. }, Errno::EINVAL) => {
+                "this machine has none of these processors, or the caller may use none of them".into()
+            }
             (Op::SetNice(_), Errno::EACCES | Errno::EPERM) => {
                 "only root may lower the nice value: choose 0 or more".into()
             }

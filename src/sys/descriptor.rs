@@ -39,6 +39,11 @@ pub fn open_for_reading(path: &CStr) -> Result<RawFd> {
     openat2(libc::AT_FDCWD, path, libc::O_RDONLY | libc::O_CLOEXEC, 0, 0)
 }
 
+/// Opens a file of the host for writing.
+pub fn open_for_writing(path: &CStr) -> Result<RawFd> {
+    openat2(libc::AT_FDCWD, path, libc::O_WRONLY | libc::O_CLOEXEC, 0, 0)
+}
+
 /// Makes a new, empty file and opens it for writing; fails if anything is there already.
 pub fn create_file(dir: RawFd, name: &CStr, mode: libc::mode_t) -> Result<RawFd> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
@@ -165,20 +170,64 @@ pub fn close(fd: RawFd) {
     let _ = unsafe { libc::close(fd) };
 }
 
-/// Marks every descriptor from `first` on as closed at exec (close_range(2), Linux 5.11).
+/// Marks every descriptor from `first` on as closed at exec, but those that are kept
+/// (close_range(2), Linux 5.11).
 ///
 /// Not closed at once, because the failure of a later step still has to be reported through one.
-pub fn close_on_exec_from(first: RawFd) -> Result<()> {
-    // SAFETY: no pointers.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            first as libc::c_uint,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
+pub fn close_on_exec_from(first: RawFd, kept: &[RawFd]) -> Result<()> {
+    between(first, kept.iter().copied(), |first, last| {
+        // SAFETY: no pointers.
+        check(unsafe {
+            libc::syscall(
+                libc::SYS_close_range,
+                first as libc::c_uint,
+                last as libc::c_uint,
+                libc::CLOSE_RANGE_CLOEXEC,
+            )
+        })
+        .map(drop)
     })
-    .map(drop)
+}
+
+/// Closes every descriptor from `first` on, but those that are kept.
+pub fn close_from(first: RawFd, kept: impl Iterator<Item = RawFd> + Clone) -> Result<()> {
+    between(first, kept, close_range)
+}
+
+/// Does something with every range from `first` on that lies between kept ones, in whichever order
+/// they are.
+fn between(
+    mut first: RawFd,
+    kept: impl Iterator<Item = RawFd> + Clone,
+    act: impl Fn(RawFd, RawFd) -> Result<()>,
+) -> Result<()> {
+    while let Some(next) = kept.clone().filter(|fd| *fd >= first).min() {
+        if next > first {
+            act(first, next.saturating_sub(1))?;
+        }
+        first = match next.checked_add(1) {
+            Some(first) => first,
+            None => return Ok(()),
+        };
+    }
+    act(first, RawFd::MAX)
+}
+
+/// Whether a descriptor is closed at exec (fcntl(2), F_GETFD).
+pub fn is_closed_at_exec(fd: RawFd) -> Result<bool> {
+    // SAFETY: no pointers.
+    let flags = check_int(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    Ok(flags & libc::FD_CLOEXEC != 0)
+}
+
+/// Whether a descriptor is that of a directory (fstat(2)).
+pub fn is_directory(fd: RawFd) -> Result<bool> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the kernel fills the structure, which lives here.
+    check_int(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
+    // SAFETY: the call has succeeded.
+    let mode = unsafe { stat.assume_init() }.st_mode;
+    Ok(mode & libc::S_IFMT == libc::S_IFDIR)
 }
 
 /// Closes all descriptors of a range (close_range(2)).

@@ -13,6 +13,7 @@ pub mod landlock;
 pub mod mount;
 pub mod network;
 pub mod process;
+pub mod scheduling;
 pub mod signal;
 pub mod stop;
 pub mod trial;

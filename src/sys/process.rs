@@ -174,6 +174,18 @@ pub fn show() -> Result<()> {
     prctl(libc::PR_SET_DUMPABLE, 1)
 }
 
+/// Keeps memory that is or was writable from becoming executable, in this process and all that come
+/// of it (`PR_SET_MDWE`, Linux 6.3).
+pub fn refuse_write_execute() -> Result<()> {
+    prctl(libc::PR_SET_MDWE, libc::PR_MDWE_REFUSE_EXEC_GAIN.into())
+}
+
+/// Whether the kernel has [`refuse_write_execute`].
+#[must_use]
+pub fn can_refuse_write_execute() -> bool {
+    prctl(libc::PR_GET_MDWE, 0).is_ok()
+}
+
 fn prctl(option: libc::c_int, value: u64) -> Result<()> {
     // SAFETY: the options used in this file take one number.
     check_int(unsafe { libc::prctl(option, value, 0, 0, 0) }).map(drop)
@@ -211,6 +223,17 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     };
     // SAFETY: limit lives here.
     check_int(unsafe { libc::setrlimit(resource as _, &raw const limit) }).map(drop)
+}
+
+/// getrlimit(2): soft and hard.
+pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: limit lives here.
+    check_int(unsafe { libc::getrlimit(resource as _, &raw mut limit) })?;
+    Ok((limit.rlim_cur, limit.rlim_max))
 }
 
 /// sethostname(2).

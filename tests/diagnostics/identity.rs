@@ -1,6 +1,15 @@
 //! `[user]`, names, `[namespaces]`, `[network]`.
 
-use crate::checked;
+use crate::{checked, warned};
+use sandbox::diag::{Source, Sources};
+use sandbox::host::Host;
+use sandbox::host::accounts::Accounts;
+use sandbox::host::caller::{Caller, SubordinateIds};
+use sandbox::host::tree::Tree;
+use sandbox::plan::draft::Command;
+use sandbox::profile::overlay::Overlay;
+use sandbox::profile::variables::Variables;
+use sandbox::sections;
 
 #[test]
 fn ranges_that_overlap_inside() {
@@ -419,5 +428,157 @@ mode = "loopback"
       |       -------- chosen here
       |
       = help: remove one of the two lines: `mode` alone is enough
+    "#);
+}
+
+#[test]
+fn a_name_that_no_account_could_have() {
+    let wrong = checked(
+        r#"
+[user]
+uid = "www data"
+gid = ""
+groups = ["a:b", -1]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: `www data` is no name that an account could have
+     --> sandbox.toml:2:7
+      |
+    2 | uid = "www data"
+      |       ^^^^^^^^^^
+      |
+      = help: for example: "www-data", or 33
+
+    error[SBX0004]: `` is no name that an account could have
+     --> sandbox.toml:3:7
+      |
+    3 | gid = ""
+      |       ^^
+      |
+      = help: for example: "www-data", or 33
+
+    error[SBX0004]: `a:b` is no name that an account could have
+     --> sandbox.toml:4:11
+      |
+    4 | groups = ["a:b", -1]
+      |           ^^^^^
+      |
+      = help: for example: "www-data", or 33
+
+    error[SBX0004]: expected a whole number from 0 to 4294967295, found -1
+     --> sandbox.toml:4:18
+      |
+    4 | groups = ["a:b", -1]
+      |                  ^^
+      |
+      = help: write it in digits, without quotes
+    "#);
+}
+
+/// What root is told on a machine with these accounts, whatever this one has.
+#[track_caller]
+fn among_accounts(text: &str) -> String {
+    const USERS: &str = "root:x:0:0::/root:\nweb:x:33:34:::\nsame:x:33:35:::\n";
+    let mut sources = Sources::default();
+    let id = sources.add(Source::new("sandbox.toml", text));
+    let (variables, overlay) = (Variables::default(), Overlay::default());
+    let (profile, _) = sections::load(&mut sources, id, &variables, &overlay).unwrap();
+    let root = Caller {
+        capabilities: u64::MAX,
+        ..Caller::here()
+    };
+    let host = Host::fixed(root, Tree::here(), SubordinateIds::default());
+    let host = host.with_accounts(Accounts::fixed(USERS, "tape:x:26:\n"));
+    let drafted = sections::draft(&profile, &host, &Command::default());
+    drafted.problems.render(&sources, false)
+}
+
+#[test]
+fn names_that_are_no_accounts() {
+    let said = among_accounts(
+        r#"[user]
+uid = "tape"
+gid = "web"
+groups = ["tape", "nobody-knows"]
+uid_map = [{ inside = 0, outside = "web" }, { inside = 1, outside = "lost" }]
+"#,
+    );
+    insta::assert_snapshot!(said, @r#"
+    error[SBX0131]: there is no user `tape` in /etc/passwd
+     --> sandbox.toml:2:7
+      |
+    2 | uid = "tape"
+      |       ^^^^^^
+      |
+      = help: add it, correct the name, or write the number of the user; other sources of accounts (LDAP, systemd-homed) are not asked
+
+    error[SBX0131]: there is no group `web` in /etc/group
+     --> sandbox.toml:3:7
+      |
+    3 | gid = "web"
+      |       ^^^^^
+      |
+      = help: add it, correct the name, or write the number of the group; other sources of accounts (LDAP, systemd-homed) are not asked
+
+    error[SBX0028]: the id map holds no gid 26
+     --> sandbox.toml:4:11
+      |
+    4 | groups = ["tape", "nobody-knows"]
+      |           ^^^^^^
+      |
+      = note: default of user.gid_map: the map
+      = help: choose a gid that the map holds, or widen the map
+
+    error[SBX0131]: there is no group `nobody-knows` in /etc/group
+     --> sandbox.toml:4:19
+      |
+    4 | groups = ["tape", "nobody-knows"]
+      |                   ^^^^^^^^^^^^^^
+      |
+      = help: add it, correct the name, or write the number of the group; other sources of accounts (LDAP, systemd-homed) are not asked
+
+    error[SBX0131]: there is no user `lost` in /etc/passwd
+     --> sandbox.toml:5:45
+      |
+    5 | uid_map = [{ inside = 0, outside = "web" }, { inside = 1, outside = "lost" }]
+      |                                             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: add it, correct the name, or write the number of the user; other sources of accounts (LDAP, systemd-homed) are not asked
+    "#);
+}
+
+#[test]
+fn two_names_of_one_id() {
+    let said = among_accounts(
+        r#"[user]
+uid = 0
+uid_map = [{ inside = 0, outside = "web" }, { inside = 1, outside = "same" }]
+"#,
+    );
+    insta::assert_snapshot!(said, @r#"
+    error[SBX0009]: ranges of ids that overlap outside
+     --> sandbox.toml:3:45
+      |
+    3 | uid_map = [{ inside = 0, outside = "web" }, { inside = 1, outside = "same" }]
+      |                                             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+     ::: sandbox.toml:3:12
+      |
+    3 | uid_map = [{ inside = 0, outside = "web" }, { inside = 1, outside = "same" }]
+      |            ------------------------------- with this one
+      |
+      = help: every id may be mapped once, on either side
+    "#);
+    // By its name, too, the host's root is known before the run.
+    let warned = warned("[user]\nuid_map = [{ inside = 1, outside = \"root\" }]\n");
+    insta::assert_snapshot!(warned, @r#"
+    warning[SBX0029]: an id inside is 0 outside: what belongs to root there belongs to the command
+     --> sandbox.toml:2:12
+      |
+    2 | uid_map = [{ inside = 1, outside = "root" }]
+      |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: map onto ids that belong to nobody, for example outside = 100000
     "#);
 }

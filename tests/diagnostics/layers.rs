@@ -814,12 +814,14 @@ fn origins_are_shown_beside_every_value() {
     # umask = "022"  # default
     # init = true  # default
     # session = "new"  # default
+    # write_execute = true  # default
 
     # [enforce]
     # limits = "require"  # default
     # namespaces = "require"  # default
     # idmap = "require"  # default
     # seccomp = "require"  # default
+    # write_execute = "require"  # default
     "#);
     let json = printed(&folder, &[&arguments[..], &["--format", "json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -828,4 +830,15 @@ fn origins_are_shown_beside_every_value() {
     insta::assert_snapshot!(limits["cpu"], @r#"{"origin":{"kind":"command-line"},"value":1}"#);
     insta::assert_snapshot!(limits["grace"], @r#"{"origin":{"kind":"default"},"value":"5s"}"#);
     insta::assert_snapshot!(json["profile"]["environment"]["inherit"], @r#"[{"origin":{"column":12,"file":"base.toml","kind":"file","line":2},"value":"CC"},{"origin":{"column":12,"file":"sandbox.toml","kind":"file","line":3},"value":"AR"}]"#);
+}
+
+/// Arguments of one command mean nothing behind those of another.
+#[test]
+fn a_command_is_replaced_as_a_whole() {
+    let base = "[process]\ncommand = [\"make\", \"-j4\"]\n";
+    let child = "extends = [\"base\"]\n[process]\ncommand = [\"ninja\"]\n";
+    insta::assert_snapshot!(shown(&[("", child), ("base.toml", base)], &[]), @r#"
+    [process]
+    command = ["ninja"]
+    "#);
 }

@@ -164,3 +164,41 @@ fn a_folder_that_is_no_project() {
      = help: go to the project's folder, or name it: sandbox init DIR
     ");
 }
+
+#[test]
+fn written_memory_on_a_kernel_that_executes_it() {
+    let on = |enforce: &str| {
+        let text = format!("version = 1\n[process]\nwrite_execute = false\n{enforce}");
+        let mut sources = Sources::default();
+        let id = sources.add(Source::new("sandbox.toml", text));
+        let (profile, _) =
+            sections::load(&mut sources, id, &Variables::default(), &Overlay::default()).unwrap();
+        let host = Host::fixed(Caller::here(), Tree::here(), SubordinateIds::default());
+        let host = host.that_executes_written_memory();
+        match sections::build(&profile, &host, &Command::default()) {
+            Ok(plan) => {
+                let weaker = plan.notes.iter().find(|note| note.weaker);
+                weaker.unwrap().diagnostic().render(&sources, false)
+            }
+            Err(problems) => problems.render(&sources, false),
+        }
+    };
+    insta::assert_snapshot!(on(""), @r#"
+    error[SBX0100]: this kernel cannot refuse to execute written memory
+     --> sandbox.toml:3:17
+      |
+    3 | write_execute = false
+      |                 ^^^^^
+      |
+      = help: use Linux 6.3 or newer, or write `write_execute = "prefer"` under [enforce]
+    "#);
+    insta::assert_snapshot!(on("[enforce]\nwrite_execute = \"prefer\""), @"
+    warning[SBX0107]: this kernel cannot refuse to execute written memory
+     --> sandbox.toml:3:17
+      |
+    3 | write_execute = false
+      |                 ^^^^^
+      |
+      = help: `sandbox check --deny warnings` takes this for an error; `require` under [enforce] refuses the run
+    ");
+}

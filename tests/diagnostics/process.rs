@@ -1,6 +1,6 @@
 //! `[process]`, `[environment]`, `[enforce]`.
 
-use crate::checked;
+use crate::{Folder, checked, refused};
 
 #[test]
 fn a_nice_value_out_of_range() {
@@ -260,5 +260,275 @@ namespaces = "off"
       |              ^^^^^
       |
       = help: one of: "require", "prefer"
+    "#);
+}
+
+#[test]
+fn a_command_without_a_program() {
+    let wrong = checked(
+        r#"
+[process]
+command = []
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: a command has the name of a program in front
+     --> sandbox.toml:2:11
+      |
+    2 | command = []
+      |           ^^
+      |
+      = help: for example: command = ["make", "-j4"]
+    "#);
+    let wrong = checked(
+        r#"
+[process]
+command = ["", "-v"]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: a command has the name of a program in front
+     --> sandbox.toml:2:11
+      |
+    2 | command = ["", "-v"]
+      |           ^^^^^^^^^^
+      |
+      = help: for example: command = ["make", "-j4"]
+    "#);
+    let wrong = checked(
+        r#"
+[process]
+argv0 = "sh"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: a name for the program of a command that is not there
+     --> sandbox.toml:2:9
+      |
+    2 | argv0 = "sh"
+      |         ^^^^
+      |
+      = help: write `command` too: what follows `--` has its own name
+    "#);
+}
+
+#[test]
+fn nothing_to_run() {
+    let folder = Folder::with("version = 1\n");
+    let run = refused(&folder, &mut folder.program(&["-p", "sandbox.toml"]));
+    insta::assert_snapshot!(run, @"
+    error[SBX0130]: nothing to run: no command follows `--`, and the profile names none
+    --> command line
+     = help: write it after `--`, as in `sandbox -- make`, or as `command` under [process]; `sandbox --help` says what else there is
+    ");
+    let run = refused(&folder, &mut folder.program(&["-p", "sandbox.toml", "--"]));
+    insta::assert_snapshot!(run, @"
+    error[SBX0130]: nothing to run: no command follows `--`, and the profile names none
+    --> command line
+     = help: write it after `--`, as in `sandbox -- make`, or as `command` under [process]; `sandbox --help` says what else there is
+    ");
+}
+
+/// What a root of programs lacks of the profile's own command is said at its line.
+#[test]
+fn a_command_that_is_not_installed() {
+    let folder = Folder::with(
+        r#"
+[rootfs]
+programs = ["true"]
+[process]
+command = ["no-such-program"]
+"#,
+    );
+    let run = refused(
+        &folder,
+        &mut folder.program(&["check", "--host", "sandbox.toml"]),
+    );
+    insta::assert_snapshot!(run, @r#"
+    error[SBX0101]: there is no program `no-such-program` in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+     --> sandbox.toml:4:11
+      |
+    4 | command = ["no-such-program"]
+      |           ^^^^^^^^^^^^^^^^^^^
+      |
+      = help: install the program, or name it by its path
+    "#);
+}
+
+#[test]
+fn descriptors_and_scheduling_that_cannot_be() {
+    let wrong = checked(
+        r#"
+[process]
+descriptors = [1, 5000000000, 3, 2000000000]
+affinity = "3-1"
+scheduler = "fifo"
+ioprio = "best-effort:8"
+timer_slack = 0
+personality = ["read_implies_exec"]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: the command has 0 to 2 anyway
+     --> sandbox.toml:2:16
+      |
+    2 | descriptors = [1, 5000000000, 3, 2000000000]
+      |                ^
+      |
+      = help: name those from 3 on, for example: descriptors = [3]
+
+    error[SBX0004]: expected a whole number from 0 to 4294967295, found 5000000000
+     --> sandbox.toml:2:19
+      |
+    2 | descriptors = [1, 5000000000, 3, 2000000000]
+      |                   ^^^^^^^^^^
+      |
+      = help: write it in digits, without quotes
+
+    error[SBX0004]: no descriptor has such a number
+     --> sandbox.toml:2:34
+      |
+    2 | descriptors = [1, 5000000000, 3, 2000000000]
+      |                                  ^^^^^^^^^^
+      |
+      = help: name those from 3 on, for example: descriptors = [3]
+
+    error[SBX0004]: `3-1` is no list of processors
+     --> sandbox.toml:3:12
+      |
+    3 | affinity = "3-1"
+      |            ^^^^^
+      |
+      = help: for example: affinity = "0-3,7"
+
+    error[SBX0004]: `fifo` is none of the choices
+     --> sandbox.toml:4:13
+      |
+    4 | scheduler = "fifo"
+      |             ^^^^^^
+      |
+      = help: one of: "other", "batch", "idle"
+
+    error[SBX0004]: `best-effort:8` is no class of I/O that a process may take
+     --> sandbox.toml:5:10
+      |
+    5 | ioprio = "best-effort:8"
+      |          ^^^^^^^^^^^^^^^
+      |
+      = help: "idle", or "best-effort:0" (first) to "best-effort:7" (last); the real-time class needs a right over the host
+
+    error[SBX0004]: the least slack is a nanosecond
+     --> sandbox.toml:6:15
+      |
+    6 | timer_slack = 0
+      |               ^
+      |
+      = help: for example: timer_slack = "1ms"
+
+    error[SBX0004]: `read_implies_exec` is none of the choices
+     --> sandbox.toml:7:16
+      |
+    7 | personality = ["read_implies_exec"]
+      |                ^^^^^^^^^^^^^^^^^^^
+      |
+      = help: one of: "linux32", "uname26", "addr_no_randomize", "addr_limit_3gb"
+    "#);
+}
+
+#[test]
+fn a_descriptor_that_leads_out() {
+    let folder = Folder::with("[process]\ndescriptors = [3, 4, 5]\n");
+    let mut shell = std::process::Command::new("sh");
+    let program = folder.program(&[]);
+    let explain = "exec \"$0\" explain -p sandbox.toml 3</usr 4</etc/passwd 5>&-";
+    shell.args(["-c", explain]).arg(program.get_program());
+    shell.current_dir(&folder.0).env("HOME", "/home/ada");
+    insta::assert_snapshot!(refused(&folder, &mut shell), @"
+    error[SBX0132]: descriptor 3 is a directory, which leads out of the sandbox
+     --> sandbox.toml:2:16
+      |
+    2 | descriptors = [3, 4, 5]
+      |                ^
+      |
+      = help: mount what is needed of it with [[mounts]], or keep a file, a pipe or a socket
+
+    error[SBX0132]: descriptor 5 is not open
+     --> sandbox.toml:2:22
+      |
+    2 | descriptors = [3, 4, 5]
+      |                      ^
+      |
+      = help: open it for the run, for example: sandbox … 5<FILE
+    ");
+}
+
+#[test]
+fn clocks_that_cannot_be_set() {
+    let wrong = checked(
+        r#"
+[namespaces]
+time = "shared"
+time_offsets = { monotonic = "1d" }
+[process]
+init = false
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: only the clocks of a new time namespace can be set
+     --> sandbox.toml:3:30
+      |
+    3 | time_offsets = { monotonic = "1d" }
+      |                              ^^^^
+      |
+     ::: sandbox.toml:2:8
+      |
+    2 | time = "shared"
+      |        -------- not new here
+      |
+      = help: write `time = "new"` under [namespaces], or remove the offsets
+
+    error[SBX0012]: the clocks are set by an init, whose child is the first to see them
+     --> sandbox.toml:3:30
+      |
+    3 | time_offsets = { monotonic = "1d" }
+      |                              ^^^^
+      |
+     ::: sandbox.toml:5:8
+      |
+    5 | init = false
+      |        ----- none here
+      |
+      = help: write `init = true` under [process], or remove the offsets
+    "#);
+    let wrong = checked(
+        r#"
+[namespaces]
+time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: invalid value: string "", expected a duration, such as 10 (seconds), "500ms", "90s" or "1h30m"
+     --> sandbox.toml:2:30
+      |
+    2 | time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
+      |                              ^^^
+      |
+      = help: for example: "1d" or "-1h"
+
+    error[SBX0004]: invalid value: string "yesterday", expected a duration, such as 10 (seconds), "500ms", "90s" or "1h30m"
+     --> sandbox.toml:2:46
+      |
+    2 | time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
+      |                                              ^^^^^^^^^^^
+      |
+      = help: for example: "1d" or "-1h"
+
+    error[SBX0003]: there is no key `realtime` in [namespaces.time_offsets]
+     --> sandbox.toml:2:59
+      |
+    2 | time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
+      |                                                           ^^^^^^^^
+      |
+      = help: the keys are: monotonic, boottime
     "#);
 }

@@ -187,22 +187,31 @@ nofile = { soft = 4096, hard = 1024 }
 }
 
 #[test]
-fn soft_without_hard() {
+fn a_limit_with_neither_soft_nor_hard() {
     let wrong = checked(
         r#"
 [rlimits]
-nofile = { soft = 4096 }
+nofile = {}
+core = { soft = "x" }
 "#,
     );
-    insta::assert_snapshot!(wrong, @"
-    error[SBX0005]: `hard` is missing in a limit
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0005]: a limit that is none: neither `soft` nor `hard`
      --> sandbox.toml:2:10
       |
-    2 | nofile = { soft = 4096 }
-      |          ^^^^^^^^^^^^^^^
+    2 | nofile = {}
+      |          ^^
       |
-      = help: for example: hard = 4096
-    ");
+      = help: for example: { soft = 1024, hard = 4096 }
+
+    error[SBX0004]: invalid value: string "x", expected a size in bytes, such as 65536, "64M" or "1.5GiB"
+     --> sandbox.toml:3:17
+      |
+    3 | core = { soft = "x" }
+      |                 ^^^
+      |
+      = help: for example: 1024, "64M" or "infinity"
+    "#);
 }
 
 #[test]

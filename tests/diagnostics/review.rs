@@ -125,7 +125,7 @@ fn a_change_that_only_narrows_is_no_failure() {
     let (code, text) = diff(&two("", "[network]\nmode = \"none\"\n"));
     assert_eq!(code, 0);
     insta::assert_snapshot!(text, @"
-    exposure: 1.0 (ok) to 1.0 (ok)
+    exposure: 1.1 (ok) to 1.0 (ok)
 
     before.toml permits, and after.toml does not:
       - use a loopback of its own
@@ -142,7 +142,7 @@ fn the_same_in_other_words() {
     ));
     assert_eq!(code, 0);
     insta::assert_snapshot!(text, @"
-    exposure: 1.0 (ok) to 1.0 (ok)
+    exposure: 1.1 (ok) to 1.1 (ok)
 
     before.toml and after.toml permit the same
     ");
@@ -294,7 +294,7 @@ target = "/var/lib/x"
       0.03  limits        use all processors (default of limits)
       0.02  system calls  make system calls of @trace: ptrace, process_vm_readv, process_vm_writev (default of seccomp.preset)
       0.01  system calls  make system calls of @network-io: connect, bind, listen, accept, accept4, setsockopt (default of seccomp.preset)
-      0.08  29 smaller ones (--json lists them)
+      0.08  30 smaller ones (--json lists them)
     ");
     for (threshold, exit) in [("2.5", 0), ("0.5", 1)] {
         let (code, _) = said(

@@ -1,6 +1,6 @@
 //! What the fuzzer feeds, and what the kept corpus is run through with every test.
 
-use sandbox::diag::{Diagnostics, Source, Sources};
+use sandbox::diag::{Diagnostics, Origin, Source, Sources};
 use sandbox::host::Host;
 use sandbox::host::caller::{Caller, SubordinateIds};
 use sandbox::host::tree::{Kind, Tree};
@@ -52,10 +52,8 @@ pub fn total(bytes: &[u8]) {
     if refused {
         return;
     }
-    let command = Command {
-        program: c"true".into(),
-        arguments: Vec::new(),
-    };
+    let own = checked.process.command();
+    let command = own.unwrap_or_else(|| Command::new([c"true".into()], &Origin::CommandLine));
     match sections::build(&checked, &host(), &command) {
         Ok(plan) => assert!(!explain::text(&plan, &sources, true).is_empty()),
         Err(problems) => assert!(!problems.render(&sources, false).is_empty()),

@@ -5,6 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use sandbox::host::Host;
+use sandbox::host::accounts::Accounts;
 use sandbox::host::caller::{Caller, SubordinateIds};
 use sandbox::host::tree::{Kind, Tree};
 use sandbox::plan::op::IdRange;
@@ -111,6 +112,7 @@ pub(crate) struct Machine {
     nodes: Vec<(PathBuf, Kind)>,
     home: Option<PathBuf>,
     project: bool,
+    old: bool,
 }
 
 impl Machine {
@@ -130,7 +132,13 @@ impl Machine {
             newuidmap: helper("newuidmap"),
             newgidmap: helper("newgidmap"),
         };
-        Host::fixed(caller, Tree::fixed(self.nodes.clone()), subordinate)
+        let accounts = Accounts::fixed("web:x:33:34:::", "web:x:34:\ntape:x:26:");
+        let host = Host::fixed(caller, Tree::fixed(self.nodes.clone()), subordinate)
+            .with_accounts(accounts);
+        match self.old {
+            true => host.that_executes_written_memory(),
+            false => host,
+        }
     }
 
     pub(crate) fn variables(&self) -> Variables {
@@ -183,9 +191,10 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
         tree(),
         select(&[Some("/home/ada"), Some("/"), Some("/root"), None][..]),
         proptest::bool::weighted(0.8),
+        proptest::bool::weighted(0.05),
     )
         .prop_map(
-            |(uid, rights, map, subordinate, helpers, nodes, home, project)| Machine {
+            |(uid, rights, map, subordinate, helpers, nodes, home, project, old)| Machine {
                 uid,
                 rights,
                 map,
@@ -194,6 +203,7 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
                 nodes,
                 home: home.map(PathBuf::from),
                 project,
+                old,
             },
         )
 }

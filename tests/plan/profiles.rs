@@ -47,7 +47,7 @@ fn namespace(kind: &'static str) -> BoxedStrategy<String> {
     prop_oneof![
         12 => Just(quoted("new")),
         2 => Just(quoted("shared")),
-        1 => Just(quoted(format!("/proc/1/ns/{kind}"))),
+        2 => Just(quoted(format!("/proc/1/ns/{kind}"))),
     ]
     .boxed()
 }
@@ -58,6 +58,10 @@ fn id_map() -> BoxedStrategy<String> {
             .zip(ranges)
             .map(|(at, (gap, count))| {
                 let (inside, outside) = (at * 5000 + gap, 100_000 + at * 5000);
+                let outside = match gap {
+                    0 if at == 0 => quoted("web"),
+                    _ => outside.to_string(),
+                };
                 format!("{{ inside = {inside}, outside = {outside}, count = {count} }}")
             })
             .collect();
@@ -190,8 +194,17 @@ fn namespaces() -> BoxedStrategy<String> {
             ("net", namespace("net")),
             ("cgroup", namespace("cgroup")),
             ("time", namespace("time")),
+            (
+                "time_offsets",
+                one_of_plain(&["{}", "{}", "{ boottime = \"-1h\", monotonic = 5 }"]),
+            ),
         ],
     )
+}
+
+/// A generated machine knows `web` and `tape`.
+fn id() -> BoxedStrategy<String> {
+    prop_oneof![6 => number(0..3000), 1 => one_of(&["root", "web", "lost"])].boxed()
 }
 
 fn identity() -> BoxedStrategy<String> {
@@ -200,8 +213,8 @@ fn identity() -> BoxedStrategy<String> {
     table(
         "user",
         vec![
-            ("uid", number(0..3000)),
-            ("gid", number(0..3000)),
+            ("uid", id()),
+            ("gid", id()),
             ("groups", groups.boxed()),
             ("uid_map", id_map()),
             ("gid_map", id_map()),
@@ -287,6 +300,9 @@ fn resources() -> BoxedStrategy<String> {
             "\"infinity\"",
             "\"inherit\"",
             "{ soft = 1, hard = 2 }",
+            "{ soft = 1 }",
+            "{ hard = 2 }",
+            "\"hard\"",
         ])
     };
     let limits = table(
@@ -327,12 +343,23 @@ fn rest() -> BoxedStrategy<String> {
     let process = table(
         "process",
         vec![
+            (
+                "command",
+                one_of_plain(&["[\"true\"]", "[\"sh\", \"-c\", \"\"]"]),
+            ),
             ("cwd", one_of(&["/", "/work/project", "/data"])),
             ("umask", one_of_plain(&["0o022", "\"077\""])),
             ("init", one_of_plain(&["true", "true", "false"])),
             ("nice", number(0..20)),
             ("oom_score_adj", number(0..1001)),
             ("session", one_of(&["new", "inherit"])),
+            ("write_execute", one_of_plain(&["true", "false"])),
+            ("descriptors", one_of_plain(&["[]", "[]", "[]", "[3]"])),
+            ("affinity", one_of(&["0", "0-3,70"])),
+            ("scheduler", one_of(&["other", "batch", "idle"])),
+            ("ioprio", one_of(&["idle", "best-effort", "best-effort:7"])),
+            ("timer_slack", one_of(&["1ms", "2s"])),
+            ("personality", some_of(&["linux32", "addr_no_randomize"])),
         ],
     );
     let enforce = table(
@@ -342,6 +369,7 @@ fn rest() -> BoxedStrategy<String> {
             ("namespaces", one_of(&["require", "prefer"])),
             ("idmap", one_of(&["require", "prefer", "off"])),
             ("seccomp", one_of(&["require", "prefer", "off"])),
+            ("write_execute", one_of(&["require", "prefer", "off"])),
         ],
     );
     let devices = table(

@@ -256,6 +256,8 @@ rtprio = 1
 rttime = 1
 sigpending = 1
 stack = "8M"
+[process]
+write_execute = false
 "#;
     let open = r#"
 [namespaces]

@@ -4,7 +4,7 @@ use crate::machines::{Machine, machine};
 use crate::profiles::profile;
 use proptest::prelude::*;
 use proptest::sample::select;
-use sandbox::diag::{Diagnostics, Source, Sources};
+use sandbox::diag::{Diagnostics, Origin, Source, Sources};
 use sandbox::plan::draft::Command;
 use sandbox::plan::{Op, Phase};
 use sandbox::profile::document;
@@ -56,10 +56,8 @@ fn shown(
     if problems.has_errors() {
         return None;
     }
-    let command = Command {
-        program: c"true".into(),
-        arguments: Vec::new(),
-    };
+    let given = || Command::new([c"true".into()], &Origin::CommandLine);
+    let command = profile.process.command().unwrap_or_else(given);
     let plan = sections::build(&profile, &machine.host(), &command).ok()?;
     let steps = plan.steps.into_iter().map(|step| (step.phase, step.op));
     Some((shown, steps.collect()))
@@ -107,5 +105,5 @@ fn enough_of_the_generated_profiles_are_shown() {
         let machine = machine().new_tree(&mut runner).unwrap().current();
         found += usize::from(shown(&text, &[], Detail::Plain, &machine).is_some());
     }
-    assert!(found >= 70, "{found} of 600");
+    assert!(found >= 50, "{found} of 600");
 }

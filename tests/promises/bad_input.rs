@@ -391,12 +391,14 @@ fn a_command_that_forks_beyond_its_limit_fails_by_itself() {
 fn usage_errors_give_125_and_help_gives_0() {
     let project = Project::new();
     project.write("sandbox.toml", "version = 1");
+    for nothing in [&[][..], &["--"], &["--profile", "sandbox.toml"]] {
+        let run = done(&mut project.program(nothing));
+        let said = run.fails(125);
+        assert!(said.starts_with("error[SBX0130]: nothing to run"), "{said}");
+    }
     for wrong in [
-        &[][..],
-        &["--"],
-        &["--no-such-option"],
+        &["--no-such-option"][..],
         &["--profile"],
-        &["--profile", "sandbox.toml"],
         &["check", "--no-such-option", "sandbox.toml"],
         &["check", "--format", "xml"],
         &["check", "--deny", "errors"],

@@ -32,6 +32,7 @@ nofile = 256
 nice = 5
 oom_score_adj = 100
 umask = 0o027
+write_execute = WRITE_EXECUTE
 
 [[mounts]]
 type = "tmpfs"
@@ -51,7 +52,15 @@ to = "answer"
 type = "mask"
 target = "/etc/passwd"
 "#
-    .to_owned();
+    .replace(
+        "WRITE_EXECUTE",
+        // Kernels before Linux 6.3 refuse no more than the plan.
+        if sandbox::sys::process::can_refuse_write_execute() {
+            "false"
+        } else {
+            "true"
+        },
+    );
     if is_root() {
         profile += r#"
 [limits]

@@ -24,6 +24,7 @@ mod namespaces;
 mod old_root;
 mod process;
 mod proofs;
+mod settings;
 mod start;
 mod support;
 mod traces;

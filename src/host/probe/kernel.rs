@@ -4,7 +4,7 @@ use super::attempt::{self, Refused};
 use super::evidence::{self, status, sysctl};
 use super::{Cause, Found};
 use crate::host::caller::Caller;
-use crate::sys::{identity, landlock as sys_landlock, trial::Call};
+use crate::sys::{identity, landlock as sys_landlock, process, trial::Call};
 use nix::errno::Errno;
 
 /// The oldest kernel that has all that a run needs: mount_setattr(2).
@@ -122,6 +122,20 @@ pub(super) fn seccomp() -> Found {
         Err(refused) => Found::blocked(
             format!("no filter can be installed: {refused:?}"),
             "see the log of the kernel (`dmesg`)",
+        ),
+    }
+}
+
+pub(super) fn write_execute() -> Found {
+    match attempt::alone(&|| process::refuse_write_execute().map(|()| 0)) {
+        Ok(_) => Found::ok("written memory can be kept from being executed"),
+        Err(Refused::Inside(Errno::EINVAL)) => Found::missing(
+            "this kernel cannot keep written memory from being executed",
+            "use Linux 6.3 or newer",
+        ),
+        Err(refused) => Found::blocked(
+            format!("prctl(PR_SET_MDWE) is refused: {refused:?}"),
+            "start the container with a seccomp profile that allows it",
         ),
     }
 }

@@ -87,6 +87,8 @@ mechanisms! {
     SubordinateIds = "subordinate-ids",
     /// System call filters (seccomp(2)).
     Seccomp = "seccomp",
+    /// Memory that was written is never executed (PR_SET_MDWE of prctl(2)).
+    WriteExecute = "write-execute",
     /// landlock(7).
     Landlock = "landlock",
     /// ptrace(2), as Yama restricts it.
@@ -233,6 +235,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::CgroupCpuset => groups::controller(Controller::Cpuset, host),
         Mechanism::SubordinateIds => programs::subordinate_ids(host),
         Mechanism::Seccomp => kernel::seccomp(),
+        Mechanism::WriteExecute => kernel::write_execute(),
         Mechanism::Landlock => kernel::landlock(),
         Mechanism::Ptrace => kernel::ptrace(),
         Mechanism::Pasta => programs::pasta(),

@@ -1,8 +1,7 @@
 //! Who the command may be on the host.
 
-use super::{Map, User, to_outside};
+use super::{Id, Map, User};
 use crate::diag::{At, Origin};
-use crate::plan::op::IdRange;
 use crate::review::{Area, Extent, Grant};
 use crate::sections::Profile;
 
@@ -24,7 +23,7 @@ impl User {
         } = self;
         let mut grants = Vec::new();
         let new = profile.namespaces.user.value.is_new();
-        let own = |id: &Option<At<u32>>| id.iter().cloned().collect::<Vec<_>>();
+        let own = |id: &Option<At<Id>>| id.iter().cloned().collect::<Vec<_>>();
         let in_groups = own(gid).into_iter().chain(groups.iter().cloned());
         for (map, what, key, ids) in [
             (uid_map, "user", "uid", own(uid)),
@@ -33,7 +32,10 @@ impl User {
             let ranges = match &map.value {
                 _ if !new => {
                     // Without a map, an id inside is that of the namespace.
-                    grants.extend(ids.iter().map(|id| has(id.value, what, key, &id.origin)));
+                    grants.extend(
+                        ids.iter()
+                            .map(|id| has(&id.value, 0, what, key, &id.origin)),
+                    );
                     continue;
                 }
                 Map::Own | Map::Root | Map::Auto => {
@@ -49,31 +51,38 @@ impl User {
                 Map::Ranges(ranges) => ranges,
             };
             for At { value, origin } in ranges {
-                let first = u64::from(value.outside);
-                let last = first + u64::from(value.count.max(1)) - 1;
-                let words = if first == last {
-                    format!("take the host's {what} id {first}")
-                } else {
-                    format!("take the host's {what} ids {first} to {last}")
-                };
-                let extent = Extent::Numbers(vec![(first, last)]);
+                let (extent, ids) = outside(&value.outside, 0, value.count, what);
                 let key = format!("user:{key}_map");
-                let grant = Grant::new(Area::Identity, key, extent, words, origin);
-                grants.push(grant.share(if first == 0 { 8_000 } else { 1_000 }));
+                let grant = Grant::new(Area::Identity, key, extent, format!("take {ids}"), origin);
+                let is_root = value.outside.number() == Some(0);
+                grants.push(grant.share(if is_root { 8_000 } else { 1_000 }));
             }
-            let plain: Vec<IdRange> = ranges.iter().map(|range| range.value).collect();
             let first = ranges
                 .first()
-                .map(|range| At::new(range.value.inside, range.origin.clone()));
+                .map(|range| At::new(Id::Number(range.value.inside), range.origin.clone()));
             let main = if ids.is_empty() || (what == "group" && gid.is_none()) {
                 first
             } else {
                 None
             };
             for id in main.iter().chain(&ids) {
-                // An id that the map does not hold is refused.
-                if let Some(outside) = to_outside(&plain, id.value) {
-                    grants.push(has(outside, what, key, &id.origin));
+                for At { value: range, .. } in ranges {
+                    match id.value.number() {
+                        Some(number) if range.holds(number) => {
+                            let at = number - range.inside;
+                            grants.push(has(&range.outside, at, what, key, &id.origin));
+                        }
+                        // An id that the map does not hold is refused.
+                        Some(_) => {}
+                        // What a name stands for is not known: it may be any.
+                        None => {
+                            let (extent, ids) = outside(&range.outside, 0, range.count, what);
+                            let key = format!("user:{key}");
+                            let words = format!("have one of {ids}");
+                            let grant = Grant::new(Area::Identity, key, extent, words, &id.origin);
+                            grants.push(grant.share(1_000));
+                        }
+                    }
                 }
             }
         }
@@ -81,9 +90,32 @@ impl User {
     }
 }
 
-fn has(id: u32, what: &str, key: &str, origin: &Origin) -> Grant {
-    let extent = Extent::Numbers(vec![(id.into(), id.into())]);
-    let words = format!("have the host's {what} id {id}");
-    let share = if id == 0 { 10_000 } else { 1_000 };
-    Grant::new(Area::Identity, format!("user:{key}"), extent, words, origin).share(share)
+/// Ids of the host, from `at` after one of them on, and what they are called.
+fn outside(first: &Id, at: u32, count: u32, what: &str) -> (Extent, String) {
+    let Some(number) = first.number() else {
+        // Contained in nothing but itself: which number it is, the machine decides.
+        let behind = match (at, count) {
+            (0, 0 | 1) => String::new(),
+            (0, count) => format!(" and the {} behind it", count - 1),
+            (at, _) => format!(", {at} behind it"),
+        };
+        let ids = format!("the host's {what} id of {first}{behind}");
+        return (Extent::Same(ids.clone()), ids);
+    };
+    let first = u64::from(number) + u64::from(at);
+    let last = first + u64::from(count.max(1)) - 1;
+    let ids = if first == last {
+        format!("the host's {what} id {first}")
+    } else {
+        format!("the host's {what} ids {first} to {last}")
+    };
+    (Extent::Numbers(vec![(first, last)]), ids)
+}
+
+fn has(id: &Id, at: u32, what: &str, key: &str, origin: &Origin) -> Grant {
+    let (extent, ids) = outside(id, at, 1, what);
+    let is_root = at == 0 && id.number() == Some(0);
+    let share = if is_root { 10_000 } else { 1_000 };
+    let key = format!("user:{key}");
+    Grant::new(Area::Identity, key, extent, format!("have {ids}"), origin).share(share)
 }

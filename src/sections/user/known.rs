@@ -1,5 +1,6 @@
 //! What is known about ids and maps without a machine.
 
+use super::account::numbers;
 use super::{Map, User};
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::sections::Profile;
@@ -15,19 +16,24 @@ impl User {
             }
             return;
         }
-        let groups = self.gid.iter().chain(&self.groups);
-        let users = self.uid.iter().map(|id| (id, &self.uid_map, "uid"));
-        for (id, map, what) in users.chain(groups.map(|id| (id, &self.gid_map, "gid"))) {
+        let groups = numbers(self.gid.iter().chain(&self.groups));
+        let users = numbers(&self.uid).into_iter();
+        let users = users.map(|id| (id, &self.uid_map, "uid"));
+        let groups = groups.into_iter().map(|id| (id, &self.gid_map, "gid"));
+        for (id, map, what) in users.chain(groups) {
             // The largest one is refused as what it is.
             if id.value != u32::MAX && map.value.holds(id.value) == Some(false) {
-                problems.push(outside(id, map, what));
+                problems.push(outside(&id, map, what));
             }
         }
         for map in [&self.uid_map, &self.gid_map] {
             let Map::Ranges(ranges) = &map.value else {
                 continue;
             };
-            for range in ranges.iter().filter(|r| r.value.outside == 0) {
+            for range in ranges
+                .iter()
+                .filter(|r| r.value.outside.number() == Some(0))
+            {
                 problems.push(
                     Diagnostic::new(
                         Code::MapsHostRoot,
@@ -61,7 +67,7 @@ impl User {
     #[must_use]
     pub fn is_root_inside(&self) -> bool {
         match (&self.uid, &self.uid_map.value) {
-            (Some(uid), _) => uid.value == 0,
+            (Some(uid), _) => uid.value.number() == Some(0),
             (None, Map::Own) => false,
             (None, Map::Root | Map::Auto) => true,
             (None, Map::Ranges(ranges)) => ranges.first().is_some_and(|r| r.value.inside == 0),

@@ -1,5 +1,6 @@
 //! Id maps as they are written, and what can be wrong with them on any machine.
 
+use super::account::Id;
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::op::IdRange;
 use crate::profile::node::{Content, Node};
@@ -11,8 +12,8 @@ crate::table! {
     struct RawRange as "a range of ids" {
         /// The first id inside.
         inside: u32; required 0,
-        /// The first id outside.
-        outside: u32; required 100000,
+        /// The first id outside: a number, or the name of a user or a group of the host.
+        outside: Id; required 100000,
         /// How many ids.
         count: u32 = 1,
     }
@@ -28,7 +29,36 @@ pub enum Map {
     /// 0 and subordinate ids.
     Auto,
     /// As written.
-    Ranges(Vec<At<IdRange>>),
+    Ranges(Vec<At<Range>>),
+}
+
+/// A line of an id map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first id inside.
+    pub inside: u32,
+    /// The first id outside.
+    pub outside: Id,
+    /// How many ids.
+    pub count: u32,
+}
+
+impl Range {
+    /// With numbers only, if they are known.
+    #[must_use]
+    pub fn numbered(&self) -> Option<IdRange> {
+        Some(IdRange {
+            inside: self.inside,
+            outside: self.outside.number()?,
+            count: self.count,
+        })
+    }
+
+    /// Whether it holds an id inside.
+    pub(super) fn holds(&self, id: u32) -> bool {
+        id.checked_sub(self.inside)
+            .is_some_and(|at| at < self.count)
+    }
 }
 
 impl Map {
@@ -38,7 +68,7 @@ impl Map {
         match self {
             Self::Own | Self::Auto => None,
             Self::Root => Some(id == 0),
-            Self::Ranges(ranges) => Some(ranges.iter().any(|range| super::holds(&range.value, id))),
+            Self::Ranges(ranges) => Some(ranges.iter().any(|range| range.value.holds(id))),
         }
     }
 
@@ -101,9 +131,9 @@ impl Value for Map {
     }
 }
 
-fn range_of(range: At<RawRange>) -> Option<At<IdRange>> {
+fn range_of(range: At<RawRange>) -> Option<At<Range>> {
     let At { value: raw, origin } = range;
-    let range = IdRange {
+    let range = Range {
         inside: raw.inside?.value,
         outside: raw.outside?.value,
         count: raw.count.value,
@@ -112,7 +142,9 @@ fn range_of(range: At<RawRange>) -> Option<At<IdRange>> {
 }
 
 /// Ranges must not be empty, leave the space of ids, or overlap on either side.
-pub(super) fn check_ranges(ranges: &[At<IdRange>], map: &Origin, problems: &mut Diagnostics) {
+///
+/// Where only names are known outside, that is found out when they are looked up.
+pub(super) fn check_ranges(ranges: &[At<Range>], map: &Origin, problems: &mut Diagnostics) {
     if ranges.is_empty() || ranges.len() > 340 {
         problems.push(
             Diagnostic::new(Code::BadIds, map, "an id map has 1 to 340 ranges")
@@ -120,11 +152,11 @@ pub(super) fn check_ranges(ranges: &[At<IdRange>], map: &Origin, problems: &mut 
         );
     }
     for (index, range) in ranges.iter().enumerate() {
-        let r = range.value;
+        let (r, outside) = (&range.value, range.value.outside.number());
         let end = |first: u32| u64::from(first) + u64::from(r.count);
         if r.count == 0
             || end(r.inside) > u64::from(u32::MAX)
-            || end(r.outside) > u64::from(u32::MAX)
+            || outside.is_some_and(|outside| end(outside) > u64::from(u32::MAX))
         {
             problems.push(
                 Diagnostic::new(
@@ -137,12 +169,14 @@ pub(super) fn check_ranges(ranges: &[At<IdRange>], map: &Origin, problems: &mut 
             continue;
         }
         for earlier in ranges.iter().take(index) {
-            let e = earlier.value;
+            let e = &earlier.value;
             let overlap = |a: u32, b: u32| {
                 u64::from(a) < u64::from(b) + u64::from(e.count)
                     && u64::from(b) < u64::from(a) + u64::from(r.count)
             };
-            let side = match (overlap(r.inside, e.inside), overlap(r.outside, e.outside)) {
+            let outside = outside.zip(e.outside.number());
+            let outside = outside.is_some_and(|(r, e)| overlap(r, e));
+            let side = match (overlap(r.inside, e.inside), outside) {
                 (true, _) => "inside",
                 (_, true) => "outside",
                 _ => continue,

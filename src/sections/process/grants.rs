@@ -1,0 +1,88 @@
+//! What a process may keep of its caller, and do to itself.
+
+use super::{Personality, Process, Session};
+use crate::diag::{At, Origin};
+use crate::profile::value::Mode;
+use crate::review::{Area, Extent, Grant};
+
+impl Process {
+    /// What is left of the caller's session and rights over itself. The command permits nothing: what
+    /// it may do, any program inside may; that its files are shown in a root of programs is said
+    /// there ([`Rootfs::show`](crate::sections::rootfs::Rootfs::show)). The working directory grants
+    /// nothing, as it has to lie inside; neither does doing without an init, which needs a new pid
+    /// namespace, whose first process takes all others along.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let Self {
+            command: _,
+            argv0: _,
+            cwd: _,
+            umask,
+            init: _,
+            nice,
+            oom_score_adj,
+            session,
+            write_execute,
+            descriptors,
+            scheduling,
+        } = self;
+        let mode = !umask.value.0 & 0o777;
+        let share = if mode & 0o022 == 0 { 0 } else { 2_000 };
+        let words = format!("make files of mode {}", Mode(mode));
+        let mut grants = vec![
+            Grant::new(
+                Area::Process,
+                "process:umask",
+                Extent::Bits(mode.into()),
+                words,
+                &umask.origin,
+            )
+            .share(share),
+        ];
+        let (rank, words, share) = match session.value {
+            Session::New => (0, "be in a session of its own only", 0),
+            Session::Inherit => (1, "stay in the caller's session, on its terminal", 6_000),
+        };
+        let key = "process:session";
+        grants.push(Grant::rank(Area::Process, key, rank, words, &session.origin).share(share));
+        let (rank, words, share) = match write_execute.value {
+            false => (0, "execute only memory that was not writable", 0),
+            true => (1, "execute memory that it has written", 200),
+        };
+        let key = "process:write_execute";
+        let origin = &write_execute.origin;
+        grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
+        grants.extend(descriptors.grants());
+        for personality in &scheduling.personality {
+            let At { value, origin } = personality;
+            let share = if *value == Personality::AddrNoRandomize {
+                500
+            } else {
+                0
+            };
+            let extent = Extent::Bits(value.bits().into());
+            let words = format!("take the personality {}", value.word());
+            let key = format!("process:personality:{}", value.word());
+            grants.push(Grant::new(Area::Process, key, extent, words, origin).share(share));
+        }
+        // The caller's value, where none is set, counts as 0: the kernel refuses to a user
+        // namespace what would be better than it.
+        for (value, name, best, what) in [
+            (nice, "nice", 20_i32, "run at the nice value"),
+            (oom_score_adj, "oom_score_adj", 1_000, "have the oom score"),
+        ] {
+            let default = Origin::Default("process");
+            let number = value.as_ref().map_or(0, |at| at.value);
+            let origin = value.as_ref().map_or(&default, |at| &at.origin);
+            let words = match value {
+                Some(_) => format!("{what} {number}"),
+                None => format!("{what} of the caller"),
+            };
+            let rank = u64::try_from(i64::from(best) - i64::from(number)).unwrap_or(0);
+            let share = if number < 0 { 1_000 } else { 0 };
+            let key = format!("process:{name}");
+            grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
+        }
+        grants
+    }
+}

@@ -1,0 +1,210 @@
+//! When and where the command runs, and which kernel it sees: processors, policy, I/O class, timer
+//! slack, personality.
+//!
+//! All but the personality is a wish and no bound: a process may choose otherwise for itself as far
+//! as the kernel lets it. So they permit nothing, and take nothing away.
+
+use super::RawProcess;
+use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use crate::plan::op::Op;
+use crate::plan::{Draft, Phase};
+use crate::profile::node::Node;
+use crate::profile::shape::Kind;
+use crate::profile::table::{Value, read_string, wrong};
+use crate::profile::value::Duration;
+use crate::sections::limits::{cpus, is_cpu_list};
+
+crate::choice! {
+    /// How processor time is given (sched(7)). The real-time policies are none of them: they need a
+    /// right over the host.
+    pub enum Scheduler {
+        /// The usual one.
+        Other = "other",
+        /// For what computes long and waits for nobody.
+        Batch = "batch",
+        /// Only where nobody else has anything to do.
+        Idle = "idle",
+    }
+}
+
+crate::choice! {
+    /// What a process sees of the kernel (personality(2)). What takes protection away from memory
+    /// (READ_IMPLIES_EXEC, MMAP_PAGE_ZERO, ADDR_COMPAT_LAYOUT) is none of them.
+    pub enum Personality {
+        /// The machine calls itself a 32-bit one, `i686` for instance.
+        Linux32 = "linux32",
+        /// The version of the kernel begins with 2.6.
+        Uname26 = "uname26",
+        /// Addresses are the same in every run: for debuggers, and for attackers.
+        AddrNoRandomize = "addr_no_randomize",
+        /// Addresses of a 32-bit program end at 3 GiB.
+        AddrLimit3Gb = "addr_limit_3gb",
+    }
+}
+
+impl Personality {
+    /// The bits of linux/personality.h.
+    pub(super) const fn bits(self) -> u32 {
+        match self {
+            Self::Linux32 => 0x0008,
+            Self::Uname26 => 0x002_0000,
+            Self::AddrNoRandomize => 0x004_0000,
+            Self::AddrLimit3Gb => 0x800_0000,
+        }
+    }
+}
+
+/// The class and level of I/O, as ioprio_set(2) takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IoPriority(u32);
+
+const BEST_EFFORT: u32 = 2 << 13;
+const IDLE: u32 = 3 << 13;
+
+impl Value for IoPriority {
+    const KIND: Kind = Kind::Text {
+        what: "a class of I/O",
+        form: "^(idle|best-effort(:[0-7])?)$",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let level = match text.strip_prefix("best-effort") {
+            _ if text == "idle" => return Some(Self(IDLE)),
+            Some("") => Some(4),
+            Some(rest) => match rest.as_bytes() {
+                [b':', level @ b'0'..=b'7'] => Some(u32::from(level - b'0')),
+                _ => None,
+            },
+            None => None,
+        };
+        if level.is_none() {
+            let message = format!("`{text}` is no class of I/O that a process may take");
+            let help = "\"idle\", or \"best-effort:0\" (first) to \"best-effort:7\" (last); the real-time class needs a right over the host";
+            wrong(&origin, message, help, problems);
+        }
+        level.map(|level| Self(BEST_EFFORT | level))
+    }
+}
+
+/// The checked keys.
+#[derive(Clone, Debug)]
+pub(super) struct Scheduling {
+    affinity: Option<At<String>>,
+    scheduler: Option<At<Scheduler>>,
+    ioprio: Option<At<IoPriority>>,
+    timer_slack: Option<At<Duration>>,
+    pub(super) personality: Vec<At<Personality>>,
+}
+
+impl Scheduling {
+    pub(super) fn check(raw: &RawProcess, problems: &mut Diagnostics) -> Self {
+        if let Some(affinity) = raw
+            .affinity
+            .as_ref()
+            .filter(|list| !is_cpu_list(&list.value))
+        {
+            let text = format!("`{}` is no list of processors", affinity.value);
+            problems.push(
+                Diagnostic::new(Code::WrongValue, &affinity.origin, text)
+                    .help("for example: affinity = \"0-3,7\""),
+            );
+        }
+        if let Some(slack) = raw
+            .timer_slack
+            .as_ref()
+            .filter(|slack| slack.value.0.is_zero())
+        {
+            // The kernel takes 0 for "as before".
+            problems.push(
+                Diagnostic::new(
+                    Code::WrongValue,
+                    &slack.origin,
+                    "the least slack is a nanosecond",
+                )
+                .help("for example: timer_slack = \"1ms\""),
+            );
+        }
+        let personality = raw.personality.as_ref();
+        Self {
+            affinity: raw.affinity.clone(),
+            scheduler: raw.scheduler.clone(),
+            ioprio: raw.ioprio.clone(),
+            timer_slack: raw.timer_slack.clone(),
+            personality: personality.map_or(Vec::new(), |list| list.value.0.clone()),
+        }
+    }
+
+    pub(super) fn steps(&self, draft: &mut Draft<'_>) {
+        let mut set = |op, origin| draft.step(Phase::ProcessSettings, op, origin);
+        if let Some(scheduler) = &self.scheduler {
+            let policy = match scheduler.value {
+                Scheduler::Other => libc::SCHED_OTHER,
+                Scheduler::Batch => libc::SCHED_BATCH,
+                Scheduler::Idle => libc::SCHED_IDLE,
+            };
+            let name = scheduler.value.word();
+            set(Op::SetScheduler { policy, name }, &scheduler.origin);
+        }
+        if let Some(ioprio) = &self.ioprio {
+            set(Op::SetIoPriority(ioprio.value.0), &ioprio.origin);
+        }
+        if let Some(slack) = &self.timer_slack {
+            let nanoseconds = u64::try_from(slack.value.0.as_nanos()).unwrap_or(u64::MAX);
+            set(Op::SetTimerSlack(nanoseconds), &slack.origin);
+        }
+        if let Some(affinity) = &self.affinity {
+            let op = Op::SetAffinity {
+                list: affinity.value.clone(),
+                mask: mask(&affinity.value),
+            };
+            set(op, &affinity.origin);
+        }
+        if let Some(first) = self.personality.first() {
+            let bits = self
+                .personality
+                .iter()
+                .fold(0, |all, one| all | one.value.bits());
+            set(Op::SetPersonality(bits), &first.origin);
+        }
+    }
+}
+
+/// A list of processors as sched_setaffinity(2) takes it: a bit for each.
+fn mask(list: &str) -> Vec<u64> {
+    let mut mask = Vec::new();
+    // In order, so that each is set once, however often a list of a megabyte names it.
+    let mut ranges = cpus(list);
+    ranges.sort_unstable();
+    let mut next = 0;
+    for (first, last) in ranges {
+        let from = first.max(next);
+        next = next.max(last + 1);
+        for cpu in from..=last {
+            let word = (cpu / 64) as usize;
+            if mask.len() <= word {
+                mask.resize(word + 1, 0);
+            }
+            if let Some(word) = mask.get_mut(word) {
+                *word |= 1 << (cpu % 64);
+            }
+        }
+    }
+    mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mask;
+
+    #[test]
+    fn processors_become_bits() {
+        assert_eq!(mask("0-3,7"), [0x8f]);
+        assert_eq!(mask("64,1"), [2, 1]);
+        assert_eq!(mask("63-64"), [1 << 63, 1]);
+        assert_eq!(mask("5,0-3,2-4,1-1"), [0x3f]);
+        let hostile = vec!["0-65535"; 100_000].join(",");
+        assert_eq!(mask(&hostile), vec![u64::MAX; 1024]);
+    }
+}

@@ -1,0 +1,281 @@
+//! What `[process]` and its neighbours set, seen from inside and from outside.
+
+use crate::support::{Done, Project, done, is_root, program, skip};
+
+/// A run of the profile's own command, with these arguments of the program.
+fn own(project: &Project, tables: &str, arguments: &[&str]) -> Done {
+    project.write("sandbox.toml", format!("version = 1\n{tables}"));
+    done(&mut project.program(arguments))
+}
+
+#[test]
+fn the_profiles_command_runs_where_none_is_given() {
+    let project = Project::new();
+    let tables = "[process]\ncommand = [\"sh\", \"-c\", \"echo $0 $1; exit 3\", \"own\", \"a b\"]";
+    let run = own(&project, tables, &[]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, "own a b\n"), "{run:?}");
+    let run = own(&project, tables, &["--", "echo", "given"]);
+    assert_eq!(run.ok(), "given\n");
+    let named = "[process]\ncommand = [\"sh\", \"-c\", \"tr '\\\\0' ' ' </proc/$$/cmdline; :\"]\nargv0 = \"-other\"";
+    let run = own(&project, named, &[]).ok();
+    assert!(run.starts_with("-other -c "), "{run}");
+    // It is the name of the profile's own program only.
+    let run = own(&project, named, &["--", "sh", "-c", "echo $0"]).ok();
+    assert_eq!(run, "sh\n");
+}
+
+#[test]
+fn explain_and_test_take_the_profiles_command() {
+    let project = Project::new();
+    let tables = "[rootfs]\nprograms = [\"sh\"]\n[process]\ncommand = [\"env\", \"x\"]\n[[test]]\ncan_see = [\"/usr/bin/env\"]";
+    let run = own(&project, tables, &["explain"]).ok();
+    let last = run
+        .trim_end()
+        .lines()
+        .find(|line| line.contains("execute env x"));
+    assert!(last.unwrap().ends_with("sandbox.toml:5"), "{run}");
+    own(&project, tables, &["test", "sandbox.toml"]).ok();
+    // A given command takes its place in a root of programs too.
+    let run = own(
+        &project,
+        tables,
+        &["--", "sh", "-c", "test -e /usr/bin/env"],
+    );
+    assert_eq!(run.code, 1, "{run:?}");
+}
+
+#[test]
+fn a_command_that_is_missing_is_refused_at_its_line() {
+    let project = Project::new();
+    let run = own(&project, "[process]\ncommand = [\"./no-such\"]", &[]);
+    let said = run.fails(127);
+    assert!(said.contains("/sandbox.toml:3:11"), "{said}");
+}
+
+/// Maps a page that is writable and executable at once, and makes a written page executable.
+const GAIN: &str = r#"
+import ctypes, mmap, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+def page(protection): return libc.mmap(None, 4096, protection, 0x22, -1, 0)
+at_once = page(7)
+print("at once", "yes" if at_once != 2**64 - 1 else os.strerror(ctypes.get_errno()))
+print("later", "yes" if libc.mprotect(page(3), 4096, 5) == 0 else os.strerror(ctypes.get_errno()))
+"#;
+
+#[test]
+fn written_memory_is_not_executed_where_that_is_refused() {
+    let project = Project::new();
+    let table = |value: &str| format!("version = 1\n[process]\nwrite_execute = {value}\n");
+    let run = |value: &str, words: &[&str]| done(&mut project.command(&table(value), words));
+    let python = &["python3", "-c", GAIN];
+    assert_eq!(run("true", python).ok(), "at once yes\nlater yes\n");
+    let refused = run("false", python);
+    if refused.stderr.contains("this kernel cannot") {
+        let test = "settings::written_memory_is_not_executed_where_that_is_refused";
+        return skip(test, "the kernel is older than Linux 6.3");
+    }
+    let denied = "at once Permission denied\nlater Permission denied\n";
+    assert_eq!(refused.ok(), denied);
+    // Descendants, too.
+    let shell = &["sh", "-c", "python3 -c \"$1\"; :", "sh", GAIN];
+    assert_eq!(run("false", shell).ok(), denied);
+    let off = table("false") + "[enforce]\nwrite_execute = \"off\"";
+    assert_eq!(
+        done(&mut project.command(&off, python)).ok(),
+        "at once yes\nlater yes\n"
+    );
+}
+
+#[test]
+fn names_of_accounts_stand_for_their_ids() {
+    let project = Project::new();
+    let run = |tables: &str| own(&project, &format!("{IDS}{tables}"), &[]);
+    const IDS: &str =
+        "[process]\ncommand = [\"sh\", \"-c\", \"id -u; id -g; cat /proc/self/uid_map\"]\n";
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap();
+    let field = |name: &str, at: usize| {
+        let mut lines = accounts.lines().map(|line| line.split(':'));
+        let mut line = lines
+            .find(|line| line.clone().next() == Some(name))
+            .unwrap();
+        line.nth(at).unwrap().to_owned()
+    };
+    let (uid, gid) = (field("nobody", 2), field("nobody", 3));
+    let seen = run("[user]\nuid = \"nobody\"").ok();
+    assert!(seen.starts_with(&format!("{uid}\n{gid}\n")), "{seen}");
+    // In a root that is a directory, its own accounts count.
+    std::fs::create_dir_all(project.path().join("root/etc")).unwrap();
+    project.write("root/etc/passwd", "nobody:x:4711:4712:::\n");
+    let explain = |tables: &str| own(&project, tables, &["explain"]);
+    let plan = explain("[rootfs]\ndirectory = \"root\"\n[user]\nuid = \"nobody\"").ok();
+    assert!(
+        plan.contains("set the uid to 4711 ") && plan.contains("set the gid to 4712 "),
+        "{plan}"
+    );
+    let lost = explain("[rootfs]\ndirectory = \"root\"\n[user]\nuid = \"daemon\"").fails(125);
+    assert!(
+        lost.contains("error[SBX0131]: there is no user `daemon` in "),
+        "{lost}"
+    );
+    assert!(
+        lost.contains("/root/etc/passwd") && lost.contains("sandbox.toml:5:7"),
+        "{lost}"
+    );
+    if !is_root() {
+        return;
+    }
+    // Outside, names are always the host's.
+    let map = "uid_map = [{ inside = 5, outside = \"nobody\" }]";
+    let seen = run(&format!("[user]\n{map}")).ok();
+    let line = seen.lines().last().unwrap().split_whitespace();
+    assert_eq!(line.collect::<Vec<_>>(), ["5", &uid, "1"], "{seen}");
+}
+
+#[test]
+fn only_the_named_descriptors_are_kept() {
+    let project = Project::new();
+    project.write("secret", "not for you");
+    project.write(
+        "sandbox.toml",
+        "version = 1\n[process]\ndescriptors = [4, 100]\ncommand = [\"bash\", \"-c\", \"for d in 3 4 5 99 100; do test -e /proc/$$/fd/$d && echo $d; done; cat <&4; echo written >&100\"]",
+    );
+    let run = |script: &str| {
+        let mut shell = std::process::Command::new("bash");
+        shell.arg("-c").arg(script).arg(program());
+        done(shell.current_dir(project.path()))
+    };
+    let opened = "3<secret 4<<<handed 5<secret 99<secret 100>out";
+    let seen = run(&format!("exec \"$0\" {opened}")).ok();
+    assert_eq!(seen, "4\n100\nhanded\n");
+    let out = std::fs::read_to_string(project.path().join("out")).unwrap();
+    assert_eq!(out, "written\n");
+    // Under an attempt, too: of the caller's there are these two and no other.
+    let test = "[[test]]\ncan_see = [\"/proc/self/fd/4\"]\ncannot_see = [\"/proc/self/fd/3\", \"/proc/self/fd/5\"]\n";
+    project.write(
+        "test.toml",
+        format!("[process]\ndescriptors = [4, 100]\n{test}"),
+    );
+    run(&format!("exec \"$0\" test test.toml {opened}")).ok();
+    let refused = run("exec \"$0\" 4</ 100>out").fails(125);
+    assert!(
+        refused.contains("error[SBX0132]: descriptor 4 is a directory"),
+        "{refused}"
+    );
+    let refused = run("exec \"$0\" 4<secret").fails(125);
+    assert!(
+        refused.contains("error[SBX0132]: descriptor 100 is not open"),
+        "{refused}"
+    );
+}
+
+/// What Python's own functions and the kernel's files say.
+const SCHEDULE: &str = r#"
+import os, ctypes
+libc = ctypes.CDLL(None)
+print(sorted(os.sched_getaffinity(0)), os.sched_getscheduler(0), libc.syscall(SYS_ioprio_get, 1, 0), libc.prctl(30, 0, 0, 0, 0))
+print(os.uname().machine)
+print(open("/proc/self/personality").read().strip())
+"#;
+
+#[test]
+fn the_command_is_scheduled_as_the_profile_says() {
+    let project = Project::new();
+    let number = nix::libc::SYS_ioprio_get.to_string();
+    let script = SCHEDULE.replace("SYS_ioprio_get", &number);
+    let run = |keys: &str| {
+        let profile = format!("version = 1\n[process]\n{keys}");
+        done(&mut project.command(&profile, &["python3", "-c", &script]))
+    };
+    let plain = run("").ok();
+    let seen = run("affinity = \"0\"\nscheduler = \"batch\"\nioprio = \"best-effort:6\"\ntimer_slack = \"2ms\"").ok();
+    let first = seen.lines().next().unwrap();
+    assert_eq!(first, format!("[0] 3 {} 2000000", (2 << 13) | 6));
+    let idle = run("scheduler = \"idle\"\nioprio = \"idle\"").ok();
+    assert!(idle.contains(&format!("] 5 {} ", 3 << 13)), "{idle}");
+    // The rest is as it was.
+    assert_eq!(
+        seen.lines().skip(1).collect::<Vec<_>>(),
+        plain.lines().skip(1).collect::<Vec<_>>()
+    );
+    let other = run("personality = [\"linux32\", \"addr_no_randomize\"]").ok();
+    let mut lines = other.lines().skip(1);
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(lines.next(), Some("i686"), "{other}");
+    }
+    assert_eq!(lines.last(), Some("00040008"), "{other}");
+    let missing = run("affinity = \"60000\"").fails(125);
+    assert!(
+        missing.contains("this machine has none of these processors"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn the_clocks_inside_are_set() {
+    let project = Project::new();
+    // The second number is the distance of the two clocks, which no pause between runs changes.
+    let clocks = "from time import *
+monotonic = clock_gettime(CLOCK_MONOTONIC)
+print(monotonic, clock_gettime(CLOCK_BOOTTIME) - monotonic)";
+    let run = |offsets: &str| {
+        let profile = format!("version = 1\n[namespaces.time_offsets]\n{offsets}");
+        done(&mut project.command(&profile, &["python3", "-c", clocks]))
+    };
+    let numbers = |run: Done| -> Vec<f64> {
+        let seen = run.ok();
+        seen.split_whitespace()
+            .map(|n| n.parse().unwrap())
+            .collect()
+    };
+    let plain = numbers(run(""));
+    let set = numbers(run("monotonic = \"10d\""));
+    assert!(set[0] - plain[0] > 863_000.0, "{plain:?} {set:?}");
+    let set = numbers(run("monotonic = 10\nboottime = \"-0.5s\""));
+    let further = set[1] - plain[1];
+    assert!((-10.6..-10.4).contains(&further), "{plain:?} {set:?}");
+    let refused = run("boottime = \"-3000d\"").fails(125);
+    assert!(refused.contains("set it less far behind"), "{refused}");
+    assert!(refused.contains("sandbox.toml:3:12"), "{refused}");
+    let table = std::fs::read_to_string("/proc/self/timens_offsets").unwrap();
+    assert!(
+        table.lines().all(|line| line.trim_end().ends_with(" 0")),
+        "{table}"
+    );
+}
+
+#[test]
+fn limits_of_the_caller_are_kept_or_raised_to() {
+    let project = Project::new();
+    let run = |limit: &str, callers: &str| {
+        let profile = format!("version = 1\n[rlimits]\nnofile = {limit}");
+        project.write("sandbox.toml", profile);
+        let script = format!("{callers}; exec \"$0\" -- sh -c 'ulimit -Sn; ulimit -Hn'");
+        let mut shell = std::process::Command::new("bash");
+        done(
+            shell
+                .args(["-c", &script])
+                .arg(program())
+                .current_dir(project.path()),
+        )
+    };
+    let callers = "ulimit -Sn 300; ulimit -Hn 900";
+    for (limit, seen) in [
+        ("\"inherit\"", "300\n900\n"),
+        ("\"hard\"", "900\n900\n"),
+        ("{ soft = 400 }", "400\n900\n"),
+        ("{ hard = 800 }", "300\n800\n"),
+        ("{ hard = 200 }", "200\n200\n"),
+        ("{ soft = 100, hard = 200 }", "100\n200\n"),
+    ] {
+        assert_eq!(run(limit, callers).ok(), seen, "{limit}");
+    }
+    let refused = run("{ soft = 1000 }", callers).fails(125);
+    assert!(
+        refused.contains("1000 is above the caller's own hard limit on nofile, 900"),
+        "{refused}"
+    );
+    assert!(refused.contains("sandbox.toml:3:10"), "{refused}");
+}
