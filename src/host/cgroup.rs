@@ -239,6 +239,12 @@ impl Cgroups {
         }
     }
 
+    /// Whether the controller is in a v1 hierarchy.
+    #[must_use]
+    pub fn is_v1(&self, controller: Controller) -> bool {
+        self.member(controller.name()).is_some()
+    }
+
     /// Which versions are in use, and our own groups; `None` where there is no hierarchy.
     #[must_use]
     pub fn summary(&self) -> Option<String> {

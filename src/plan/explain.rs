@@ -153,6 +153,9 @@ impl fmt::Display for Limit {
         match self {
             Self::Pids(max) => write!(f, "pids to {max}"),
             Self::Memory(bytes) => write!(f, "memory to {}", Size(*bytes)),
+            Self::MemoryHigh(bytes) => {
+                write!(f, "memory to {} before it is slowed down", Size(*bytes))
+            }
             Self::Swap(bytes) => write!(f, "swap to {}", Size(*bytes)),
             Self::Cpu {
                 quota_us,
@@ -163,6 +166,9 @@ impl fmt::Display for Limit {
                     "cpu to {} processors",
                     *quota_us as f64 / *period_us as f64
                 )
+            }
+            Self::CpuWeight(weight) => {
+                write!(f, "processor time beside others to a weight of {weight}")
             }
             Self::Cpuset(list) => write!(f, "the processors to {list}"),
         }

@@ -93,6 +93,9 @@ pub enum Limit {
     Pids(u64),
     /// Bytes of memory, page cache included; rounded down to whole pages.
     Memory(u64),
+    /// Bytes of memory beyond which the group is slowed down and its memory reclaimed; v2 only. Rounded
+    /// down to whole pages.
+    MemoryHigh(u64),
     /// Bytes of swap, on top of memory. v1 can limit only the sum, and needs [`Limit::Memory`] first.
     Swap(u64),
     /// Processor time: this much in each period, of all processors together.
@@ -102,6 +105,8 @@ pub enum Limit {
         /// Microseconds, from 1,000 to 1,000,000.
         period_us: u64,
     },
+    /// The share of processor time beside other groups, from 1 to 10,000; a new group has 100.
+    CpuWeight(u32),
     /// The processors to run on, in the list format of cpuset(7), e.g. `0-2,7`.
     Cpuset(String),
 }
@@ -111,8 +116,8 @@ impl Limit {
     pub fn controller(&self) -> Controller {
         match self {
             Self::Pids(_) => Controller::Pids,
-            Self::Memory(_) | Self::Swap(_) => Controller::Memory,
-            Self::Cpu { .. } => Controller::Cpu,
+            Self::Memory(_) | Self::MemoryHigh(_) | Self::Swap(_) => Controller::Memory,
+            Self::Cpu { .. } | Self::CpuWeight(_) => Controller::Cpu,
             Self::Cpuset(_) => Controller::Cpuset,
         }
     }

@@ -1,13 +1,18 @@
 //! `[limits]`: what the command and all its descendants may use together (cgroups(7)).
 
+mod grants;
+mod processors;
+
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::cgroup::{Controller, Place};
 use crate::plan::op::{Limit, Op};
 use crate::plan::{Draft, Phase, needs};
+use crate::profile::node::Node;
+use crate::profile::shape::Kind;
+use crate::profile::table::{Value, read_integer};
 use crate::profile::value::{Cores, Duration, Size};
-use crate::review::grant::UNLIMITED;
-use crate::review::{Area, Extent, Grant};
+use processors::{is_cpu_list, processors};
 
 crate::table! {
     /// What the command and all its descendants may use together.
@@ -25,10 +30,14 @@ crate::table! {
         pids: u64,
         /// The most memory, page cache included; beyond it the whole sandbox is killed.
         memory: Size,
+        /// From here on the sandbox is slowed down and its memory reclaimed, before `memory` kills it. Cgroup v2 only.
+        memory_high: Size,
         /// The most swap, on top of memory. Default: 0 where `memory` is set.
         swap: Size,
         /// Processor time, in processors: 0.5 is half of one.
         cpu: Cores,
+        /// The share of processor time beside other groups, where there is not enough: 1 to 10000; 100 is usual.
+        cpu_weight: Weight,
         /// Which processors, as cpuset(7) lists them: `"0-3,7"`.
         cpuset: String,
         /// How long the command may run; then it gets SIGTERM, and after `grace` SIGKILL.
@@ -46,6 +55,22 @@ pub struct Limits {
     wall_time: Option<At<Duration>>,
     grace: At<Duration>,
 }
+
+/// A share beside others: the weights of those that want something say how it is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight(u32);
+
+impl Value for Weight {
+    const KIND: Kind = Kind::Integer(1, 10_000);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let number = read_integer(node, problems, 1, 10_000)?;
+        u32::try_from(number).ok().map(Self)
+    }
+}
+
+/// The weight of a group for which none is set.
+const USUAL_WEIGHT: u32 = 100;
 
 /// The period over which processor time is counted, in microseconds: the kernel's default.
 const PERIOD_US: u64 = 100_000;
@@ -70,7 +95,8 @@ impl Limits {
                 .help("2 are init and the command; for example: pids = 20"),
             );
         }
-        if let Some(memory) = raw.memory.as_ref().filter(|memory| memory.value < LEAST) {
+        let memories = [&raw.memory, &raw.memory_high].into_iter().flatten();
+        for memory in memories.filter(|memory| memory.value < LEAST) {
             problems.push(
                 Diagnostic::new(
                     Code::LimitTooSmall,
@@ -78,6 +104,22 @@ impl Limits {
                     "too little memory to start a command",
                 )
                 .help("for example: memory = \"100M\""),
+            );
+        }
+        if let (Some(high), Some(most)) = (&raw.memory_high, &raw.memory)
+            && high.value > most.value
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::HighAboveMemory,
+                    &high.origin,
+                    format!(
+                        "at {} the sandbox is killed, before {} slow it down",
+                        most.value, high.value
+                    ),
+                )
+                .and(&most.origin, "the memory that it has")
+                .help("lower `memory_high`, or raise `memory`"),
             );
         }
         if let Some(cpuset) = raw.cpuset.as_ref().filter(|list| !is_cpu_list(&list.value)) {
@@ -156,8 +198,12 @@ impl Limits {
             raw.memory
                 .clone()
                 .map(|at| at.map(|size| Limit::Memory(size.0))),
+            raw.memory_high
+                .map(|at| at.map(|size| Limit::MemoryHigh(size.0))),
             swap.map(|at| at.map(|size| Limit::Swap(size.0))),
             raw.cpu.map(|at| at.map(cpu)),
+            raw.cpu_weight
+                .map(|at| at.map(|weight| Limit::CpuWeight(weight.0))),
             raw.cpuset.map(|at| at.map(Limit::Cpuset)),
         ];
         Self {
@@ -174,94 +220,47 @@ impl Limits {
         named.filter(|origin| !origin.is_default())
     }
 
-    /// How much may be used; what has no bound, or a bound that is not enforced, is unlimited.
-    #[must_use]
-    pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
-        // `memory` is one of the group, too.
-        let Self {
-            group,
-            memory: _,
-            wall_time,
-            grace,
-        } = self;
-        let off = profile.enforce.limits.value == Level::Off;
-        let mut grants = vec![
-            unlimited("pids", "start any number of processes", 3_000),
-            unlimited("memory", "use any amount of memory", 3_000),
-            unlimited("swap", "use any amount of swap", 500),
-            unlimited("cpu", "use all processor time", 1_500),
-            unlimited("cpuset", "use all processors", 500),
-            unlimited("wall_time", "run for any time", 1_500),
-        ];
-        let mut bound = |key: &str, extent, words: String, origin| {
-            grants.retain(|grant| grant.key != format!("limit:{key}"));
-            let key = format!("limit:{key}");
-            grants.push(Grant::new(Area::Limits, key, extent, words, origin));
-        };
-        for At { value, origin } in group.iter().filter(|_| !off) {
-            let (key, extent, words) = match value {
-                Limit::Pids(n) => ("pids", Extent::Rank(*n), format!("start {n} processes")),
-                Limit::Memory(n) => {
-                    let words = format!("use {} of memory", Size(*n));
-                    ("memory", Extent::Rank(*n), words)
-                }
-                Limit::Swap(0) => ("swap", Extent::Rank(0), "use no swap".into()),
-                Limit::Swap(n) => (
-                    "swap",
-                    Extent::Rank(*n),
-                    format!("use {} of swap", Size(*n)),
-                ),
-                Limit::Cpu {
-                    quota_us,
-                    period_us,
-                } => {
-                    // Per second: periods may differ.
-                    let rank = u128::from(*quota_us) * 1_000_000 / u128::from((*period_us).max(1));
-                    let rank = u64::try_from(rank).unwrap_or(UNLIMITED);
-                    let words = format!("use {} processors", rank as f64 / 1e6);
-                    ("cpu", Extent::Rank(rank), words)
-                }
-                Limit::Cpuset(list) => {
-                    let words = format!("use the processors {list}");
-                    ("cpuset", Extent::Numbers(cpus(list)), words)
-                }
-            };
-            bound(key, extent, words, origin);
-        }
-        if let Some(At { value, origin }) = wall_time {
-            let words = format!("run for {value}");
-            bound(
-                "wall_time",
-                Extent::Rank(milliseconds(value)),
-                words,
-                origin,
-            );
-        }
-        let words = format!("go on for {} after SIGTERM", grace.value);
-        let rank = Extent::Rank(milliseconds(&grace.value));
-        bound("grace", rank, words, &grace.origin);
-        grants
-    }
-
     /// Makes the group, sets the limits and joins it.
     pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         draft.watch.wall_time = self.wall_time.clone();
         draft.watch.grace = self.grace.value.0;
-        let Some(first) = self.group.first() else {
+        if self.group.is_empty() {
             return;
-        };
+        }
         let enforce = &profile.enforce.limits;
         if enforce.value == Level::Off {
             return draft.note(&enforce.origin, "the limits that need a cgroup are off");
         }
-        let mut wanted: Vec<Controller> = self.group.iter().map(|l| l.value.controller()).collect();
+        let cgroups = draft.host.cgroups();
+        let lacks = |limit: &Limit| {
+            let v1 = cgroups.is_ok_and(|all| all.is_v1(limit.controller()));
+            v1.then(|| lacking_on_v1(limit)).flatten()
+        };
+        let mut group: Vec<&At<Limit>> = Vec::new();
+        for limit in &self.group {
+            match lacks(&limit.value) {
+                None => group.push(limit),
+                Some(why) => {
+                    let key = key(&limit.value);
+                    let remedy = "leave it out, or boot with systemd.unified_cgroup_hierarchy=1";
+                    lacking(
+                        draft,
+                        enforce.value,
+                        &limit.origin,
+                        [format!("`{key}`"), "is".into()],
+                        why,
+                        remedy,
+                    );
+                }
+            }
+        }
+        let Some(first) = group.first() else { return };
+        let mut wanted: Vec<Controller> = group.iter().map(|l| l.value.controller()).collect();
         wanted.dedup();
         for controller in &wanted {
             draft.wants(needs::of_controller(*controller));
         }
-        let place = draft
-            .host
-            .cgroups()
+        let place = cgroups
             .map_err(|error| (error.to_owned(), "mount a cgroup file system"))
             .and_then(|cgroups| {
                 cgroups
@@ -270,20 +269,15 @@ impl Limits {
             });
         let place = match place {
             Ok(place) => place,
-            Err((why, _)) if enforce.value == Level::Prefer => {
-                let text = format!("the limits on {} are not enforced: {why}", list(&wanted));
-                return draft.weaker(&first.origin, text);
-            }
             Err((why, remedy)) => {
-                let text = format!("the limits on {} cannot be enforced: {why}", list(&wanted));
-                let help = format!("{remedy}; or set `limits = \"prefer\"` under [enforce]");
-                return draft.refuse(&first.origin, text, help);
+                let what = [format!("the limits on {}", list(&wanted)), "are".into()];
+                return lacking(draft, enforce.value, &first.origin, what, &why, remedy);
             }
         };
         let v1 = matches!(place, Place::V1 { .. });
         let name = crate::host::cgroup::group_name();
         draft.step(Phase::Group, Op::CreateGroup { place, name }, &first.origin);
-        for limit in &self.group {
+        for limit in &group {
             draft.step(
                 Phase::Limits,
                 Op::SetLimit(limit.value.clone()),
@@ -299,35 +293,44 @@ impl Limits {
     }
 }
 
-fn unlimited(name: &'static str, words: &str, share: u32) -> Grant {
-    let extent = match name {
-        "cpuset" => Extent::Numbers(vec![(0, UNLIMITED)]),
-        _ => Extent::Rank(UNLIMITED),
-    };
-    let origin = Origin::Default("limits");
-    Grant::new(
-        Area::Limits,
-        format!("limit:{name}"),
-        extent,
-        words,
-        &origin,
-    )
-    .share(share)
+/// Refuses the run, or says what it goes without, as `[enforce]` has it; `what` is the subject of the
+/// sentence and its verb.
+fn lacking(
+    draft: &mut Draft<'_>,
+    level: Level,
+    origin: &Origin,
+    [what, verb]: [String; 2],
+    why: &str,
+    remedy: &str,
+) {
+    if level == Level::Prefer {
+        return draft.weaker(origin, format!("{what} {verb} not enforced: {why}"));
+    }
+    let help = format!("{remedy}; or set `limits = \"prefer\"` under [enforce]");
+    draft.refuse(origin, format!("{what} cannot be enforced: {why}"), help);
 }
 
-/// Rounded up, so that no duration counts for less than it is.
-fn milliseconds(duration: &Duration) -> u64 {
-    u64::try_from(duration.0.as_nanos().div_ceil(1_000_000)).unwrap_or(UNLIMITED)
+/// Why cgroup v1 cannot do what a limit says, if it cannot.
+fn lacking_on_v1(limit: &Limit) -> Option<&'static str> {
+    match limit {
+        Limit::MemoryHigh(_) => Some(
+            "cgroup v1 slows nobody down: its memory.soft_limit_in_bytes is looked at only when the whole machine runs short of memory",
+        ),
+        _ => None,
+    }
 }
 
-/// The processors of a list that was checked.
-fn cpus(list: &str) -> Vec<(u64, u64)> {
-    list.split(',')
-        .filter_map(|part| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            Some((first.parse().ok()?, last.parse().ok()?))
-        })
-        .collect()
+/// The key that says a limit.
+fn key(limit: &Limit) -> &'static str {
+    match limit {
+        Limit::Pids(_) => "pids",
+        Limit::Memory(_) => "memory",
+        Limit::MemoryHigh(_) => "memory_high",
+        Limit::Swap(_) => "swap",
+        Limit::Cpu { .. } => "cpu",
+        Limit::CpuWeight(_) => "cpu_weight",
+        Limit::Cpuset(_) => "cpuset",
+    }
 }
 
 fn list(controllers: &[Controller]) -> String {
@@ -362,76 +365,5 @@ pub(super) fn fits_memory(size: &At<Size>, profile: &Profile, problems: &mut Dia
             .and(&memory.origin, "the memory that it has")
             .help("lower the size, so that writing more fails instead, or raise `memory`"),
         );
-    }
-}
-
-/// How many processors a list names, if it is one.
-fn processors(list: &str) -> Option<u32> {
-    if !is_cpu_list(list) {
-        return None;
-    }
-    let mut ranges: Vec<(u32, u32)> = list
-        .split(',')
-        .filter_map(|part| {
-            let (from, to) = part.split_once('-').unwrap_or((part, part));
-            Some((from.parse().ok()?, to.parse().ok()?))
-        })
-        .collect();
-    ranges.sort_unstable();
-    let (mut held, mut next) = (0, 0);
-    for (from, to) in ranges {
-        let from = from.max(next);
-        if from <= to {
-            held += to - from + 1;
-            next = to + 1;
-        }
-    }
-    Some(held)
-}
-
-/// The list format of cpuset(7).
-fn is_cpu_list(text: &str) -> bool {
-    let number = |text: &str| {
-        text.parse::<u32>()
-            .ok()
-            .filter(|n| *n < 65_536 && !text.starts_with('+'))
-    };
-    !text.is_empty()
-        && text.split(',').all(|part| match part.split_once('-') {
-            Some((from, to)) => matches!((number(from), number(to)), (Some(f), Some(t)) if f <= t),
-            None => number(part).is_some(),
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::profile::table::Table as _;
-
-    #[test]
-    fn processors_are_counted_once() {
-        assert_eq!(processors("0-3,7"), Some(5));
-        assert_eq!(processors("2,0-3,1-1,3-4"), Some(5));
-        assert_eq!(processors("3-1"), None);
-    }
-
-    #[test]
-    fn every_limit_is_compared() {
-        let profile = crate::sections::tests::profile("");
-        let grants = profile.limits.grants(&profile);
-        for field in RawLimits::SHAPE.fields {
-            let key = format!("limit:{}", field.key);
-            assert!(grants.iter().any(|grant| grant.key == key), "{key}");
-        }
-    }
-
-    #[test]
-    fn cpu_lists() {
-        for right in ["0", "0-3", "0-3,7", "1,2,3"] {
-            assert!(is_cpu_list(right), "{right}");
-        }
-        for wrong in ["", "a", "3-1", "0-", ",", "-1", "+1", "0;1", "99999"] {
-            assert!(!is_cpu_list(wrong), "{wrong}");
-        }
     }
 }

@@ -97,6 +97,7 @@ impl Group {
         match limit {
             Limit::Pids(max) => files.pids(*max),
             Limit::Memory(bytes) if v2 => files.memory(*bytes),
+            Limit::MemoryHigh(bytes) => files.memory_high(*bytes),
             Limit::Swap(bytes) if v2 => files.swap(*bytes),
             Limit::Memory(bytes) => self.set_v1_memory(files, *bytes),
             Limit::Swap(bytes) => self.set_v1_swap(files, *bytes),
@@ -104,6 +105,7 @@ impl Group {
                 quota_us,
                 period_us,
             } => files.cpu(*quota_us, *period_us),
+            Limit::CpuWeight(weight) => files.cpu_weight(*weight),
             Limit::Cpuset(list) => files.cpuset(list),
         }
     }

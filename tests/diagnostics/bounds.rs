@@ -47,6 +47,31 @@ grace = "1m"
 }
 
 #[test]
+fn a_bound_that_slows_down_above_the_one_that_kills() {
+    let odd = warned(
+        r#"
+[limits]
+memory = "1G"
+memory_high = "2G"
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0056]: at 1G the sandbox is killed, before 2G slow it down
+     --> sandbox.toml:3:15
+      |
+    3 | memory_high = "2G"
+      |               ^^^^
+      |
+     ::: sandbox.toml:2:10
+      |
+    2 | memory = "1G"
+      |          ---- the memory that it has
+      |
+      = help: lower `memory_high`, or raise `memory`
+    "#);
+}
+
+#[test]
 fn a_tmpfs_larger_than_the_memory() {
     let odd = warned(
         r#"

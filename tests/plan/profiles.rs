@@ -247,7 +247,9 @@ fn resources() -> BoxedStrategy<String> {
         vec![
             ("pids", number(2..1000)),
             ("memory", one_of(&["64M", "1G"])),
+            ("memory_high", one_of(&["32M", "2G"])),
             ("cpu", one_of_plain(&["0.5", "2", "0.01"])),
+            ("cpu_weight", number(1..10_001)),
             ("cpuset", one_of(&["0", "0-1"])),
             ("wall_time", one_of(&["500ms", "1h30m"])),
             ("grace", one_of_plain(&["0", "5"])),

@@ -56,6 +56,7 @@ target = "/etc/passwd"
         profile += r#"
 [limits]
 pids = 50
+cpu_weight = 50
 
 [[mounts]]
 type = "cgroup"

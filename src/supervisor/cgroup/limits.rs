@@ -51,6 +51,13 @@ impl Files<'_> {
         Ok(())
     }
 
+    /// v2 alone has it: elsewhere there is no such file, which is an error.
+    pub(super) fn memory_high(self, bytes: u64) -> Result<(), CgroupError> {
+        let file = self.file(Controller::Memory, "memory.high");
+        file.write(&bytes.to_string())?;
+        file.says(bytes, whole_pages(bytes))
+    }
+
     /// v2: swap alone. v1: memory and swap together, which is what the caller has to pass.
     pub(super) fn swap(self, bytes: u64) -> Result<(), CgroupError> {
         let name = ["memory.memsw.limit_in_bytes", "memory.swap.max"][usize::from(self.v2)];
@@ -83,6 +90,19 @@ impl Files<'_> {
         let quota = self.file(Controller::Cpu, "cpu.cfs_quota_us");
         quota.wrote(quota_us, to.set_cfs_quota(quota.positive(quota_us)?))?;
         quota.says(quota_us, quota_us)
+    }
+
+    /// v1 counts from 2 to 262,144, with 1,024 as the usual share: as systemd does it, what is usual on
+    /// one version is so on the other.
+    pub(super) fn cpu_weight(self, weight: u32) -> Result<(), CgroupError> {
+        let weight = u64::from(weight);
+        let (name, value) = match self.v2 {
+            true => ("cpu.weight", weight),
+            false => ("cpu.shares", (weight * 1024 / 100).clamp(2, 262_144)),
+        };
+        let file = self.file(Controller::Cpu, name);
+        file.write(&value.to_string())?;
+        file.says(value, value)
     }
 
     pub(super) fn cpuset(self, list: &str) -> Result<(), CgroupError> {

@@ -102,9 +102,16 @@ fn limits_are_in_force_and_nothing_is_left() {
         })
         .unwrap();
     assert_eq!(read(&group, "pids.max"), "17");
+    for weight in [1, 10, 99, 100, 10_000] {
+        group.set(&Limit::CpuWeight(weight)).unwrap();
+    }
+    let high = group.set(&Limit::MemoryHigh((32 << 20) + 5));
     if v2(&place) {
         assert_eq!(read(&group, "memory.max"), "67108864");
         assert_eq!(read(&group, "memory.oom.group"), "1");
+        high.unwrap();
+        assert_eq!(read(&group, "memory.high"), "33554432");
+        assert_eq!(read(&group, "cpu.weight"), "10000");
         assert_eq!(read(&group, "cpu.max"), "150000 50000");
         match fs::exists("/proc/swaps").unwrap() {
             true => assert_eq!(read(&group, "memory.swap.max"), "8388608"),
@@ -115,6 +122,12 @@ fn limits_are_in_force_and_nothing_is_left() {
         assert_eq!(read(&group, "memory.limit_in_bytes"), "67108864");
         assert_eq!(read(&group, "memory.memsw.limit_in_bytes"), "75497472");
         assert_eq!(read(&group, "cpu.cfs_quota_us"), "150000");
+        assert_eq!(read(&group, "cpu.shares"), "102400");
+        let high = high.unwrap_err().to_string();
+        assert!(
+            high.contains("/memory.high (memory controller): "),
+            "{high}"
+        );
         // Up and down again: the order of the two writes matters.
         group.set(&Limit::Memory(128 << 20)).unwrap();
         assert_eq!(read(&group, "memory.memsw.limit_in_bytes"), "142606336");
@@ -254,6 +267,9 @@ fn what_cannot_be_enforced_is_an_error() {
         period_us: 100_000,
     });
     refused(Limit::Cpuset("zero".into()));
+    if v2(&place) {
+        refused(Limit::CpuWeight(10_001));
+    }
     if v2(&place) {
         // The kernel takes this one for "no limit", and says so only when asked.
         assert!(refused(Limit::Memory(i64::MAX as u64)).contains("but it says max"));
