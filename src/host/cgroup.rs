@@ -28,11 +28,19 @@ pub enum Controller {
     Cpu,
     /// Which processors.
     Cpuset,
+    /// Counting processor time: a controller of v1 alone, since on v2 every group counts.
+    Cpuacct,
 }
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Controller; 4] = [Self::Pids, Self::Memory, Self::Cpu, Self::Cpuset];
+    pub const ALL: [Controller; 5] = [
+        Self::Pids,
+        Self::Memory,
+        Self::Cpu,
+        Self::Cpuset,
+        Self::Cpuacct,
+    ];
 
     /// The kernel's name, as in `/proc/self/cgroup` and `cgroup.controllers`.
     pub fn name(self) -> &'static str {
@@ -41,6 +49,7 @@ impl Controller {
             Self::Memory => "memory",
             Self::Cpu => "cpu",
             Self::Cpuset => "cpuset",
+            Self::Cpuacct => "cpuacct",
         }
     }
 }
@@ -226,7 +235,11 @@ impl Cgroups {
             .copied()
             .partition(|c| self.member(c.name()).is_some());
         match (v1.first(), rest.first()) {
-            (None, _) if self.v2.is_some() => self.place_v2(wanted),
+            (None, _) if self.v2.is_some() => {
+                let counted = |c: &Controller| *c == Controller::Cpuacct;
+                let rest: Vec<_> = rest.into_iter().filter(|c| !counted(c)).collect();
+                self.place_v2(&rest)
+            }
             (_, None) => self.place_v1(&v1),
             (None, Some(&controller)) if self.v1.is_empty() => Err(NoPlace::NotMounted {
                 controller: Some(controller),

@@ -4,7 +4,7 @@ use super::op::{HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, New
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
 use crate::diag::Sources;
-use crate::profile::value::Size;
+use crate::profile::value::{Duration, Size};
 use crate::sys::mount::Attributes;
 use std::ffi::CStr;
 use std::fmt::{self, Write as _};
@@ -166,6 +166,9 @@ impl fmt::Display for Limit {
                     "cpu to {} processors",
                     *quota_us as f64 / *period_us as f64
                 )
+            }
+            Self::CpuTime(time) => {
+                write!(f, "the processor time used in all to {}", Duration(*time))
             }
             Self::CpuWeight(weight) => {
                 write!(f, "processor time beside others to a weight of {weight}")

@@ -8,6 +8,7 @@ use crate::sys::mount::Attributes;
 use crate::sys::process::StringArray;
 use std::ffi::CString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The number of a descriptor that one step opens and another one uses.
 pub type Slot = usize;
@@ -107,6 +108,9 @@ pub enum Limit {
     },
     /// The share of processor time beside other groups, from 1 to 10,000; a new group has 100.
     CpuWeight(u32),
+    /// Processor time of all processes together, in all. No controller bounds it: the supervisor looks
+    /// at the group's counter, which has to be there, and ends the run.
+    CpuTime(Duration),
     /// The processors to run on, in the list format of cpuset(7), e.g. `0-2,7`.
     Cpuset(String),
 }
@@ -118,6 +122,7 @@ impl Limit {
             Self::Pids(_) => Controller::Pids,
             Self::Memory(_) | Self::MemoryHigh(_) | Self::Swap(_) => Controller::Memory,
             Self::Cpu { .. } | Self::CpuWeight(_) => Controller::Cpu,
+            Self::CpuTime(_) => Controller::Cpuacct,
             Self::Cpuset(_) => Controller::Cpuset,
         }
     }

@@ -12,7 +12,8 @@ use crate::profile::node::Node;
 use crate::profile::shape::Kind;
 use crate::profile::table::{Value, read_integer};
 use crate::profile::value::{Cores, Duration, Size};
-use processors::{is_cpu_list, processors};
+use processors::is_cpu_list;
+pub(crate) use processors::processors;
 
 crate::table! {
     /// What the command and all its descendants may use together.
@@ -38,6 +39,8 @@ crate::table! {
         cpu: Cores,
         /// The share of processor time beside other groups, where there is not enough: 1 to 10000; 100 is usual.
         cpu_weight: Weight,
+        /// The processor time of all processes together, in all; when it is used up, as for `wall_time`.
+        cpu_time: Duration,
         /// Which processors, as cpuset(7) lists them: `"0-3,7"`.
         cpuset: String,
         /// How long the command may run; then it gets SIGTERM, and after `grace` SIGKILL.
@@ -53,6 +56,9 @@ pub struct Limits {
     group: Vec<At<Limit>>,
     memory: Option<At<Size>>,
     wall_time: Option<At<Duration>>,
+    cpu_time: Option<At<Duration>>,
+    /// How many processors can be used at once, where that is bounded.
+    processors: Option<f64>,
     grace: At<Duration>,
 }
 
@@ -132,16 +138,22 @@ impl Limits {
                 .help("for example: cpuset = \"0-3,7\""),
             );
         }
-        if let Some(time) = raw.wall_time.as_ref().filter(|time| time.value.0.is_zero()) {
-            problems.push(
-                Diagnostic::new(
-                    Code::LimitTooSmall,
-                    &time.origin,
-                    "no time to start a command",
-                )
-                .help("for example: wall_time = \"10m\"; without the key there is no limit"),
-            );
-        } else if let (Some(time), grace) = (&raw.wall_time, &raw.grace)
+        for (key, time) in [("wall_time", &raw.wall_time), ("cpu_time", &raw.cpu_time)] {
+            if let Some(time) = time.as_ref().filter(|time| time.value.0.is_zero()) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::LimitTooSmall,
+                        &time.origin,
+                        "no time to start a command",
+                    )
+                    .help(format!(
+                        "for example: {key} = \"10m\"; without the key there is no limit"
+                    )),
+                );
+            }
+        }
+        if let (Some(time), grace) = (&raw.wall_time, &raw.grace)
+            && !time.value.0.is_zero()
             && !grace.origin.is_default()
             && grace.value > time.value
         {
@@ -172,6 +184,30 @@ impl Limits {
                 .help("lower `cpu`, or name more processors"),
             );
         }
+        let held = raw
+            .cpuset
+            .as_ref()
+            .and_then(|list| Some((f64::from(processors(&list.value)?), &list.origin)));
+        let share = raw.cpu.as_ref().map(|cpu| (cpu.value.0, &cpu.origin));
+        let most = [share, held]
+            .into_iter()
+            .flatten()
+            .min_by(|one, other| one.0.total_cmp(&other.0));
+        if let (Some(time), Some(wall), Some((most, bound))) = (&raw.cpu_time, &raw.wall_time, most)
+            && time.value.0 > wall.value.0.mul_f64(most)
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    &time.origin,
+                    "this much processor time cannot be used before `wall_time` is over",
+                )
+                .and(&wall.origin, "the time that there is")
+                .and(bound, "the processors that there are")
+                .help("lower `cpu_time`, or lengthen `wall_time`"),
+            );
+        }
+        let processors = most.map(|(most, _)| most);
         let swap = match (raw.swap, &raw.memory) {
             (Some(swap), None) => {
                 problems.push(
@@ -205,11 +241,16 @@ impl Limits {
             raw.cpu_weight
                 .map(|at| at.map(|weight| Limit::CpuWeight(weight.0))),
             raw.cpuset.map(|at| at.map(Limit::Cpuset)),
+            raw.cpu_time
+                .clone()
+                .map(|at| at.map(|time| Limit::CpuTime(time.0))),
         ];
         Self {
             group: group.into_iter().flatten().collect(),
             memory: raw.memory,
             wall_time: raw.wall_time,
+            cpu_time: raw.cpu_time,
+            processors,
             grace: raw.grace,
         }
     }
@@ -285,6 +326,8 @@ impl Limits {
             );
         }
         draft.watch.memory = self.memory.clone();
+        draft.watch.cpu_time = self.cpu_time.clone();
+        draft.watch.processors = self.processors;
         if v1 {
             draft.step(Phase::JoinGroup, Op::JoinGroups, &first.origin);
         } else {
@@ -329,6 +372,7 @@ fn key(limit: &Limit) -> &'static str {
         Limit::Swap(_) => "swap",
         Limit::Cpu { .. } => "cpu",
         Limit::CpuWeight(_) => "cpu_weight",
+        Limit::CpuTime(_) => "cpu_time",
         Limit::Cpuset(_) => "cpuset",
     }
 }

@@ -72,6 +72,69 @@ memory_high = "2G"
 }
 
 #[test]
+fn a_processor_time_that_cannot_be_used() {
+    let odd = warned(
+        r#"
+[limits]
+cpu = 2
+cpuset = "0"
+cpu_time = "90s"
+wall_time = "1m"
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0049]: more processor time than the processors of `cpuset` have
+     --> sandbox.toml:2:7
+      |
+    2 | cpu = 2
+      |       ^
+      |
+     ::: sandbox.toml:3:10
+      |
+    3 | cpuset = "0"
+      |          --- 1 of them
+      |
+      = help: lower `cpu`, or name more processors
+
+    warning[SBX0049]: this much processor time cannot be used before `wall_time` is over
+     --> sandbox.toml:4:12
+      |
+    4 | cpu_time = "90s"
+      |            ^^^^^
+      |
+     ::: sandbox.toml:5:13
+      |
+    5 | wall_time = "1m"
+      |             ---- the time that there is
+      |
+     ::: sandbox.toml:3:10
+      |
+    3 | cpuset = "0"
+      |          --- the processors that there are
+      |
+      = help: lower `cpu_time`, or lengthen `wall_time`
+
+    sandbox: 2 warnings in 1 profile
+    "#);
+    let fine = "[limits]\ncpu = 2\ncpu_time = \"90s\"\nwall_time = \"1m\"";
+    assert_eq!(warned(fine), "");
+}
+
+#[test]
+fn no_processor_time() {
+    let wrong = checked("[limits]\ncpu_time = 0");
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0044]: no time to start a command
+     --> sandbox.toml:2:12
+      |
+    2 | cpu_time = 0
+      |            ^
+      |
+      = help: for example: cpu_time = "10m"; without the key there is no limit
+    "#);
+}
+
+#[test]
 fn a_tmpfs_larger_than_the_memory() {
     let odd = warned(
         r#"

@@ -107,6 +107,8 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("limits", "memory_high = \"1G\"", ""),
     ("limits", "cpu_weight = 50", ""),
     ("limits", "", "cpu_weight = 101"),
+    ("limits", "cpu_time = 10", "cpu_time = \"10.5s\""),
+    ("limits", "cpu_time = 10", ""),
     ("limits", "cpu = 1", "cpu = 1.5"),
     ("limits", "cpu = 1", ""),
     ("limits", "cpuset = \"0-2\"", "cpuset = \"0-1,3\""),

@@ -250,6 +250,7 @@ fn resources() -> BoxedStrategy<String> {
             ("memory_high", one_of(&["32M", "2G"])),
             ("cpu", one_of_plain(&["0.5", "2", "0.01"])),
             ("cpu_weight", number(1..10_001)),
+            ("cpu_time", one_of(&["2.5s", "1h"])),
             ("cpuset", one_of(&["0", "0-1"])),
             ("wall_time", one_of(&["500ms", "1h30m"])),
             ("grace", one_of_plain(&["0", "5"])),

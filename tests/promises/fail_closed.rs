@@ -57,6 +57,7 @@ target = "/etc/passwd"
 [limits]
 pids = 50
 cpu_weight = 50
+cpu_time = 60
 
 [[mounts]]
 type = "cgroup"

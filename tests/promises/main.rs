@@ -12,6 +12,7 @@ mod bad_input;
 mod capabilities;
 mod ceiling;
 mod check;
+mod cpu_time;
 mod doctor;
 mod fail_closed;
 mod ids;

@@ -83,6 +83,8 @@ mechanisms! {
     CgroupCpu = "cgroup-cpu",
     /// Limits to certain processors.
     CgroupCpuset = "cgroup-cpuset",
+    /// Counting processor time.
+    CgroupCpuacct = "cgroup-cpuacct",
     /// Id maps of more than one id: subuid(5), newuidmap(1).
     SubordinateIds = "subordinate-ids",
     /// System call filters (seccomp(2)).
@@ -106,6 +108,7 @@ impl Mechanism {
             Controller::Memory => Self::CgroupMemory,
             Controller::Cpu => Self::CgroupCpu,
             Controller::Cpuset => Self::CgroupCpuset,
+            Controller::Cpuacct => Self::CgroupCpuacct,
         }
     }
 
@@ -230,6 +233,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::CgroupPids => groups::controller(Controller::Pids, host),
         Mechanism::CgroupMemory => groups::controller(Controller::Memory, host),
         Mechanism::CgroupCpu => groups::controller(Controller::Cpu, host),
+        Mechanism::CgroupCpuacct => groups::controller(Controller::Cpuacct, host),
         Mechanism::CgroupCpuset => groups::controller(Controller::Cpuset, host),
         Mechanism::SubordinateIds => programs::subordinate_ids(host),
         Mechanism::Seccomp => kernel::seccomp(),

@@ -13,10 +13,12 @@ impl Limits {
     /// How much may be used; what has no bound, or a bound that is not enforced, is unlimited.
     #[must_use]
     pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
-        // `memory` is one of the group, too.
+        // `memory` and `cpu_time` are of the group, too, and what bounds the processors is.
         let Self {
             group,
             memory: _,
+            cpu_time: _,
+            processors: _,
             wall_time,
             grace,
         } = self;
@@ -28,6 +30,8 @@ impl Limits {
             unlimited("cpu", "use all processor time", 1_500),
             unlimited("cpuset", "use all processors", 500),
             unlimited("wall_time", "run for any time", 1_500),
+            // As with wall_time, but a command that sleeps is not bounded by it.
+            unlimited("cpu_time", "use any amount of processor time in all", 0),
             // What slows down or divides bounds nothing: it does not count for the exposure.
             unlimited("memory_high", "use memory without being slowed down", 0),
             weight(
@@ -65,6 +69,11 @@ impl Limits {
                 Limit::CpuWeight(n) => {
                     let Grant { extent, words, .. } = weight("", "processor time", *n, origin);
                     (extent, words)
+                }
+                Limit::CpuTime(time) => {
+                    let time = Duration(*time);
+                    let words = format!("use {time} of processor time in all");
+                    (Extent::Rank(milliseconds(&time)), words)
                 }
                 Limit::Cpuset(list) => {
                     let words = format!("use the processors {list}");

@@ -11,7 +11,7 @@ pub(super) fn cpus(list: &str) -> Vec<(u64, u64)> {
 }
 
 /// How many processors a list names, if it is one.
-pub(super) fn processors(list: &str) -> Option<u32> {
+pub(crate) fn processors(list: &str) -> Option<u32> {
     if !is_cpu_list(list) {
         return None;
     }

@@ -4,7 +4,9 @@
 //! of a value, so nothing counts as set here before the file has said so.
 
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cgroups_rs::fs::MaxValue;
 use cgroups_rs::fs::cpu::CpuController;
@@ -105,6 +107,19 @@ impl Files<'_> {
         file.says(value, value)
     }
 
+    /// Opens what counts the group's processor time, and reads it once: without it there is no limit.
+    pub(super) fn cpu_counter(self) -> Result<Counter, CgroupError> {
+        let name = ["cpuacct.usage", "cpu.stat"][usize::from(self.v2)];
+        let file = self.file(Controller::Cpuacct, name);
+        let read = |cause| file.error(Operation::Read, cause);
+        let counter = Counter {
+            file: std::fs::File::open(&file.path).map_err(read)?,
+            v2: self.v2,
+        };
+        counter.used().map_err(read)?;
+        Ok(counter)
+    }
+
     pub(super) fn cpuset(self, list: &str) -> Result<(), CgroupError> {
         let file = self.file(Controller::Cpuset, "cpuset.cpus");
         let Some(wanted) = cpu_list(list) else {
@@ -165,6 +180,32 @@ impl Files<'_> {
             controller,
             path: self.dir.join(name),
         }
+    }
+}
+
+/// A group's counter of processor time, kept open: it can be read wherever its file system goes.
+pub(super) struct Counter {
+    file: std::fs::File,
+    v2: bool,
+}
+
+impl Counter {
+    /// What the group and those below it have used.
+    pub(super) fn used(&self) -> io::Result<Duration> {
+        let mut bytes = [0; 4096];
+        let length = self.file.read_at(&mut bytes, 0)?;
+        let text = String::from_utf8_lossy(bytes.get(..length).unwrap_or_default());
+        let number = match self.v2 {
+            true => text
+                .lines()
+                .find_map(|line| line.strip_prefix("usage_usec ")),
+            false => Some(text.trim()),
+        };
+        let number = number.and_then(|number| number.parse().ok());
+        let unit = [Duration::from_nanos, Duration::from_micros][usize::from(self.v2)];
+        number
+            .map(unit)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it holds no number"))
     }
 }
 

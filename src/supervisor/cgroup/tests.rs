@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::host::cgroup::Cgroups;
-use Controller::{Cpu, Cpuset, Memory, Pids};
+use Controller::{Cpu, Cpuacct, Cpuset, Memory, Pids};
 
 /// One at a time: they look at what is left in directories that they share.
 fn alone() -> MutexGuard<'static, ()> {
@@ -234,6 +234,30 @@ fn killing_reaches_groups_below() {
     while clear::members(&inner).is_empty() {
         std::thread::sleep(Duration::from_millis(5));
     }
+    group.remove().unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(state(&place), before);
+}
+
+#[test]
+fn processor_time_is_counted() {
+    let _alone = alone();
+    let Some(place) = place(&[Cpuacct]) else {
+        return;
+    };
+    let before = state(&place);
+    let mut group = Group::create(&place, &name("counted")).unwrap();
+    assert_eq!(group.cpu_used(), None);
+    group.set(&Limit::CpuTime(Duration::from_secs(1))).unwrap();
+    assert_eq!(group.cpu_used(), Some(Duration::ZERO));
+    let mut child = spawn(&group, "while :; do :; done");
+    let start = Instant::now();
+    let few = Duration::from_millis(50);
+    while group.cpu_used().unwrap() < few && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let used = group.cpu_used().unwrap();
+    assert!(used >= few && used <= start.elapsed(), "{used:?}");
     group.remove().unwrap();
     assert!(!child.wait().unwrap().success());
     assert_eq!(state(&place), before);
