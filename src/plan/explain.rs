@@ -170,6 +170,7 @@ impl fmt::Display for Limit {
             Self::CpuTime(time) => {
                 write!(f, "the processor time used in all to {}", Duration(*time))
             }
+            Self::Io(device, rates) => write!(f, "io of the disk {device}: {rates}"),
             Self::CpuWeight(weight) => {
                 write!(f, "processor time beside others to a weight of {weight}")
             }

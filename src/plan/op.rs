@@ -3,6 +3,8 @@
 use super::attempt::Attempt;
 pub use crate::host::caller::IdRange;
 use crate::host::cgroup::{Controller, Place};
+use crate::host::disk::Device;
+use crate::profile::value::Size;
 use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::Attributes;
 use crate::sys::process::StringArray;
@@ -111,8 +113,69 @@ pub enum Limit {
     /// Processor time of all processes together, in all. No controller bounds it: the supervisor looks
     /// at the group's counter, which has to be there, and ends the run.
     CpuTime(Duration),
+    /// How fast a disk is read and written.
+    Io(Device, Rates),
     /// The processors to run on, in the list format of cpuset(7), e.g. `0-2,7`.
     Cpuset(String),
+}
+
+/// The most that is done with a device in a second; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Bytes read.
+    pub read: Option<u64>,
+    /// Bytes written.
+    pub write: Option<u64>,
+    /// Read operations.
+    pub read_ops: Option<u64>,
+    /// Write operations.
+    pub write_ops: Option<u64>,
+}
+
+impl Rates {
+    /// Those that are limited, under their names in a profile.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = [
+            ("read", self.read),
+            ("write", self.write),
+            ("read_ops", self.read_ops),
+            ("write_ops", self.write_ops),
+        ];
+        all.into_iter()
+            .filter_map(|(name, rate)| Some((name, rate?)))
+    }
+
+    /// Where both are to hold.
+    #[must_use]
+    pub fn lowest(self, other: Self) -> Self {
+        let lowest =
+            |one: Option<u64>, other: Option<u64>| [one, other].into_iter().flatten().min();
+        Self {
+            read: lowest(self.read, other.read),
+            write: lowest(self.write, other.write),
+            read_ops: lowest(self.read_ops, other.read_ops),
+            write_ops: lowest(self.write_ops, other.write_ops),
+        }
+    }
+
+    /// Whether anything that is written is limited.
+    #[must_use]
+    pub fn writes(self) -> bool {
+        self.write.is_some() || self.write_ops.is_some()
+    }
+}
+
+impl std::fmt::Display for Rates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, (name, rate)) in self.named().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            match name {
+                "read" | "write" => write!(f, "{comma}{name} {} a second", Size(rate))?,
+                _ => write!(f, "{comma}{name} {rate} a second")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Limit {
@@ -123,6 +186,7 @@ impl Limit {
             Self::Memory(_) | Self::MemoryHigh(_) | Self::Swap(_) => Controller::Memory,
             Self::Cpu { .. } | Self::CpuWeight(_) => Controller::Cpu,
             Self::CpuTime(_) => Controller::Cpuacct,
+            Self::Io(..) => Controller::Io,
             Self::Cpuset(_) => Controller::Cpuset,
         }
     }

@@ -1,6 +1,7 @@
 //! `[limits]`: what the command and all its descendants may use together (cgroups(7)).
 
 mod grants;
+mod io;
 mod processors;
 
 use super::{Profile, enforce::Level, split};
@@ -10,8 +11,10 @@ use crate::plan::op::{Limit, Op};
 use crate::plan::{Draft, Phase, needs};
 use crate::profile::node::Node;
 use crate::profile::shape::Kind;
-use crate::profile::table::{Value, read_integer};
+use crate::profile::table::{List, Value, read_integer};
 use crate::profile::value::{Cores, Duration, Size};
+use crate::profile::variables::Variables;
+use io::{Io, RawIo};
 use processors::is_cpu_list;
 pub(crate) use processors::processors;
 
@@ -23,6 +26,8 @@ crate::table! {
     /// pids = 200
     /// memory = "2G"
     /// cpu = 1.5
+    /// cpu_time = "30m"
+    /// io = [{ device = "/", read = "50M" }]
     /// wall_time = "10m"
     /// grace = "10s"
     /// ```
@@ -43,6 +48,9 @@ crate::table! {
         cpu_time: Duration,
         /// Which processors, as cpuset(7) lists them: `"0-3,7"`.
         cpuset: String,
+        /// How fast disks are read and written, each second: `device` and at least one of `read`, `write` (bytes),
+        /// `read_ops`, `write_ops`. What is written through the page cache is limited on cgroup v2 alone.
+        io: List<RawIo>,
         /// How long the command may run; then it gets SIGTERM, and after `grace` SIGKILL.
         wall_time: Duration,
         /// How long after SIGTERM, whoever sent it.
@@ -57,6 +65,7 @@ pub struct Limits {
     memory: Option<At<Size>>,
     wall_time: Option<At<Duration>>,
     cpu_time: Option<At<Duration>>,
+    io: Vec<At<Io>>,
     /// How many processors can be used at once, where that is bounded.
     processors: Option<f64>,
     grace: At<Duration>,
@@ -89,7 +98,11 @@ const LEAST: Size = Size(1 << 20);
 
 impl Limits {
     /// Checks the values.
-    pub fn check(raw: Option<At<RawLimits>>, problems: &mut Diagnostics) -> Self {
+    pub fn check(
+        raw: Option<At<RawLimits>>,
+        variables: &Variables,
+        problems: &mut Diagnostics,
+    ) -> Self {
         let (raw, _) = split(raw, "limits");
         if let Some(pids) = raw.pids.as_ref().filter(|pids| pids.value < FEWEST) {
             problems.push(
@@ -250,6 +263,7 @@ impl Limits {
             memory: raw.memory,
             wall_time: raw.wall_time,
             cpu_time: raw.cpu_time,
+            io: io::check(raw.io, variables, problems),
             processors,
             grace: raw.grace,
         }
@@ -258,6 +272,7 @@ impl Limits {
     /// The limits that need a cgroup and that the profile names.
     pub fn named(&self) -> impl Iterator<Item = &Origin> {
         let named = self.group.iter().map(|limit| &limit.origin);
+        let named = named.chain(self.io.iter().map(|io| &io.origin));
         named.filter(|origin| !origin.is_default())
     }
 
@@ -265,7 +280,7 @@ impl Limits {
     pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         draft.watch.wall_time = self.wall_time.clone();
         draft.watch.grace = self.grace.value.0;
-        if self.group.is_empty() {
+        if self.group.is_empty() && self.io.is_empty() {
             return;
         }
         let enforce = &profile.enforce.limits;
@@ -283,20 +298,38 @@ impl Limits {
                 None => group.push(limit),
                 Some(why) => {
                     let key = key(&limit.value);
-                    let remedy = "leave it out, or boot with systemd.unified_cgroup_hierarchy=1";
                     lacking(
                         draft,
                         enforce.value,
                         &limit.origin,
                         [format!("`{key}`"), "is".into()],
                         why,
-                        remedy,
+                        NOT_ON_V1,
                     );
                 }
             }
         }
-        let Some(first) = group.first() else { return };
+        for entry in self.io.iter().filter(|io| io.value.rates.writes()) {
+            if cgroups.is_ok_and(|all| all.is_v1(Controller::Io)) {
+                // What goes around the page cache is limited all the same.
+                let what = ["`io` of what is written".into(), "is".into()];
+                let why = "cgroup v1 does not know whose it is once it is in the page cache";
+                lacking(draft, enforce.value, &entry.origin, what, why, NOT_ON_V1);
+            }
+        }
+        let origins = group.iter().map(|limit| &limit.origin);
+        let mut origins = origins.chain(self.io.iter().map(|io| &io.origin));
+        let Some(first) = origins.next() else { return };
         let mut wanted: Vec<Controller> = group.iter().map(|l| l.value.controller()).collect();
+        if !self.io.is_empty() {
+            wanted.push(Controller::Io);
+            // On v2 the owner of a page is known where the same group has both controllers.
+            let written = self.io.iter().any(|io| io.value.rates.writes());
+            let v2 = cgroups.is_ok_and(|all| !all.is_v1(Controller::Io));
+            if written && v2 && !wanted.contains(&Controller::Memory) {
+                wanted.push(Controller::Memory);
+            }
+        }
         wanted.dedup();
         for controller in &wanted {
             draft.wants(needs::of_controller(*controller));
@@ -312,29 +345,30 @@ impl Limits {
             Ok(place) => place,
             Err((why, remedy)) => {
                 let what = [format!("the limits on {}", list(&wanted)), "are".into()];
-                return lacking(draft, enforce.value, &first.origin, what, &why, remedy);
+                return lacking(draft, enforce.value, first, what, &why, remedy);
             }
         };
         let v1 = matches!(place, Place::V1 { .. });
         let name = crate::host::cgroup::group_name();
-        draft.step(Phase::Group, Op::CreateGroup { place, name }, &first.origin);
-        for limit in &group {
-            draft.step(
-                Phase::Limits,
-                Op::SetLimit(limit.value.clone()),
-                &limit.origin,
-            );
+        draft.step(Phase::Group, Op::CreateGroup { place, name }, first);
+        let io = io::resolve(&self.io, draft);
+        for limit in group.into_iter().chain(&io) {
+            let op = Op::SetLimit(limit.value.clone());
+            draft.step(Phase::Limits, op, &limit.origin);
         }
         draft.watch.memory = self.memory.clone();
         draft.watch.cpu_time = self.cpu_time.clone();
         draft.watch.processors = self.processors;
         if v1 {
-            draft.step(Phase::JoinGroup, Op::JoinGroups, &first.origin);
+            draft.step(Phase::JoinGroup, Op::JoinGroups, first);
         } else {
             draft.into_group = true;
         }
     }
 }
+
+/// The remedy for what v1 cannot do.
+const NOT_ON_V1: &str = "leave it out, or boot with systemd.unified_cgroup_hierarchy=1";
 
 /// Refuses the run, or says what it goes without, as `[enforce]` has it; `what` is the subject of the
 /// sentence and its verb.
@@ -373,6 +407,7 @@ fn key(limit: &Limit) -> &'static str {
         Limit::Cpu { .. } => "cpu",
         Limit::CpuWeight(_) => "cpu_weight",
         Limit::CpuTime(_) => "cpu_time",
+        Limit::Io(..) => "io",
         Limit::Cpuset(_) => "cpuset",
     }
 }

@@ -115,6 +115,7 @@ impl Group {
                 self.cpu_counter = Some(counter);
                 Ok(())
             }
+            Limit::Io(device, rates) => files.io(*device, *rates),
             Limit::Cpuset(list) => files.cpuset(list),
         }
     }

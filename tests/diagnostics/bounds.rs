@@ -135,6 +135,70 @@ fn no_processor_time() {
 }
 
 #[test]
+fn limits_on_devices_that_say_nothing() {
+    let wrong = checked(
+        r#"
+[limits]
+io = [
+    { device = "/dev/sda", read = 0, write_ops = 0 },
+    { device = "/dev/sdb" },
+    { read = "1M" },
+    { device = "/dev/../sdc", reads = "1M", write = "1M" },
+]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0044]: a device that is limited to nothing
+     --> sandbox.toml:3:35
+      |
+    3 |     { device = "/dev/sda", read = 0, write_ops = 0 },
+      |                                   ^
+      |
+      = help: for example: read = "10M"; what may not be read at all is not shown
+
+    error[SBX0044]: a device that is limited to nothing
+     --> sandbox.toml:3:50
+      |
+    3 |     { device = "/dev/sda", read = 0, write_ops = 0 },
+      |                                                  ^
+      |
+      = help: for example: read = "10M"; what may not be read at all is not shown
+
+    error[SBX0005]: no rate is limited here
+     --> sandbox.toml:4:5
+      |
+    4 |     { device = "/dev/sdb" },
+      |     ^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: for example: { device = "/dev/sda", read = "10M", write_ops = 100 }
+
+    error[SBX0005]: `device` is missing in a limit on a device
+     --> sandbox.toml:5:5
+      |
+    5 |     { read = "1M" },
+      |     ^^^^^^^^^^^^^^^
+      |
+      = help: for example: device = "/dev/sda"
+
+    error[SBX0008]: the path `/dev/../sdc` leads upwards (`..`)
+     --> sandbox.toml:6:16
+      |
+    6 |     { device = "/dev/../sdc", reads = "1M", write = "1M" },
+      |                ^^^^^^^^^^^^^
+      |
+      = help: write the path without `..`
+
+    error[SBX0003]: there is no key `reads` in a limit on a device
+     --> sandbox.toml:6:31
+      |
+    6 |     { device = "/dev/../sdc", reads = "1M", write = "1M" },
+      |                               ^^^^^
+      |
+      = help: did you mean `read`?
+    "#);
+}
+
+#[test]
 fn a_tmpfs_larger_than_the_memory() {
     let odd = warned(
         r#"

@@ -109,6 +109,21 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("limits", "", "cpu_weight = 101"),
     ("limits", "cpu_time = 10", "cpu_time = \"10.5s\""),
     ("limits", "cpu_time = 10", ""),
+    (
+        "limits",
+        "io = [{ device = \"/dev/sda\", read = \"1M\" }]",
+        "io = [{ device = \"/dev/sda\", read = \"2M\" }]",
+    ),
+    (
+        "limits",
+        "io = [{ device = \"/dev/sda\", write_ops = 1 }]",
+        "io = [{ device = \"/dev/sdb\", write_ops = 1 }]",
+    ),
+    (
+        "limits",
+        "io = [{ device = \"/dev/sda\", read_ops = 1 }]",
+        "",
+    ),
     ("limits", "cpu = 1", "cpu = 1.5"),
     ("limits", "cpu = 1", ""),
     ("limits", "cpuset = \"0-2\"", "cpuset = \"0-1,3\""),

@@ -16,6 +16,7 @@ mod cpu_time;
 mod doctor;
 mod fail_closed;
 mod ids;
+mod io;
 mod leftovers;
 mod limits;
 mod live;

@@ -85,6 +85,8 @@ mechanisms! {
     CgroupCpuset = "cgroup-cpuset",
     /// Counting processor time.
     CgroupCpuacct = "cgroup-cpuacct",
+    /// Limits on input and output.
+    CgroupIo = "cgroup-io",
     /// Id maps of more than one id: subuid(5), newuidmap(1).
     SubordinateIds = "subordinate-ids",
     /// System call filters (seccomp(2)).
@@ -109,6 +111,7 @@ impl Mechanism {
             Controller::Cpu => Self::CgroupCpu,
             Controller::Cpuset => Self::CgroupCpuset,
             Controller::Cpuacct => Self::CgroupCpuacct,
+            Controller::Io => Self::CgroupIo,
         }
     }
 
@@ -234,6 +237,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::CgroupMemory => groups::controller(Controller::Memory, host),
         Mechanism::CgroupCpu => groups::controller(Controller::Cpu, host),
         Mechanism::CgroupCpuacct => groups::controller(Controller::Cpuacct, host),
+        Mechanism::CgroupIo => groups::controller(Controller::Io, host),
         Mechanism::CgroupCpuset => groups::controller(Controller::Cpuset, host),
         Mechanism::SubordinateIds => programs::subordinate_ids(host),
         Mechanism::Seccomp => kernel::seccomp(),

@@ -8,6 +8,7 @@ use crate::profile::value::{Duration, Size};
 use crate::review::grant::UNLIMITED;
 use crate::review::{Area, Extent, Grant};
 use crate::sections::{Profile, enforce::Level};
+use std::collections::BTreeMap;
 
 impl Limits {
     /// How much may be used; what has no bound, or a bound that is not enforced, is unlimited.
@@ -18,6 +19,7 @@ impl Limits {
             group,
             memory: _,
             cpu_time: _,
+            io,
             processors: _,
             wall_time,
             grace,
@@ -75,6 +77,8 @@ impl Limits {
                     let words = format!("use {time} of processor time in all");
                     (Extent::Rank(milliseconds(&time)), words)
                 }
+                // Not of a profile: resolved when a plan is made.
+                Limit::Io(..) => continue,
                 Limit::Cpuset(list) => {
                     let words = format!("use the processors {list}");
                     (Extent::Numbers(cpus(list)), words)
@@ -82,6 +86,27 @@ impl Limits {
             };
             bound(key(value), extent, words, origin);
         }
+        let mut rates: BTreeMap<String, u64> = BTreeMap::new();
+        for At { value, .. } in io.iter().filter(|_| !off) {
+            for (name, rate) in value.rates.named() {
+                let name = format!("{} {name}", value.device.display());
+                let held = rates.entry(name).or_insert(rate);
+                *held = rate.min(*held);
+            }
+        }
+        let words = match rates.is_empty() {
+            true => "read and write disks at any rate".into(),
+            false => {
+                let entries = io
+                    .iter()
+                    .map(|At { value, .. }| format!("{}: {}", value.device.display(), value.rates));
+                let entries: Vec<_> = entries.collect();
+                format!("use disks at these rates: {}", entries.join("; "))
+            }
+        };
+        let default = Origin::Default("limits");
+        let origin = io.first().map_or(&default, |entry| &entry.origin);
+        bound("io", Extent::Bounds(rates), words, origin);
         if let Some(At { value, origin }) = wall_time {
             let words = format!("run for {value}");
             bound(

@@ -17,6 +17,8 @@ use cgroups_rs::fs::pid::PidController;
 
 use super::error::{CgroupError, Operation, cause};
 use crate::host::cgroup::Controller;
+use crate::host::disk::Device;
+use crate::plan::op::Rates;
 
 /// One group's directory with the files of a controller.
 #[derive(Clone, Copy)]
@@ -118,6 +120,36 @@ impl Files<'_> {
         };
         counter.used().map_err(read)?;
         Ok(counter)
+    }
+
+    /// v2 has one file with a line a device, v1 a file for each rate.
+    pub(super) fn io(self, device: Device, rates: Rates) -> Result<(), CgroupError> {
+        let names = |name| match name {
+            "read" => ("rbps", "read_bps"),
+            "write" => ("wbps", "write_bps"),
+            "read_ops" => ("riops", "read_iops"),
+            _ => ("wiops", "write_iops"),
+        };
+        if self.v2 {
+            let file = self.file(Controller::Io, "io.max");
+            let wanted: Vec<_> = rates
+                .named()
+                .map(|(name, rate)| format!("{}={rate}", names(name).0))
+                .collect();
+            let value = format!("{device} {}", wanted.join(" "));
+            file.write(&value)?;
+            let found = file.of_device(device)?;
+            let held = wanted.iter().all(|w| found.split(' ').any(|f| f == w));
+            return file.compare(held, &value, &found);
+        }
+        for (name, rate) in rates.named() {
+            let name = format!("blkio.throttle.{}_device", names(name).1);
+            let file = self.file(Controller::Io, &name);
+            file.write(&format!("{device} {rate}"))?;
+            let found = file.of_device(device)?;
+            file.compare(found.parse() == Ok(rate), &rate.to_string(), &found)?;
+        }
+        Ok(())
     }
 
     pub(super) fn cpuset(self, list: &str) -> Result<(), CgroupError> {
@@ -239,6 +271,14 @@ impl File {
             Ok(text) => Ok(text.trim().to_owned()),
             Err(cause) => Err(self.error(Operation::Read, cause)),
         }
+    }
+
+    /// What the file says of a device.
+    fn of_device(&self, device: Device) -> Result<String, CgroupError> {
+        let text = self.read()?;
+        let named = format!("{device} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&named));
+        Ok(line.unwrap_or("nothing of the device").trim().to_owned())
     }
 
     /// The file must now hold the number `kept`.

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::host::cgroup::Cgroups;
-use Controller::{Cpu, Cpuacct, Cpuset, Memory, Pids};
+use crate::host::disk::Device;
+use crate::plan::op::Rates;
+use Controller::{Cpu, Cpuacct, Cpuset, Io, Memory, Pids};
 
 /// One at a time: they look at what is left in directories that they share.
 fn alone() -> MutexGuard<'static, ()> {
@@ -260,6 +262,45 @@ fn processor_time_is_counted() {
     assert!(used >= few && used <= start.elapsed(), "{used:?}");
     group.remove().unwrap();
     assert!(!child.wait().unwrap().success());
+    assert_eq!(state(&place), before);
+}
+
+#[test]
+fn rates_of_disks_are_in_force_and_of_others_an_error() {
+    let _alone = alone();
+    let Some(place) = place(&[Io]) else { return };
+    let before = state(&place);
+    let mut group = Group::create(&place, &name("rates")).unwrap();
+    let none = Device {
+        major: 511,
+        minor: 1_000_000,
+    };
+    let rates = Rates {
+        read: Some(1 << 20),
+        write_ops: Some(9),
+        ..Rates::default()
+    };
+    let refused = group.set(&Limit::Io(none, rates)).unwrap_err().to_string();
+    assert!(refused.contains("cannot write 511:1000000 "), "{refused}");
+    if let Ok(disk) = crate::host::disk::below(&std::env::temp_dir()) {
+        group.set(&Limit::Io(disk, rates)).unwrap();
+        if v2(&place) {
+            let line = format!("{disk} rbps=1048576 wbps=max riops=max wiops=9");
+            assert_eq!(read(&group, "io.max"), line);
+        } else {
+            let said = |file| read(&group, &format!("blkio.throttle.{file}_device"));
+            assert_eq!(said("read_bps"), format!("{disk} 1048576"));
+            assert_eq!(said("write_iops"), format!("{disk} 9"));
+            assert_eq!(said("write_bps"), "");
+        }
+        // Counted in 32 bits by the kernel, which takes more for no limit.
+        let many = Rates {
+            read_ops: Some(1 << 40),
+            ..Rates::default()
+        };
+        eprintln!("{}", group.set(&Limit::Io(disk, many)).unwrap_err());
+    }
+    group.remove().unwrap();
     assert_eq!(state(&place), before);
 }
 
