@@ -6,6 +6,7 @@ pub mod cgroup;
 pub mod disk;
 pub mod probe;
 pub mod program;
+pub mod share;
 pub mod tree;
 
 use caller::{Caller, SubordinateIds};

@@ -2,6 +2,7 @@
 
 mod grants;
 mod io;
+mod part;
 mod processors;
 
 use super::{Profile, enforce::Level, split};
@@ -15,6 +16,7 @@ use crate::profile::table::{List, Value, read_integer};
 use crate::profile::value::{Cores, Duration, Size};
 use crate::profile::variables::Variables;
 use io::{Io, RawIo};
+use part::{Amount, Part};
 use processors::is_cpu_list;
 pub(crate) use processors::processors;
 
@@ -24,7 +26,7 @@ crate::table! {
     /// ```toml
     /// [limits]
     /// pids = 200
-    /// memory = "2G"
+    /// memory = "50%"
     /// cpu = 1.5
     /// cpu_time = "30m"
     /// io = [{ device = "/", read = "50M" }]
@@ -33,9 +35,11 @@ crate::table! {
     /// ```
     pub struct RawLimits as "[limits]" {
         /// The most processes and threads, the sandbox's own init included.
-        pids: u64,
+        /// Or a part of what the machine and the groups around permit: `"50%"`.
+        pids: Amount<u64>,
         /// The most memory, page cache included; beyond it the whole sandbox is killed.
-        memory: Size,
+        /// Or a part of what the machine and the groups around permit: `"50%"`.
+        memory: Amount<Size>,
         /// From here on the sandbox is slowed down and its memory reclaimed, before `memory` kills it. Cgroup v2 only.
         memory_high: Size,
         /// The most swap, on top of memory. Default: 0 where `memory` is set.
@@ -62,7 +66,9 @@ crate::table! {
 #[derive(Clone, Debug)]
 pub struct Limits {
     group: Vec<At<Limit>>,
+    /// Where it is a fixed amount.
     memory: Option<At<Size>>,
+    parts: Vec<At<Part>>,
     wall_time: Option<At<Duration>>,
     cpu_time: Option<At<Duration>>,
     io: Vec<At<Io>>,
@@ -104,7 +110,9 @@ impl Limits {
         problems: &mut Diagnostics,
     ) -> Self {
         let (raw, _) = split(raw, "limits");
-        if let Some(pids) = raw.pids.as_ref().filter(|pids| pids.value < FEWEST) {
+        let (pids, pids_part) = part::apart(raw.pids);
+        let (memory, memory_part) = part::apart(raw.memory);
+        if let Some(pids) = pids.as_ref().filter(|pids| pids.value < FEWEST) {
             problems.push(
                 Diagnostic::new(
                     Code::LimitTooSmall,
@@ -114,7 +122,7 @@ impl Limits {
                 .help("2 are init and the command; for example: pids = 20"),
             );
         }
-        let memories = [&raw.memory, &raw.memory_high].into_iter().flatten();
+        let memories = [&memory, &raw.memory_high].into_iter().flatten();
         for memory in memories.filter(|memory| memory.value < LEAST) {
             problems.push(
                 Diagnostic::new(
@@ -125,7 +133,7 @@ impl Limits {
                 .help("for example: memory = \"100M\""),
             );
         }
-        if let (Some(high), Some(most)) = (&raw.memory_high, &raw.memory)
+        if let (Some(high), Some(most)) = (&raw.memory_high, &memory)
             && high.value > most.value
         {
             problems.push(
@@ -221,8 +229,9 @@ impl Limits {
             );
         }
         let processors = most.map(|(most, _)| most);
-        let swap = match (raw.swap, &raw.memory) {
-            (Some(swap), None) => {
+        let bounded = memory.is_some() || memory_part.is_some();
+        let swap = match (raw.swap, bounded) {
+            (Some(swap), false) => {
                 problems.push(
                     Diagnostic::new(
                         Code::Needs,
@@ -233,18 +242,23 @@ impl Limits {
                 );
                 None
             }
-            (Some(swap), _) => Some(swap),
-            (None, Some(_)) => Some(At::default_of("limits.swap", Size(0))),
-            (None, None) => None,
+            (Some(swap), true) => Some(swap),
+            (None, true) => Some(At::default_of("limits.swap", Size(0))),
+            (None, false) => None,
         };
+        let part = |part: Option<At<u8>>, of| part.map(|at| at.map(|percent| Part { of, percent }));
+        let parts = [
+            part(pids_part, Controller::Pids),
+            part(memory_part, Controller::Memory),
+        ];
         let cpu = |cores: Cores| Limit::Cpu {
             quota_us: (cores.0 * PERIOD_US as f64).round() as u64,
             period_us: PERIOD_US,
         };
         // Memory before swap: cgroup v1 limits the sum of both, which must not be the smaller one.
         let group = [
-            raw.pids.map(|at| at.map(Limit::Pids)),
-            raw.memory
+            pids.map(|at| at.map(Limit::Pids)),
+            memory
                 .clone()
                 .map(|at| at.map(|size| Limit::Memory(size.0))),
             raw.memory_high
@@ -260,7 +274,8 @@ impl Limits {
         ];
         Self {
             group: group.into_iter().flatten().collect(),
-            memory: raw.memory,
+            memory,
+            parts: parts.into_iter().flatten().collect(),
             wall_time: raw.wall_time,
             cpu_time: raw.cpu_time,
             io: io::check(raw.io, variables, problems),
@@ -272,6 +287,7 @@ impl Limits {
     /// The limits that need a cgroup and that the profile names.
     pub fn named(&self) -> impl Iterator<Item = &Origin> {
         let named = self.group.iter().map(|limit| &limit.origin);
+        let named = named.chain(self.parts.iter().map(|part| &part.origin));
         let named = named.chain(self.io.iter().map(|io| &io.origin));
         named.filter(|origin| !origin.is_default())
     }
@@ -280,7 +296,7 @@ impl Limits {
     pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         draft.watch.wall_time = self.wall_time.clone();
         draft.watch.grace = self.grace.value.0;
-        if self.group.is_empty() && self.io.is_empty() {
+        if self.group.is_empty() && self.parts.is_empty() && self.io.is_empty() {
             return;
         }
         let enforce = &profile.enforce.limits;
@@ -317,10 +333,15 @@ impl Limits {
                 lacking(draft, enforce.value, &entry.origin, what, why, NOT_ON_V1);
             }
         }
-        let origins = group.iter().map(|limit| &limit.origin);
+        let origins = self.parts.iter().map(|part| &part.origin);
+        let origins = origins.chain(group.iter().map(|limit| &limit.origin));
         let mut origins = origins.chain(self.io.iter().map(|io| &io.origin));
         let Some(first) = origins.next() else { return };
-        let mut wanted: Vec<Controller> = group.iter().map(|l| l.value.controller()).collect();
+        let parts = self.parts.iter().map(|part| part.value.of);
+        let mut wanted: Vec<Controller> = parts
+            .chain(group.iter().map(|limit| limit.value.controller()))
+            .collect();
+        wanted.sort_unstable();
         if !self.io.is_empty() {
             wanted.push(Controller::Io);
             // On v2 the owner of a page is known where the same group has both controllers.
@@ -348,15 +369,23 @@ impl Limits {
                 return lacking(draft, enforce.value, first, what, &why, remedy);
             }
         };
+        let parts = part::resolve(&self.parts, &place, draft);
         let v1 = matches!(place, Place::V1 { .. });
         let name = crate::host::cgroup::group_name();
         draft.step(Phase::Group, Op::CreateGroup { place, name }, first);
         let io = io::resolve(&self.io, draft);
-        for limit in group.into_iter().chain(&io) {
+        for limit in parts.iter().chain(group).chain(&io) {
             let op = Op::SetLimit(limit.value.clone());
             draft.step(Phase::Limits, op, &limit.origin);
         }
-        draft.watch.memory = self.memory.clone();
+        // The parts first: on v1, swap is set on top of memory.
+        draft.watch.memory = parts
+            .iter()
+            .find_map(|part| match part.value {
+                Limit::Memory(bytes) => Some(At::new(Size(bytes), part.origin.clone())),
+                _ => None,
+            })
+            .or_else(|| self.memory.clone());
         draft.watch.cpu_time = self.cpu_time.clone();
         draft.watch.processors = self.processors;
         if v1 {

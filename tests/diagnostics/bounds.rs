@@ -135,6 +135,52 @@ fn no_processor_time() {
 }
 
 #[test]
+fn parts_of_nothing() {
+    let wrong = checked(
+        r#"
+[limits]
+pids = "0%"
+memory = "-5%"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: `0%` is no part of what there is
+     --> sandbox.toml:2:8
+      |
+    2 | pids = "0%"
+      |        ^^^^
+      |
+      = help: write a whole number from 1 to 100, for example: "50%"
+
+    error[SBX0004]: `-5%` is no part of what there is
+     --> sandbox.toml:3:10
+      |
+    3 | memory = "-5%"
+      |          ^^^^^
+      |
+      = help: write a whole number from 1 to 100, for example: "50%"
+    "#);
+    let wrong = checked("[limits]\npids = \"50\"\nmemory = \"101%\"");
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: expected a whole number from 0 to 9223372036854775807, found a string
+     --> sandbox.toml:2:8
+      |
+    2 | pids = "50"
+      |        ^^^^
+      |
+      = help: write it in digits, without quotes
+
+    error[SBX0004]: `101%` is no part of what there is
+     --> sandbox.toml:3:10
+      |
+    3 | memory = "101%"
+      |          ^^^^^^
+      |
+      = help: write a whole number from 1 to 100, for example: "50%"
+    "#);
+}
+
+#[test]
 fn limits_on_devices_that_say_nothing() {
     let wrong = checked(
         r#"

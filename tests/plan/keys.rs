@@ -96,6 +96,10 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ),
     ("limits", "pids = 10", "pids = 11"),
     ("limits", "pids = 10", ""),
+    ("limits", "pids = 10", "pids = \"1%\""),
+    ("limits", "memory = \"50%\"", "memory = \"51%\""),
+    ("limits", "memory = \"50%\"", "memory = \"1G\""),
+    ("limits", "memory = \"50%\"", ""),
     ("limits", "memory = \"1G\"", "memory = \"2G\""),
     ("limits", "memory = \"1G\"", ""),
     (

@@ -246,7 +246,7 @@ fn resources() -> BoxedStrategy<String> {
         "limits",
         vec![
             ("pids", number(2..1000)),
-            ("memory", one_of(&["64M", "1G"])),
+            ("memory", one_of(&["64M", "1G", "50%"])),
             ("memory_high", one_of(&["32M", "2G"])),
             ("cpu", one_of_plain(&["0.5", "2", "0.01"])),
             ("cpu_weight", number(1..10_001)),

@@ -23,6 +23,7 @@ mod live;
 mod mounts;
 mod namespaces;
 mod old_root;
+mod parts;
 mod process;
 mod proofs;
 mod soft_limits;

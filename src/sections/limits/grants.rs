@@ -18,6 +18,7 @@ impl Limits {
         let Self {
             group,
             memory: _,
+            parts,
             cpu_time: _,
             io,
             processors: _,
@@ -50,8 +51,8 @@ impl Limits {
         };
         for At { value, origin } in group.iter().filter(|_| !off) {
             let (extent, words) = match value {
-                Limit::Pids(n) => (Extent::Rank(*n), format!("start {n} processes")),
-                Limit::Memory(n) => (Extent::Rank(*n), format!("use {} of memory", Size(*n))),
+                Limit::Pids(n) => (fixed(*n), format!("start {n} processes")),
+                Limit::Memory(n) => (fixed(*n), format!("use {} of memory", Size(*n))),
                 Limit::MemoryHigh(n) => {
                     let words = format!("use {} of memory without being slowed down", Size(*n));
                     (Extent::Rank(*n), words)
@@ -85,6 +86,18 @@ impl Limits {
                 }
             };
             bound(key(value), extent, words, origin);
+        }
+        for At { value, origin } in parts.iter().filter(|_| !off) {
+            let words = match value.key() {
+                "memory" => format!("use {}% of the memory that there is", value.percent),
+                _ => format!(
+                    "start {}% of the processes that there may be",
+                    value.percent
+                ),
+            };
+            // How much that is, the machine knows: it is compared with other parts alone.
+            let extent = BTreeMap::from([("percent".to_owned(), u64::from(value.percent))]);
+            bound(value.key(), Extent::Bounds(extent), words, origin);
         }
         let mut rates: BTreeMap<String, u64> = BTreeMap::new();
         for At { value, .. } in io.iter().filter(|_| !off) {
@@ -123,9 +136,15 @@ impl Limits {
     }
 }
 
+/// A fixed amount, where a part of what there is could stand.
+fn fixed(most: u64) -> Extent {
+    Extent::Bounds(BTreeMap::from([("amount".to_owned(), most)]))
+}
+
 fn unlimited(name: &'static str, words: &str, share: u32) -> Grant {
     let extent = match name {
         "cpuset" => Extent::Numbers(vec![(0, UNLIMITED)]),
+        "pids" | "memory" => Extent::Bounds(BTreeMap::new()),
         _ => Extent::Rank(UNLIMITED),
     };
     let origin = Origin::Default("limits");
