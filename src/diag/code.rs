@@ -135,6 +135,8 @@ codes! {
     NegativeNice = "SBX0054",
     /// A device that is visible and cannot be opened.
     DeviceNotOpenable = "SBX0055",
+    /// A bound that slows down above the one that kills.
+    HighAboveMemory = "SBX0056",
     /// A profile that extends itself, or too many that extend each other.
     ExtendsCycle = "SBX0060",
     /// A path under `remove` that names nothing in the profiles that are extended.
@@ -247,6 +249,7 @@ impl Code {
             | Self::ForeignCall
             | Self::TerminalInput
             | Self::GraceAboveWallTime
+            | Self::HighAboveMemory
             | Self::SizeAboveMemory
             | Self::SwitchedOff
             | Self::NoEffect

@@ -28,19 +28,40 @@ pub enum Controller {
     Cpu,
     /// Which processors.
     Cpuset,
+    /// Counting processor time: a controller of v1 alone, since on v2 every group counts.
+    Cpuacct,
+    /// Input and output of block devices; `blkio` on v1.
+    Io,
 }
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Controller; 4] = [Self::Pids, Self::Memory, Self::Cpu, Self::Cpuset];
+    pub const ALL: [Controller; 6] = [
+        Self::Pids,
+        Self::Memory,
+        Self::Cpu,
+        Self::Cpuset,
+        Self::Cpuacct,
+        Self::Io,
+    ];
 
-    /// The kernel's name, as in `/proc/self/cgroup` and `cgroup.controllers`.
+    /// The kernel's name in v1, as in `/proc/self/cgroup`.
+    pub fn v1_name(self) -> &'static str {
+        match self {
+            Self::Io => "blkio",
+            other => other.name(),
+        }
+    }
+
+    /// The kernel's name in v2, as in `cgroup.controllers`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pids => "pids",
             Self::Memory => "memory",
             Self::Cpu => "cpu",
             Self::Cpuset => "cpuset",
+            Self::Cpuacct => "cpuacct",
+            Self::Io => "io",
         }
     }
 }
@@ -221,12 +242,13 @@ impl Cgroups {
     /// # Errors
     /// [`NoPlace`] says what is in the way.
     pub fn place(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
-        let (v1, rest): (Vec<_>, Vec<_>) = wanted
-            .iter()
-            .copied()
-            .partition(|c| self.member(c.name()).is_some());
+        let (v1, rest): (Vec<_>, Vec<_>) = wanted.iter().copied().partition(|c| self.is_v1(*c));
         match (v1.first(), rest.first()) {
-            (None, _) if self.v2.is_some() => self.place_v2(wanted),
+            (None, _) if self.v2.is_some() => {
+                let counted = |c: &Controller| *c == Controller::Cpuacct;
+                let rest: Vec<_> = rest.into_iter().filter(|c| !counted(c)).collect();
+                self.place_v2(&rest)
+            }
             (_, None) => self.place_v1(&v1),
             (None, Some(&controller)) if self.v1.is_empty() => Err(NoPlace::NotMounted {
                 controller: Some(controller),
@@ -239,12 +261,24 @@ impl Cgroups {
         }
     }
 
+    /// Whether the controller is in a v1 hierarchy.
+    #[must_use]
+    pub fn is_v1(&self, controller: Controller) -> bool {
+        self.member(controller.v1_name()).is_some()
+    }
+
     /// Which versions are in use, and our own groups; `None` where there is no hierarchy.
     #[must_use]
     pub fn summary(&self) -> Option<String> {
         let v1: Vec<_> = Controller::ALL
             .iter()
-            .filter_map(|c| Some(format!("{c}:{}", self.member(c.name())?.path.display())))
+            .filter_map(|c| {
+                Some(format!(
+                    "{}:{}",
+                    c.v1_name(),
+                    self.member(c.v1_name())?.path.display()
+                ))
+            })
             .collect();
         let v2 = self.v2.as_ref().map(|path| path.display().to_string());
         match (v1.is_empty(), v2) {
@@ -267,7 +301,7 @@ impl Cgroups {
             {
                 continue;
             }
-            let Some(member) = self.member(controller.name()) else {
+            let Some(member) = self.member(controller.v1_name()) else {
                 return Err(NoPlace::Missing { controller });
             };
             let spot = self.find(Some(controller), &member.path)?;
@@ -275,7 +309,7 @@ impl Cgroups {
             hierarchies.push(V1Hierarchy {
                 controllers: Controller::ALL
                     .into_iter()
-                    .filter(|c| member.names.iter().any(|n| n == c.name()))
+                    .filter(|c| member.names.iter().any(|n| n == c.v1_name()))
                     .collect(),
                 dir: spot.dir,
             });
@@ -285,7 +319,7 @@ impl Cgroups {
 
     /// The first spot at which the group's directory really is: a mount may be covered by another.
     fn find(&self, v1: Option<Controller>, path: &Path) -> Result<parse::Spot, NoPlace> {
-        let name = v1.map(Controller::name);
+        let name = v1.map(Controller::v1_name);
         if !self.mounted(name) {
             return Err(NoPlace::NotMounted { controller: v1 });
         }

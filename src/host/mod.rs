@@ -5,8 +5,10 @@ pub mod accounts;
 pub mod caller;
 pub mod cgroup;
 pub mod descriptors;
+pub mod disk;
 pub mod probe;
 pub mod program;
+pub mod share;
 pub mod tree;
 
 use accounts::Accounts;

@@ -1,5 +1,6 @@
 //! The host's files, as far as a plan asks for them.
 
+use super::disk::{self, Device, NoDisk};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -198,6 +199,17 @@ impl Tree {
             Kind::Missing => None,
             Kind::Link(to) => Some(path.parent().unwrap_or(path).join(to)),
             _ => Some(path.into()),
+        }
+    }
+
+    /// The disk on which something is.
+    ///
+    /// # Errors
+    /// Why there is none; given trees have none.
+    pub fn disk(&self, path: &Path) -> Result<Device, NoDisk> {
+        match self.real {
+            true => disk::below(path),
+            false => Err(NoDisk::NotOnOne { path: path.into() }),
         }
     }
 

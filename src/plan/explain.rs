@@ -6,7 +6,7 @@ use super::op::{
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
 use crate::diag::Sources;
-use crate::profile::value::Size;
+use crate::profile::value::{Duration, Size};
 use crate::sys::mount::Attributes;
 use std::ffi::CStr;
 use std::fmt::{self, Write as _};
@@ -155,6 +155,9 @@ impl fmt::Display for Limit {
         match self {
             Self::Pids(max) => write!(f, "pids to {max}"),
             Self::Memory(bytes) => write!(f, "memory to {}", Size(*bytes)),
+            Self::MemoryHigh(bytes) => {
+                write!(f, "memory to {} before it is slowed down", Size(*bytes))
+            }
             Self::Swap(bytes) => write!(f, "swap to {}", Size(*bytes)),
             Self::Cpu {
                 quota_us,
@@ -165,6 +168,13 @@ impl fmt::Display for Limit {
                     "cpu to {} processors",
                     *quota_us as f64 / *period_us as f64
                 )
+            }
+            Self::CpuTime(time) => {
+                write!(f, "the processor time used in all to {}", Duration(*time))
+            }
+            Self::Io(device, rates) => write!(f, "io of the disk {device}: {rates}"),
+            Self::CpuWeight(weight) => {
+                write!(f, "processor time beside others to a weight of {weight}")
             }
             Self::Cpuset(list) => write!(f, "the processors to {list}"),
         }

@@ -70,6 +70,10 @@ impl Note {
 pub struct Watch {
     /// How long the command may take.
     pub wall_time: Option<crate::diag::At<crate::profile::value::Duration>>,
+    /// How much processor time the run may take, where its group counts it.
+    pub cpu_time: Option<crate::diag::At<crate::profile::value::Duration>>,
+    /// How many processors it can use at once, where other limits bound that.
+    pub processors: Option<f64>,
     /// How long after SIGTERM it is killed.
     pub grace: std::time::Duration,
     /// The memory limit and its line, for the sentence about an out-of-memory kill.

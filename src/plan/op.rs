@@ -1,11 +1,14 @@
 //! The primitive operations, each in the form in which the kernel takes it.
 
+mod limit;
+
 use super::attempt::Attempt;
 pub use crate::host::caller::IdRange;
-use crate::host::cgroup::{Controller, Place};
+use crate::host::cgroup::Place;
 use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::Attributes;
 use crate::sys::process::StringArray;
+pub use limit::{Limit, Rates};
 use std::ffi::CString;
 use std::path::PathBuf;
 
@@ -84,38 +87,6 @@ pub enum NewRoot {
     Tmpfs(Vec<(CString, CString)>),
     /// A tree opened before.
     Tree(Slot, Attributes),
-}
-
-/// A limit on everything that a run does together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Limit {
-    /// Number of tasks (processes and threads); fork and clone fail with EAGAIN beyond it.
-    Pids(u64),
-    /// Bytes of memory, page cache included; rounded down to whole pages.
-    Memory(u64),
-    /// Bytes of swap, on top of memory. v1 can limit only the sum, and needs [`Limit::Memory`] first.
-    Swap(u64),
-    /// Processor time: this much in each period, of all processors together.
-    Cpu {
-        /// Microseconds; the kernel's minimum is 1,000.
-        quota_us: u64,
-        /// Microseconds, from 1,000 to 1,000,000.
-        period_us: u64,
-    },
-    /// The processors to run on, in the list format of cpuset(7), e.g. `0-2,7`.
-    Cpuset(String),
-}
-
-impl Limit {
-    /// The controller that enforces it.
-    pub fn controller(&self) -> Controller {
-        match self {
-            Self::Pids(_) => Controller::Pids,
-            Self::Memory(_) | Self::Swap(_) => Controller::Memory,
-            Self::Cpu { .. } => Controller::Cpu,
-            Self::Cpuset(_) => Controller::Cpuset,
-        }
-    }
 }
 
 /// How far a clock of a time namespace is ahead of the host's.

@@ -13,6 +13,8 @@ pub enum Outcome {
     Signaled(i32),
     /// The wall time was over.
     WallTimeout,
+    /// The processor time was used up.
+    CpuTimeout,
     /// The memory limit was reached; with this code the command ended.
     OomKilled {
         /// The exit code.
@@ -39,7 +41,7 @@ impl Outcome {
             Self::Exited(code) | Self::OomKilled { code } => code,
             Self::Signaled(signal) | Self::Lost(signal) => 128 + signal,
             Self::Attempted { errno, .. } => i32::from(errno != 0),
-            Self::WallTimeout => return exit::TIMED_OUT,
+            Self::WallTimeout | Self::CpuTimeout => return exit::TIMED_OUT,
             Self::Unresponsive => 128 + libc::SIGKILL,
         };
         u8::try_from(code).unwrap_or(u8::MAX)
@@ -64,6 +66,13 @@ impl Outcome {
             Self::WallTimeout => watch.wall_time.as_ref().map(|limit| {
                 format!(
                     "killed: wall time of {} reached ({})",
+                    limit.value,
+                    limit.origin.display(sources)
+                )
+            }),
+            Self::CpuTimeout => watch.cpu_time.as_ref().map(|limit| {
+                format!(
+                    "killed: processor time of {} reached ({})",
                     limit.value,
                     limit.origin.display(sources)
                 )

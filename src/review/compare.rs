@@ -197,6 +197,11 @@ impl<'g> Index<'g> {
                 let at = after.checked_sub(1).and_then(|at| theirs.get(at));
                 at.is_some_and(|(_, to)| last <= to)
             }),
+            Extent::Bounds(bounds) => same.any(|other| {
+                matches!(other, Extent::Bounds(theirs) if theirs.iter().all(|(name, most)| {
+                    bounds.get(name).is_some_and(|bound| bound <= most)
+                }))
+            }),
             Extent::Trees(trees) => trees.iter().all(|tree| self.forest.covers(tree)),
             Extent::Arguments(arguments) => {
                 !arguments.some()
@@ -278,6 +283,18 @@ mod tests {
         assert!(!covers(Rank(u64::MAX), Same("/b".into())));
         assert!(!covers(Same("/b".into()), Rank(1)));
         assert!(covers(Bits(0b11), Bits(0b10)) && !covers(Bits(0b11), Bits(0b100)));
+        let bounds = |all: &[(&str, u64)]| {
+            Extent::Bounds(
+                all.iter()
+                    .map(|(n, most)| ((*n).to_owned(), *most))
+                    .collect(),
+            )
+        };
+        assert!(covers(bounds(&[]), bounds(&[("a", 9)])));
+        assert!(covers(bounds(&[("a", 9)]), bounds(&[("a", 9), ("b", 1)])));
+        assert!(!covers(bounds(&[("a", 9)]), bounds(&[])));
+        assert!(!covers(bounds(&[("a", 9)]), bounds(&[("a", 10)])));
+        assert!(!covers(bounds(&[("a", 9)]), bounds(&[("b", 9)])));
         assert!(covers(Numbers(vec![(0, 3), (4, 9)]), Numbers(vec![(2, 5)])));
         assert!(!covers(
             Numbers(vec![(0, 3), (5, 9)]),

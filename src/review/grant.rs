@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::names::Names;
 use super::tree::Tree;
 use crate::diag::Origin;
+use std::collections::BTreeMap;
 
 /// One thing that a profile permits, or a bound that it sets.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,8 @@ pub enum Extent {
     Bits(u64),
     /// A set of numbers, as ranges of the first and the last.
     Numbers(Vec<(u64, u64)>),
+    /// Bounds by name: more of them, or lower ones, are narrower, and what has none is unbounded.
+    Bounds(BTreeMap<String, u64>),
     /// Files of the host.
     Trees(Vec<Tree>),
     /// Names of environment variables.

@@ -24,7 +24,7 @@ crate::table! {
     /// limits = "prefer"
     /// ```
     pub struct RawEnforce as "[enforce]" {
-        /// The limits of `[limits]` that need a cgroup: pids, memory, swap, cpu, cpuset.
+        /// The limits of `[limits]` that need a cgroup: all but wall_time and grace.
         limits: Level = "require",
         /// Namespaces that the kernel may lack.
         namespaces: Wanted = "require",

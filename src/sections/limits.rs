@@ -1,13 +1,24 @@
 //! `[limits]`: what the command and all its descendants may use together (cgroups(7)).
 
+mod grants;
+mod io;
+mod part;
+pub(crate) mod processors;
+mod steps;
+
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
-use crate::host::cgroup::{Controller, Place};
-use crate::plan::op::{Limit, Op};
-use crate::plan::{Draft, Phase, needs};
+use crate::host::cgroup::Controller;
+use crate::plan::op::Limit;
+use crate::profile::node::Node;
+use crate::profile::shape::Kind;
+use crate::profile::table::{List, Value, read_integer};
 use crate::profile::value::{Cores, Duration, Size};
-use crate::review::grant::UNLIMITED;
-use crate::review::{Area, Extent, Grant};
+use crate::profile::variables::Variables;
+use io::{Io, RawIo};
+use part::{Amount, Part};
+use processors::is_cpu_list;
+pub(crate) use processors::processors;
 
 crate::table! {
     /// What the command and all its descendants may use together.
@@ -15,22 +26,35 @@ crate::table! {
     /// ```toml
     /// [limits]
     /// pids = 200
-    /// memory = "2G"
+    /// memory = "50%"
     /// cpu = 1.5
+    /// cpu_time = "30m"
+    /// io = [{ device = "/", read = "50M" }]
     /// wall_time = "10m"
     /// grace = "10s"
     /// ```
     pub struct RawLimits as "[limits]" {
         /// The most processes and threads, the sandbox's own init included.
-        pids: u64,
+        /// Or a part of what the machine and the groups around permit: `"50%"`.
+        pids: Amount<u64>,
         /// The most memory, page cache included; beyond it the whole sandbox is killed.
-        memory: Size,
+        /// Or a part of what the machine and the groups around permit: `"50%"`.
+        memory: Amount<Size>,
+        /// From here on the sandbox is slowed down and its memory reclaimed, before `memory` kills it. Cgroup v2 only.
+        memory_high: Size,
         /// The most swap, on top of memory. Default: 0 where `memory` is set.
         swap: Size,
         /// Processor time, in processors: 0.5 is half of one.
         cpu: Cores,
+        /// The share of processor time beside other groups, where there is not enough: 1 to 10000; 100 is usual.
+        cpu_weight: Weight,
+        /// The processor time of all processes together, in all; when it is used up, as for `wall_time`.
+        cpu_time: Duration,
         /// Which processors, as cpuset(7) lists them: `"0-3,7"`.
         cpuset: String,
+        /// How fast disks are read and written, each second: `device` and at least one of `read`, `write` (bytes),
+        /// `read_ops`, `write_ops`. What is written through the page cache is limited on cgroup v2 alone.
+        io: List<RawIo>,
         /// How long the command may run; then it gets SIGTERM, and after `grace` SIGKILL.
         wall_time: Duration,
         /// How long after SIGTERM, whoever sent it.
@@ -42,10 +66,32 @@ crate::table! {
 #[derive(Clone, Debug)]
 pub struct Limits {
     group: Vec<At<Limit>>,
+    /// Where it is a fixed amount.
     memory: Option<At<Size>>,
+    parts: Vec<At<Part>>,
     wall_time: Option<At<Duration>>,
+    cpu_time: Option<At<Duration>>,
+    io: Vec<At<Io>>,
+    /// How many processors can be used at once, where that is bounded.
+    processors: Option<f64>,
     grace: At<Duration>,
 }
+
+/// A share beside others: the weights of those that want something say how it is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight(u32);
+
+impl Value for Weight {
+    const KIND: Kind = Kind::Integer(1, 10_000);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let number = read_integer(node, problems, 1, 10_000)?;
+        u32::try_from(number).ok().map(Self)
+    }
+}
+
+/// The weight of a group for which none is set.
+const USUAL_WEIGHT: u32 = 100;
 
 /// The period over which processor time is counted, in microseconds: the kernel's default.
 const PERIOD_US: u64 = 100_000;
@@ -58,9 +104,15 @@ const LEAST: Size = Size(1 << 20);
 
 impl Limits {
     /// Checks the values.
-    pub fn check(raw: Option<At<RawLimits>>, problems: &mut Diagnostics) -> Self {
+    pub fn check(
+        raw: Option<At<RawLimits>>,
+        variables: &Variables,
+        problems: &mut Diagnostics,
+    ) -> Self {
         let (raw, _) = split(raw, "limits");
-        if let Some(pids) = raw.pids.as_ref().filter(|pids| pids.value < FEWEST) {
+        let (pids, pids_part) = part::apart(raw.pids);
+        let (memory, memory_part) = part::apart(raw.memory);
+        if let Some(pids) = pids.as_ref().filter(|pids| pids.value < FEWEST) {
             problems.push(
                 Diagnostic::new(
                     Code::LimitTooSmall,
@@ -70,7 +122,8 @@ impl Limits {
                 .help("2 are init and the command; for example: pids = 20"),
             );
         }
-        if let Some(memory) = raw.memory.as_ref().filter(|memory| memory.value < LEAST) {
+        let memories = [&memory, &raw.memory_high].into_iter().flatten();
+        for memory in memories.filter(|memory| memory.value < LEAST) {
             problems.push(
                 Diagnostic::new(
                     Code::LimitTooSmall,
@@ -78,6 +131,22 @@ impl Limits {
                     "too little memory to start a command",
                 )
                 .help("for example: memory = \"100M\""),
+            );
+        }
+        if let (Some(high), Some(most)) = (&raw.memory_high, &memory)
+            && high.value > most.value
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::HighAboveMemory,
+                    &high.origin,
+                    format!(
+                        "at {} the sandbox is killed, before {} slow it down",
+                        most.value, high.value
+                    ),
+                )
+                .and(&most.origin, "the memory that it has")
+                .help("lower `memory_high`, or raise `memory`"),
             );
         }
         if let Some(cpuset) = raw.cpuset.as_ref().filter(|list| !is_cpu_list(&list.value)) {
@@ -90,16 +159,22 @@ impl Limits {
                 .help("for example: cpuset = \"0-3,7\""),
             );
         }
-        if let Some(time) = raw.wall_time.as_ref().filter(|time| time.value.0.is_zero()) {
-            problems.push(
-                Diagnostic::new(
-                    Code::LimitTooSmall,
-                    &time.origin,
-                    "no time to start a command",
-                )
-                .help("for example: wall_time = \"10m\"; without the key there is no limit"),
-            );
-        } else if let (Some(time), grace) = (&raw.wall_time, &raw.grace)
+        for (key, time) in [("wall_time", &raw.wall_time), ("cpu_time", &raw.cpu_time)] {
+            if let Some(time) = time.as_ref().filter(|time| time.value.0.is_zero()) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::LimitTooSmall,
+                        &time.origin,
+                        "no time to start a command",
+                    )
+                    .help(format!(
+                        "for example: {key} = \"10m\"; without the key there is no limit"
+                    )),
+                );
+            }
+        }
+        if let (Some(time), grace) = (&raw.wall_time, &raw.grace)
+            && !time.value.0.is_zero()
             && !grace.origin.is_default()
             && grace.value > time.value
         {
@@ -130,8 +205,33 @@ impl Limits {
                 .help("lower `cpu`, or name more processors"),
             );
         }
-        let swap = match (raw.swap, &raw.memory) {
-            (Some(swap), None) => {
+        let held = raw
+            .cpuset
+            .as_ref()
+            .and_then(|list| Some((f64::from(processors(&list.value)?), &list.origin)));
+        let share = raw.cpu.as_ref().map(|cpu| (cpu.value.0, &cpu.origin));
+        let most = [share, held]
+            .into_iter()
+            .flatten()
+            .min_by(|one, other| one.0.total_cmp(&other.0));
+        if let (Some(time), Some(wall), Some((most, bound))) = (&raw.cpu_time, &raw.wall_time, most)
+            && time.value.0 > wall.value.0.mul_f64(most)
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    &time.origin,
+                    "this much processor time cannot be used before `wall_time` is over",
+                )
+                .and(&wall.origin, "the time that there is")
+                .and(bound, "the processors that there are")
+                .help("lower `cpu_time`, or lengthen `wall_time`"),
+            );
+        }
+        let processors = most.map(|(most, _)| most);
+        let bounded = memory.is_some() || memory_part.is_some();
+        let swap = match (raw.swap, bounded) {
+            (Some(swap), false) => {
                 problems.push(
                     Diagnostic::new(
                         Code::Needs,
@@ -142,28 +242,44 @@ impl Limits {
                 );
                 None
             }
-            (Some(swap), _) => Some(swap),
-            (None, Some(_)) => Some(At::default_of("limits.swap", Size(0))),
-            (None, None) => None,
+            (Some(swap), true) => Some(swap),
+            (None, true) => Some(At::default_of("limits.swap", Size(0))),
+            (None, false) => None,
         };
+        let part = |part: Option<At<u8>>, of| part.map(|at| at.map(|percent| Part { of, percent }));
+        let parts = [
+            part(pids_part, Controller::Pids),
+            part(memory_part, Controller::Memory),
+        ];
         let cpu = |cores: Cores| Limit::Cpu {
             quota_us: (cores.0 * PERIOD_US as f64).round() as u64,
             period_us: PERIOD_US,
         };
         // Memory before swap: cgroup v1 limits the sum of both, which must not be the smaller one.
         let group = [
-            raw.pids.map(|at| at.map(Limit::Pids)),
-            raw.memory
+            pids.map(|at| at.map(Limit::Pids)),
+            memory
                 .clone()
                 .map(|at| at.map(|size| Limit::Memory(size.0))),
+            raw.memory_high
+                .map(|at| at.map(|size| Limit::MemoryHigh(size.0))),
             swap.map(|at| at.map(|size| Limit::Swap(size.0))),
             raw.cpu.map(|at| at.map(cpu)),
+            raw.cpu_weight
+                .map(|at| at.map(|weight| Limit::CpuWeight(weight.0))),
             raw.cpuset.map(|at| at.map(Limit::Cpuset)),
+            raw.cpu_time
+                .clone()
+                .map(|at| at.map(|time| Limit::CpuTime(time.0))),
         ];
         Self {
             group: group.into_iter().flatten().collect(),
-            memory: raw.memory,
+            memory,
+            parts: parts.into_iter().flatten().collect(),
             wall_time: raw.wall_time,
+            cpu_time: raw.cpu_time,
+            io: io::check(raw.io, variables, problems),
+            processors,
             grace: raw.grace,
         }
     }
@@ -171,171 +287,25 @@ impl Limits {
     /// The limits that need a cgroup and that the profile names.
     pub fn named(&self) -> impl Iterator<Item = &Origin> {
         let named = self.group.iter().map(|limit| &limit.origin);
+        let named = named.chain(self.parts.iter().map(|part| &part.origin));
+        let named = named.chain(self.io.iter().map(|io| &io.origin));
         named.filter(|origin| !origin.is_default())
     }
+}
 
-    /// How much may be used; what has no bound, or a bound that is not enforced, is unlimited.
-    #[must_use]
-    pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
-        // `memory` is one of the group, too.
-        let Self {
-            group,
-            memory: _,
-            wall_time,
-            grace,
-        } = self;
-        let off = profile.enforce.limits.value == Level::Off;
-        let mut grants = vec![
-            unlimited("pids", "start any number of processes", 3_000),
-            unlimited("memory", "use any amount of memory", 3_000),
-            unlimited("swap", "use any amount of swap", 500),
-            unlimited("cpu", "use all processor time", 1_500),
-            unlimited("cpuset", "use all processors", 500),
-            unlimited("wall_time", "run for any time", 1_500),
-        ];
-        let mut bound = |key: &str, extent, words: String, origin| {
-            grants.retain(|grant| grant.key != format!("limit:{key}"));
-            let key = format!("limit:{key}");
-            grants.push(Grant::new(Area::Limits, key, extent, words, origin));
-        };
-        for At { value, origin } in group.iter().filter(|_| !off) {
-            let (key, extent, words) = match value {
-                Limit::Pids(n) => ("pids", Extent::Rank(*n), format!("start {n} processes")),
-                Limit::Memory(n) => {
-                    let words = format!("use {} of memory", Size(*n));
-                    ("memory", Extent::Rank(*n), words)
-                }
-                Limit::Swap(0) => ("swap", Extent::Rank(0), "use no swap".into()),
-                Limit::Swap(n) => (
-                    "swap",
-                    Extent::Rank(*n),
-                    format!("use {} of swap", Size(*n)),
-                ),
-                Limit::Cpu {
-                    quota_us,
-                    period_us,
-                } => {
-                    // Per second: periods may differ.
-                    let rank = u128::from(*quota_us) * 1_000_000 / u128::from((*period_us).max(1));
-                    let rank = u64::try_from(rank).unwrap_or(UNLIMITED);
-                    let words = format!("use {} processors", rank as f64 / 1e6);
-                    ("cpu", Extent::Rank(rank), words)
-                }
-                Limit::Cpuset(list) => {
-                    let words = format!("use the processors {list}");
-                    ("cpuset", Extent::Numbers(cpus(list)), words)
-                }
-            };
-            bound(key, extent, words, origin);
-        }
-        if let Some(At { value, origin }) = wall_time {
-            let words = format!("run for {value}");
-            bound(
-                "wall_time",
-                Extent::Rank(milliseconds(value)),
-                words,
-                origin,
-            );
-        }
-        let words = format!("go on for {} after SIGTERM", grace.value);
-        let rank = Extent::Rank(milliseconds(&grace.value));
-        bound("grace", rank, words, &grace.origin);
-        grants
+/// The key that says a limit.
+fn key(limit: &Limit) -> &'static str {
+    match limit {
+        Limit::Pids(_) => "pids",
+        Limit::Memory(_) => "memory",
+        Limit::MemoryHigh(_) => "memory_high",
+        Limit::Swap(_) => "swap",
+        Limit::Cpu { .. } => "cpu",
+        Limit::CpuWeight(_) => "cpu_weight",
+        Limit::CpuTime(_) => "cpu_time",
+        Limit::Io(..) => "io",
+        Limit::Cpuset(_) => "cpuset",
     }
-
-    /// Makes the group, sets the limits and joins it.
-    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
-        draft.watch.wall_time = self.wall_time.clone();
-        draft.watch.grace = self.grace.value.0;
-        let Some(first) = self.group.first() else {
-            return;
-        };
-        let enforce = &profile.enforce.limits;
-        if enforce.value == Level::Off {
-            return draft.note(&enforce.origin, "the limits that need a cgroup are off");
-        }
-        let mut wanted: Vec<Controller> = self.group.iter().map(|l| l.value.controller()).collect();
-        wanted.dedup();
-        for controller in &wanted {
-            draft.wants(needs::of_controller(*controller));
-        }
-        let place = draft
-            .host
-            .cgroups()
-            .map_err(|error| (error.to_owned(), "mount a cgroup file system"))
-            .and_then(|cgroups| {
-                cgroups
-                    .place(&wanted)
-                    .map_err(|no| (no.to_string(), no.remedy()))
-            });
-        let place = match place {
-            Ok(place) => place,
-            Err((why, _)) if enforce.value == Level::Prefer => {
-                let text = format!("the limits on {} are not enforced: {why}", list(&wanted));
-                return draft.weaker(&first.origin, text);
-            }
-            Err((why, remedy)) => {
-                let text = format!("the limits on {} cannot be enforced: {why}", list(&wanted));
-                let help = format!("{remedy}; or set `limits = \"prefer\"` under [enforce]");
-                return draft.refuse(&first.origin, text, help);
-            }
-        };
-        let v1 = matches!(place, Place::V1 { .. });
-        let name = crate::host::cgroup::group_name();
-        draft.step(Phase::Group, Op::CreateGroup { place, name }, &first.origin);
-        for limit in &self.group {
-            draft.step(
-                Phase::Limits,
-                Op::SetLimit(limit.value.clone()),
-                &limit.origin,
-            );
-        }
-        draft.watch.memory = self.memory.clone();
-        if v1 {
-            draft.step(Phase::JoinGroup, Op::JoinGroups, &first.origin);
-        } else {
-            draft.into_group = true;
-        }
-    }
-}
-
-fn unlimited(name: &'static str, words: &str, share: u32) -> Grant {
-    let extent = match name {
-        "cpuset" => Extent::Numbers(vec![(0, UNLIMITED)]),
-        _ => Extent::Rank(UNLIMITED),
-    };
-    let origin = Origin::Default("limits");
-    Grant::new(
-        Area::Limits,
-        format!("limit:{name}"),
-        extent,
-        words,
-        &origin,
-    )
-    .share(share)
-}
-
-/// Rounded up, so that no duration counts for less than it is.
-fn milliseconds(duration: &Duration) -> u64 {
-    u64::try_from(duration.0.as_nanos().div_ceil(1_000_000)).unwrap_or(UNLIMITED)
-}
-
-/// The processors of a list that was checked.
-pub(super) fn cpus(list: &str) -> Vec<(u64, u64)> {
-    list.split(',')
-        .filter_map(|part| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            Some((first.parse().ok()?, last.parse().ok()?))
-        })
-        .collect()
-}
-
-fn list(controllers: &[Controller]) -> String {
-    controllers
-        .iter()
-        .map(|c| c.name())
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 /// What is in a file system in memory counts as memory: before it is full, the sandbox is killed.
@@ -362,76 +332,5 @@ pub(super) fn fits_memory(size: &At<Size>, profile: &Profile, problems: &mut Dia
             .and(&memory.origin, "the memory that it has")
             .help("lower the size, so that writing more fails instead, or raise `memory`"),
         );
-    }
-}
-
-/// How many processors a list names, if it is one.
-fn processors(list: &str) -> Option<u32> {
-    if !is_cpu_list(list) {
-        return None;
-    }
-    let mut ranges: Vec<(u32, u32)> = list
-        .split(',')
-        .filter_map(|part| {
-            let (from, to) = part.split_once('-').unwrap_or((part, part));
-            Some((from.parse().ok()?, to.parse().ok()?))
-        })
-        .collect();
-    ranges.sort_unstable();
-    let (mut held, mut next) = (0, 0);
-    for (from, to) in ranges {
-        let from = from.max(next);
-        if from <= to {
-            held += to - from + 1;
-            next = to + 1;
-        }
-    }
-    Some(held)
-}
-
-/// The list format of cpuset(7).
-pub(super) fn is_cpu_list(text: &str) -> bool {
-    let number = |text: &str| {
-        text.parse::<u32>()
-            .ok()
-            .filter(|n| *n < 65_536 && !text.starts_with('+'))
-    };
-    !text.is_empty()
-        && text.split(',').all(|part| match part.split_once('-') {
-            Some((from, to)) => matches!((number(from), number(to)), (Some(f), Some(t)) if f <= t),
-            None => number(part).is_some(),
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::profile::table::Table as _;
-
-    #[test]
-    fn processors_are_counted_once() {
-        assert_eq!(processors("0-3,7"), Some(5));
-        assert_eq!(processors("2,0-3,1-1,3-4"), Some(5));
-        assert_eq!(processors("3-1"), None);
-    }
-
-    #[test]
-    fn every_limit_is_compared() {
-        let profile = crate::sections::tests::profile("");
-        let grants = profile.limits.grants(&profile);
-        for field in RawLimits::SHAPE.fields {
-            let key = format!("limit:{}", field.key);
-            assert!(grants.iter().any(|grant| grant.key == key), "{key}");
-        }
-    }
-
-    #[test]
-    fn cpu_lists() {
-        for right in ["0", "0-3", "0-3,7", "1,2,3"] {
-            assert!(is_cpu_list(right), "{right}");
-        }
-        for wrong in ["", "a", "3-1", "0-", ",", "-1", "+1", "0;1", "99999"] {
-            assert!(!is_cpu_list(wrong), "{wrong}");
-        }
     }
 }

@@ -165,7 +165,7 @@ pub fn check(
         network: network::Network::check(raw.network),
         capabilities: capabilities::Capabilities::check(raw.capabilities, problems),
         seccomp: seccomp::Seccomp::check(raw.seccomp, problems),
-        limits: limits::Limits::check(raw.limits, problems),
+        limits: limits::Limits::check(raw.limits, variables, problems),
         rlimits: rlimits::Rlimits::check(raw.rlimits, problems),
         environment: environment::Environment::check(raw.environment, problems),
         process: process::Process::check(raw.process, problems),

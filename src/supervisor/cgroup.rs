@@ -15,13 +15,14 @@ mod v2;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use error::{CgroupError, Operation};
 pub use sweep::sweep;
 
 use crate::host::cgroup::{Controller, Place};
 use crate::plan::op::Limit;
-use limits::Files;
+use limits::{Counter, Files};
 
 /// What the kernel has counted for a group. Zero or `None` where it does not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Group {
     memory: Option<u64>,
     /// v1: the sum of memory and swap in force.
     memsw: Option<u64>,
+    /// What counts processor time, for [`Limit::CpuTime`].
+    cpu_counter: Option<Counter>,
 }
 
 enum Version {
@@ -74,6 +77,7 @@ impl Group {
             gone: false,
             memory: None,
             memsw: None,
+            cpu_counter: None,
         })
     }
 
@@ -97,6 +101,7 @@ impl Group {
         match limit {
             Limit::Pids(max) => files.pids(*max),
             Limit::Memory(bytes) if v2 => files.memory(*bytes),
+            Limit::MemoryHigh(bytes) => files.memory_high(*bytes),
             Limit::Swap(bytes) if v2 => files.swap(*bytes),
             Limit::Memory(bytes) => self.set_v1_memory(files, *bytes),
             Limit::Swap(bytes) => self.set_v1_swap(files, *bytes),
@@ -104,6 +109,13 @@ impl Group {
                 quota_us,
                 period_us,
             } => files.cpu(*quota_us, *period_us),
+            Limit::CpuWeight(weight) => files.cpu_weight(*weight),
+            Limit::CpuTime(_) => {
+                let counter = files.cpu_counter()?;
+                self.cpu_counter = Some(counter);
+                Ok(())
+            }
+            Limit::Io(device, rates) => files.io(*device, *rates),
             Limit::Cpuset(list) => files.cpuset(list),
         }
     }
@@ -186,6 +198,12 @@ impl Group {
             found.pids_peak = number(&dir.join("pids.peak"));
         }
         found
+    }
+
+    /// The processor time that everything in the group has used; `None` where that was not to be
+    /// counted or cannot be read.
+    pub fn cpu_used(&self) -> Option<Duration> {
+        self.cpu_counter.as_ref()?.used().ok()
     }
 
     /// Kills everything in the group (v2: `cgroup.kill`, else SIGKILL to all that is listed, until nothing

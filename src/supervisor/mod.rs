@@ -3,6 +3,7 @@
 pub mod cgroup;
 mod failure;
 mod idmap;
+mod meter;
 mod mount_point;
 mod watch;
 

@@ -1,5 +1,6 @@
 //! Watching: hands on signals, keeps the time, and finds out how the command ended.
 
+use super::meter::Meter;
 use super::{Failure, Run};
 use crate::child::Tag;
 use crate::plan::order::Actor;
@@ -47,6 +48,7 @@ enum Clock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
     WallTime,
+    CpuTime,
     Terminated,
 }
 
@@ -73,6 +75,10 @@ impl Run<'_> {
             Some(limit) => Clock::Wall(Instant::now() + limit.value.0),
             None => Clock::Open,
         };
+        let mut meter = self.plan.watch.cpu_time.as_ref().map(|limit| {
+            let most = self.plan.watch.processors;
+            Meter::start(limit.value.0, most, Instant::now())
+        });
         // The command runs by now; until its end nobody shall see a child of ours but init.
         self.reap_killed();
         let mut end = End::default();
@@ -88,7 +94,7 @@ impl Run<'_> {
             } else {
                 &mut fds[..2]
             };
-            match poll(fds, clock.timeout()) {
+            match poll(fds, clock.timeout(meter.as_ref())) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Failure::step(last, errno)),
             }
@@ -109,7 +115,7 @@ impl Run<'_> {
             if ready.first() == Some(&true) {
                 break;
             }
-            self.tick(&mut clock);
+            self.tick(&mut clock, &mut meter);
         }
         while listening && self.has_message() {
             listening = self.hear(&mut end);
@@ -189,14 +195,15 @@ impl Run<'_> {
     }
 
     /// Does what the clock says.
-    fn tick(&self, clock: &mut Clock) {
+    fn tick(&self, clock: &mut Clock, meter: &mut Option<Meter>) {
         let now = Instant::now();
+        let used = || self.group.as_ref().and_then(super::cgroup::Group::cpu_used);
         match *clock {
-            Clock::Wall(until) if now >= until => {
-                self.send(libc::SIGTERM, false);
-                // A stopped command cannot end.
-                self.send(libc::SIGCONT, false);
-                *clock = Clock::Grace(now + self.plan.watch.grace, Reason::WallTime);
+            Clock::Wall(until) if now >= until => self.over(clock, now, Reason::WallTime),
+            Clock::Open | Clock::Wall(_)
+                if meter.as_mut().is_some_and(|meter| meter.reached(now, used)) =>
+            {
+                self.over(clock, now, Reason::CpuTime);
             }
             Clock::Grace(until, reason) if now >= until => {
                 if let Some(group) = &self.group {
@@ -207,6 +214,14 @@ impl Run<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Asks the command to end, and gives it the grace period for it.
+    fn over(&self, clock: &mut Clock, now: Instant, reason: Reason) {
+        self.send(libc::SIGTERM, false);
+        // A stopped command cannot end.
+        self.send(libc::SIGCONT, false);
+        *clock = Clock::Grace(now + self.plan.watch.grace, reason);
     }
 
     /// How it ended, from evidence: what init reported, what the kernel counted, what was sent.
@@ -228,6 +243,9 @@ impl Run<'_> {
             Clock::Grace(_, Reason::WallTime) | Clock::Killed(Reason::WallTime) => {
                 Outcome::WallTimeout
             }
+            Clock::Grace(_, Reason::CpuTime) | Clock::Killed(Reason::CpuTime) => {
+                Outcome::CpuTimeout
+            }
             _ if oom_kills > 0 && (killed || code != Some(0)) => Outcome::OomKilled {
                 code: code.unwrap_or(128 + signal.unwrap_or(libc::SIGKILL)),
             },
@@ -245,10 +263,16 @@ impl Run<'_> {
 }
 
 impl Clock {
-    fn timeout(self) -> PollTimeout {
+    fn timeout(self, meter: Option<&Meter>) -> PollTimeout {
+        let look = meter.map(Meter::next);
         let until = match self {
-            Self::Wall(until) | Self::Grace(until, _) => until,
-            Self::Open | Self::Killed(_) => return PollTimeout::NONE,
+            Self::Wall(until) => Some(look.map_or(until, |look| look.min(until))),
+            Self::Grace(until, _) => Some(until),
+            Self::Open => look,
+            Self::Killed(_) => None,
+        };
+        let Some(until) = until else {
+            return PollTimeout::NONE;
         };
         // Rounded up, so that a poll never returns a moment too early for its deadline.
         let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);

@@ -47,6 +47,204 @@ grace = "1m"
 }
 
 #[test]
+fn a_bound_that_slows_down_above_the_one_that_kills() {
+    let odd = warned(
+        r#"
+[limits]
+memory = "1G"
+memory_high = "2G"
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0056]: at 1G the sandbox is killed, before 2G slow it down
+     --> sandbox.toml:3:15
+      |
+    3 | memory_high = "2G"
+      |               ^^^^
+      |
+     ::: sandbox.toml:2:10
+      |
+    2 | memory = "1G"
+      |          ---- the memory that it has
+      |
+      = help: lower `memory_high`, or raise `memory`
+    "#);
+}
+
+#[test]
+fn a_processor_time_that_cannot_be_used() {
+    let odd = warned(
+        r#"
+[limits]
+cpu = 2
+cpuset = "0"
+cpu_time = "90s"
+wall_time = "1m"
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0049]: more processor time than the processors of `cpuset` have
+     --> sandbox.toml:2:7
+      |
+    2 | cpu = 2
+      |       ^
+      |
+     ::: sandbox.toml:3:10
+      |
+    3 | cpuset = "0"
+      |          --- 1 of them
+      |
+      = help: lower `cpu`, or name more processors
+
+    warning[SBX0049]: this much processor time cannot be used before `wall_time` is over
+     --> sandbox.toml:4:12
+      |
+    4 | cpu_time = "90s"
+      |            ^^^^^
+      |
+     ::: sandbox.toml:5:13
+      |
+    5 | wall_time = "1m"
+      |             ---- the time that there is
+      |
+     ::: sandbox.toml:3:10
+      |
+    3 | cpuset = "0"
+      |          --- the processors that there are
+      |
+      = help: lower `cpu_time`, or lengthen `wall_time`
+
+    sandbox: 2 warnings in 1 profile
+    "#);
+    let fine = "[limits]\ncpu = 2\ncpu_time = \"90s\"\nwall_time = \"1m\"";
+    assert_eq!(warned(fine), "");
+}
+
+#[test]
+fn no_processor_time() {
+    let wrong = checked("[limits]\ncpu_time = 0");
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0044]: no time to start a command
+     --> sandbox.toml:2:12
+      |
+    2 | cpu_time = 0
+      |            ^
+      |
+      = help: for example: cpu_time = "10m"; without the key there is no limit
+    "#);
+}
+
+#[test]
+fn parts_of_nothing() {
+    let wrong = checked(
+        r#"
+[limits]
+pids = "0%"
+memory = "-5%"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: `0%` is no part of what there is
+     --> sandbox.toml:2:8
+      |
+    2 | pids = "0%"
+      |        ^^^^
+      |
+      = help: write a whole number from 1 to 100, for example: "50%"
+
+    error[SBX0004]: `-5%` is no part of what there is
+     --> sandbox.toml:3:10
+      |
+    3 | memory = "-5%"
+      |          ^^^^^
+      |
+      = help: write a whole number from 1 to 100, for example: "50%"
+    "#);
+    let wrong = checked("[limits]\npids = \"50\"\nmemory = \"101%\"");
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: expected a whole number from 0 to 9223372036854775807, found a string
+     --> sandbox.toml:2:8
+      |
+    2 | pids = "50"
+      |        ^^^^
+      |
+      = help: write it in digits, without quotes
+
+    error[SBX0004]: `101%` is no part of what there is
+     --> sandbox.toml:3:10
+      |
+    3 | memory = "101%"
+      |          ^^^^^^
+      |
+      = help: write a whole number from 1 to 100, for example: "50%"
+    "#);
+}
+
+#[test]
+fn limits_on_devices_that_say_nothing() {
+    let wrong = checked(
+        r#"
+[limits]
+io = [
+    { device = "/dev/sda", read = 0, write_ops = 0 },
+    { device = "/dev/sdb" },
+    { read = "1M" },
+    { device = "/dev/../sdc", reads = "1M", write = "1M" },
+]
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0044]: a device that is limited to nothing
+     --> sandbox.toml:3:35
+      |
+    3 |     { device = "/dev/sda", read = 0, write_ops = 0 },
+      |                                   ^
+      |
+      = help: for example: read = "10M"; what may not be read at all is not shown
+
+    error[SBX0044]: a device that is limited to nothing
+     --> sandbox.toml:3:50
+      |
+    3 |     { device = "/dev/sda", read = 0, write_ops = 0 },
+      |                                                  ^
+      |
+      = help: for example: read = "10M"; what may not be read at all is not shown
+
+    error[SBX0005]: no rate is limited here
+     --> sandbox.toml:4:5
+      |
+    4 |     { device = "/dev/sdb" },
+      |     ^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: for example: { device = "/dev/sda", read = "10M", write_ops = 100 }
+
+    error[SBX0005]: `device` is missing in a limit on a device
+     --> sandbox.toml:5:5
+      |
+    5 |     { read = "1M" },
+      |     ^^^^^^^^^^^^^^^
+      |
+      = help: for example: device = "/dev/sda"
+
+    error[SBX0008]: the path `/dev/../sdc` leads upwards (`..`)
+     --> sandbox.toml:6:16
+      |
+    6 |     { device = "/dev/../sdc", reads = "1M", write = "1M" },
+      |                ^^^^^^^^^^^^^
+      |
+      = help: write the path without `..`
+
+    error[SBX0003]: there is no key `reads` in a limit on a device
+     --> sandbox.toml:6:31
+      |
+    6 |     { device = "/dev/../sdc", reads = "1M", write = "1M" },
+      |                               ^^^^^
+      |
+      = help: did you mean `read`?
+    "#);
+}
+
+#[test]
 fn a_tmpfs_larger_than_the_memory() {
     let odd = warned(
         r#"

@@ -26,6 +26,7 @@
 #   --env NAME       pass this variable too (PATH HOME LANG CI and CARGO* RUST* NEXTEST*
 #                    SANDBOX* LAB* always go)
 #   --append ARG     one more kernel parameter, e.g. syscall.x32=y (Debian leaves x32 off)
+#   --disk MIB       (uml) a disk with ext4 at /disk, writable to everybody; LAB_DISK names it
 #   --sysctl K=V     set in the guest first, e.g. kernel.unprivileged_userns_clone=0
 #   --prepare        only fetch and unpack what is needed      -v  kernel log on stderr
 #
@@ -35,7 +36,7 @@
 # Files kept between runs: ${LAB_CACHE:-/var/cache/cgroup2-lab} (some 0.5 GiB a kernel).
 set -euo pipefail
 
-engine=qemu suite=system user=0 rootcg=0 mem=2048 append='' limit=600 prepare=0 verbose=0
+engine=qemu suite=system user=0 rootcg=0 mem=2048 disk=0 append='' limit=600 prepare=0 verbose=0
 rw=("$PWD") passenv=() sysctls=()
 die() { echo "cgroup2-vm: $*" >&2; exit 125; }
 while [ $# -gt 0 ]; do
@@ -44,6 +45,7 @@ while [ $# -gt 0 ]; do
     --user) user=1; shift ;;          --root-cgroup) rootcg=1; shift ;;
     --rw) rw+=("$(realpath "$2")"); shift 2 ;;
     --mem) mem=$2; shift 2 ;;         --timeout) limit=$2; shift 2 ;;
+    --disk) disk=$2; shift 2 ;;
     --append) append+=" $2"; shift 2 ;;
     --env) passenv+=("$2"); shift 2 ;; --sysctl) sysctls+=("$2"); shift 2 ;;
     --prepare) prepare=1; shift ;;    -v) verbose=1; shift ;;
@@ -56,6 +58,7 @@ done
 [ $prepare = 1 ] || [ $# -gt 0 ] || die "no command (see --help)"
 [ "$(id -u)" = 0 ] || die "needs root"
 case $engine in qemu|uml) ;; *) die "--engine is qemu or uml" ;; esac
+[ "$disk" = 0 ] || [ "$engine" = uml ] || die "--disk is for uml"
 
 cache=${LAB_CACHE:-/var/cache/cgroup2-lab}
 mkdir -p "$cache"
@@ -186,6 +189,11 @@ mkdir -p "$ird"/{bin,lab/mod,proc,sys,dev,lower,ov,new} "$tmp/out"
 cp /bin/busybox "$ird/bin/busybox"
 
 want=(overlay)
+if [ "$disk" != 0 ]; then
+  want+=(ext4)
+  truncate -s "${disk}M" "$tmp/disk"
+  mke2fs -q -t ext4 -F "$tmp/disk"
+fi
 [ "$engine" = uml ] || want=(virtio_pci 9pnet_virtio 9p overlay virtio_console)
 python3 - "$kmod" "$ird/lab" "${want[@]}" <<'PY'
 import os, shutil, subprocess, sys
@@ -212,7 +220,7 @@ PY
 
 q() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 {
-  echo "engine=$engine user=$user rootcg=$rootcg"
+  echo "engine=$engine user=$user rootcg=$rootcg disk=$disk"
   echo "kver=$(q "$kver") kmod=$(q "$kmod") out=$(q "$tmp/out") cwd=$(q "$PWD")"
   echo "now=$(date +%s)"
   printf 'sysctls="%s"\n' "${sysctls[*]:-}"
@@ -295,6 +303,11 @@ grep -q '^lab:' /etc/passwd || {
   # by number: another name may have it on the host
   grep -q '^1000:' /etc/subuid 2>/dev/null || { echo 1000:100000:65536 >>/etc/subuid; echo 1000:100000:65536 >>/etc/subgid; }
 }
+if [ "$disk" != 0 ]; then
+  [ -e /dev/ubda ] || $b mdev -s
+  mkdir -p /disk; $b mount -t ext4 /dev/ubda /disk; chmod 1777 /disk
+  export LAB_DISK=/disk
+fi
 mkdir -p /home/lab /run/user/1000; chown 1000:1000 /home/lab /run/user/1000; chmod 700 /run/user/1000
 cg=/sys/fs/cgroup
 on() { for c in $(cat $1/cgroup.controllers); do echo +$c >$1/cgroup.subtree_control 2>/dev/null; done; }
@@ -349,6 +362,7 @@ if [ "$engine" = qemu ]; then
     -chardev "file,id=se,path=$tmp/se,append=on" -device virtserialport,chardev=se,name=stderr \
     -device virtio-rng-pci "${share[@]}" </dev/null &
 else
+  [ "$disk" = 0 ] || append+=" ubda=$tmp/disk"
   read -ra more <<<"$append$([ $verbose = 1 ] || echo ' quiet')"
   setarch -R "$kdir/linux" "mem=${mem}M" "initrd=$tmp/initrd" con=null con0=null,fd:8 con1=null,fd:7 con2=null,fd:6 \
     seccomp=auto "${more[@]}" panic=-1 cgroup_no_v1=all "umid=lab$$" "uml_dir=$tmp/" \

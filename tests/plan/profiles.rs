@@ -309,8 +309,19 @@ fn resources() -> BoxedStrategy<String> {
         "limits",
         vec![
             ("pids", number(2..1000)),
-            ("memory", one_of(&["64M", "1G"])),
+            ("memory", one_of(&["64M", "1G", "50%"])),
+            ("memory_high", one_of(&["32M", "2G"])),
             ("cpu", one_of_plain(&["0.5", "2", "0.01"])),
+            ("cpu_weight", number(1..10_001)),
+            ("cpu_time", one_of(&["2.5s", "1h"])),
+            (
+                "io",
+                one_of_plain(&[
+                    "[]",
+                    "[{ device = \"/dev/sda\", read = \"1M\" }]",
+                    "[{ device = \"src\", write_ops = 5 }, { device = \"/\", read_ops = 7 }]",
+                ]),
+            ),
             ("cpuset", one_of(&["0", "0-1"])),
             ("wall_time", one_of(&["500ms", "1h30m"])),
             ("grace", one_of_plain(&["0", "5"])),

@@ -65,6 +65,8 @@ target = "/etc/passwd"
         profile += r#"
 [limits]
 pids = 50
+cpu_weight = 50
+cpu_time = 60
 
 [[mounts]]
 type = "cgroup"

@@ -322,13 +322,13 @@ fn no_group_outlives_its_run_however_it_ends() {
 fn limits_that_cannot_be_enforced_follow_enforce() {
     let project = Project::new();
     // For root, a machine without a cgroup tree: in a mount namespace of its own.
-    let run = |enforce: &str| {
+    let run = |(limit, enforce): (&str, &str)| {
         let table = if enforce.is_empty() {
             String::new()
         } else {
             format!("[enforce]\n{enforce}")
         };
-        let profile = format!("version = 1\n[limits]\npids = 20\n{table}\n");
+        let profile = format!("version = 1\n[limits]\n{limit}\n{table}\n");
         let mut command = project.script(&profile, "echo ran");
         if is_root() {
             let script = "umount -l /sys/fs/cgroup && exec \"$@\"";
@@ -345,18 +345,22 @@ fn limits_that_cannot_be_enforced_follow_enforce() {
         let why = "a control group is delegated to the caller, so that nothing is in the way";
         return skip("limits_that_cannot_be_enforced_follow_enforce", why);
     }
-    for require in ["", "limits = \"require\""] {
-        let refused = run(require);
+    for (limit, controller, require) in [
+        ("pids = 20", "pids", ""),
+        ("pids = 20", "pids", "limits = \"require\""),
+        ("cpu_time = 60", "cpuacct", ""),
+    ] {
+        let refused = run((limit, require));
         assert_eq!(refused.stdout, "");
         let words = refused.fails(125);
         assert!(
-            words.contains("the limits on pids cannot be enforced: "),
+            words.contains(&format!("the limits on {controller} cannot be enforced: ")),
             "{words}"
         );
         assert!(words.contains("sandbox.toml:3:"), "{words}");
         assert!(words.contains("help: "), "{words}");
     }
-    let preferred = run("limits = \"prefer\"");
+    let preferred = run(("pids = 20", "limits = \"prefer\""));
     assert_eq!(
         (preferred.code, preferred.stdout.as_str()),
         (0, "ran\n"),
@@ -369,7 +373,7 @@ fn limits_that_cannot_be_enforced_follow_enforce() {
         "{}",
         preferred.stderr
     );
-    let off = run("limits = \"off\"");
+    let off = run(("pids = 20", "limits = \"off\""));
     assert_eq!((off.code, off.stdout.as_str()), (0, "ran\n"), "{off:?}");
     // What the profile itself turns off is no surprise: `explain` says it, a run does not.
     assert_eq!(off.stderr, "");

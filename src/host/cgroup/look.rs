@@ -159,6 +159,7 @@ fn has_limits(dir: &Path, wanted: &[Controller]) -> bool {
         ("memory.swap.max", "max"),
         ("cpu.max", "max"),
         ("cpuset.cpus", ""),
+        ("io.max", ""),
         ("pids.max", "max"),
     ];
     files

@@ -83,6 +83,10 @@ mechanisms! {
     CgroupCpu = "cgroup-cpu",
     /// Limits to certain processors.
     CgroupCpuset = "cgroup-cpuset",
+    /// Counting processor time.
+    CgroupCpuacct = "cgroup-cpuacct",
+    /// Limits on input and output.
+    CgroupIo = "cgroup-io",
     /// Id maps of more than one id: subuid(5), newuidmap(1).
     SubordinateIds = "subordinate-ids",
     /// System call filters (seccomp(2)).
@@ -108,6 +112,8 @@ impl Mechanism {
             Controller::Memory => Self::CgroupMemory,
             Controller::Cpu => Self::CgroupCpu,
             Controller::Cpuset => Self::CgroupCpuset,
+            Controller::Cpuacct => Self::CgroupCpuacct,
+            Controller::Io => Self::CgroupIo,
         }
     }
 
@@ -232,6 +238,8 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::CgroupPids => groups::controller(Controller::Pids, host),
         Mechanism::CgroupMemory => groups::controller(Controller::Memory, host),
         Mechanism::CgroupCpu => groups::controller(Controller::Cpu, host),
+        Mechanism::CgroupCpuacct => groups::controller(Controller::Cpuacct, host),
+        Mechanism::CgroupIo => groups::controller(Controller::Io, host),
         Mechanism::CgroupCpuset => groups::controller(Controller::Cpuset, host),
         Mechanism::SubordinateIds => programs::subordinate_ids(host),
         Mechanism::Seccomp => kernel::seccomp(),

@@ -12,7 +12,7 @@ use crate::profile::node::Node;
 use crate::profile::shape::Kind;
 use crate::profile::table::{Value, read_string, wrong};
 use crate::profile::value::Duration;
-use crate::sections::limits::{cpus, is_cpu_list};
+use crate::sections::limits::processors::{cpus, is_cpu_list};
 
 crate::choice! {
     /// How processor time is given (sched(7)). The real-time policies are none of them: they need a

@@ -4,7 +4,9 @@
 //! of a value, so nothing counts as set here before the file has said so.
 
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cgroups_rs::fs::MaxValue;
 use cgroups_rs::fs::cpu::CpuController;
@@ -15,6 +17,8 @@ use cgroups_rs::fs::pid::PidController;
 
 use super::error::{CgroupError, Operation, cause};
 use crate::host::cgroup::Controller;
+use crate::host::disk::Device;
+use crate::plan::op::Rates;
 
 /// One group's directory with the files of a controller.
 #[derive(Clone, Copy)]
@@ -51,6 +55,13 @@ impl Files<'_> {
         Ok(())
     }
 
+    /// v2 alone has it: elsewhere there is no such file, which is an error.
+    pub(super) fn memory_high(self, bytes: u64) -> Result<(), CgroupError> {
+        let file = self.file(Controller::Memory, "memory.high");
+        file.write(&bytes.to_string())?;
+        file.says(bytes, whole_pages(bytes))
+    }
+
     /// v2: swap alone. v1: memory and swap together, which is what the caller has to pass.
     pub(super) fn swap(self, bytes: u64) -> Result<(), CgroupError> {
         let name = ["memory.memsw.limit_in_bytes", "memory.swap.max"][usize::from(self.v2)];
@@ -83,6 +94,62 @@ impl Files<'_> {
         let quota = self.file(Controller::Cpu, "cpu.cfs_quota_us");
         quota.wrote(quota_us, to.set_cfs_quota(quota.positive(quota_us)?))?;
         quota.says(quota_us, quota_us)
+    }
+
+    /// v1 counts from 2 to 262,144, with 1,024 as the usual share: as systemd does it, what is usual on
+    /// one version is so on the other.
+    pub(super) fn cpu_weight(self, weight: u32) -> Result<(), CgroupError> {
+        let weight = u64::from(weight);
+        let (name, value) = match self.v2 {
+            true => ("cpu.weight", weight),
+            false => ("cpu.shares", (weight * 1024 / 100).clamp(2, 262_144)),
+        };
+        let file = self.file(Controller::Cpu, name);
+        file.write(&value.to_string())?;
+        file.says(value, value)
+    }
+
+    /// Opens what counts the group's processor time, and reads it once: without it there is no limit.
+    pub(super) fn cpu_counter(self) -> Result<Counter, CgroupError> {
+        let name = ["cpuacct.usage", "cpu.stat"][usize::from(self.v2)];
+        let file = self.file(Controller::Cpuacct, name);
+        let read = |cause| file.error(Operation::Read, cause);
+        let counter = Counter {
+            file: std::fs::File::open(&file.path).map_err(read)?,
+            v2: self.v2,
+        };
+        counter.used().map_err(read)?;
+        Ok(counter)
+    }
+
+    /// v2 has one file with a line a device, v1 a file for each rate.
+    pub(super) fn io(self, device: Device, rates: Rates) -> Result<(), CgroupError> {
+        let names = |name| match name {
+            "read" => ("rbps", "read_bps"),
+            "write" => ("wbps", "write_bps"),
+            "read_ops" => ("riops", "read_iops"),
+            _ => ("wiops", "write_iops"),
+        };
+        if self.v2 {
+            let file = self.file(Controller::Io, "io.max");
+            let wanted: Vec<_> = rates
+                .named()
+                .map(|(name, rate)| format!("{}={rate}", names(name).0))
+                .collect();
+            let value = format!("{device} {}", wanted.join(" "));
+            file.write(&value)?;
+            let found = file.of_device(device)?;
+            let held = wanted.iter().all(|w| found.split(' ').any(|f| f == w));
+            return file.compare(held, &value, &found);
+        }
+        for (name, rate) in rates.named() {
+            let name = format!("blkio.throttle.{}_device", names(name).1);
+            let file = self.file(Controller::Io, &name);
+            file.write(&format!("{device} {rate}"))?;
+            let found = file.of_device(device)?;
+            file.compare(found.parse() == Ok(rate), &rate.to_string(), &found)?;
+        }
+        Ok(())
     }
 
     pub(super) fn cpuset(self, list: &str) -> Result<(), CgroupError> {
@@ -148,6 +215,32 @@ impl Files<'_> {
     }
 }
 
+/// A group's counter of processor time, kept open: it can be read wherever its file system goes.
+pub(super) struct Counter {
+    file: std::fs::File,
+    v2: bool,
+}
+
+impl Counter {
+    /// What the group and those below it have used.
+    pub(super) fn used(&self) -> io::Result<Duration> {
+        let mut bytes = [0; 4096];
+        let length = self.file.read_at(&mut bytes, 0)?;
+        let text = String::from_utf8_lossy(bytes.get(..length).unwrap_or_default());
+        let number = match self.v2 {
+            true => text
+                .lines()
+                .find_map(|line| line.strip_prefix("usage_usec ")),
+            false => Some(text.trim()),
+        };
+        let number = number.and_then(|number| number.parse().ok());
+        let unit = [Duration::from_nanos, Duration::from_micros][usize::from(self.v2)];
+        number
+            .map(unit)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it holds no number"))
+    }
+}
+
 struct File {
     controller: Controller,
     path: PathBuf,
@@ -178,6 +271,14 @@ impl File {
             Ok(text) => Ok(text.trim().to_owned()),
             Err(cause) => Err(self.error(Operation::Read, cause)),
         }
+    }
+
+    /// What the file says of a device.
+    fn of_device(&self, device: Device) -> Result<String, CgroupError> {
+        let text = self.read()?;
+        let named = format!("{device} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&named));
+        Ok(line.unwrap_or("nothing of the device").trim().to_owned())
     }
 
     /// The file must now hold the number `kept`.

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::host::cgroup::Cgroups;
-use Controller::{Cpu, Cpuset, Memory, Pids};
+use crate::host::disk::Device;
+use crate::plan::op::Rates;
+use Controller::{Cpu, Cpuacct, Cpuset, Io, Memory, Pids};
 
 /// One at a time: they look at what is left in directories that they share.
 fn alone() -> MutexGuard<'static, ()> {
@@ -102,9 +104,16 @@ fn limits_are_in_force_and_nothing_is_left() {
         })
         .unwrap();
     assert_eq!(read(&group, "pids.max"), "17");
+    for weight in [1, 10, 99, 100, 10_000] {
+        group.set(&Limit::CpuWeight(weight)).unwrap();
+    }
+    let high = group.set(&Limit::MemoryHigh((32 << 20) + 5));
     if v2(&place) {
         assert_eq!(read(&group, "memory.max"), "67108864");
         assert_eq!(read(&group, "memory.oom.group"), "1");
+        high.unwrap();
+        assert_eq!(read(&group, "memory.high"), "33554432");
+        assert_eq!(read(&group, "cpu.weight"), "10000");
         assert_eq!(read(&group, "cpu.max"), "150000 50000");
         match fs::exists("/proc/swaps").unwrap() {
             true => assert_eq!(read(&group, "memory.swap.max"), "8388608"),
@@ -115,6 +124,12 @@ fn limits_are_in_force_and_nothing_is_left() {
         assert_eq!(read(&group, "memory.limit_in_bytes"), "67108864");
         assert_eq!(read(&group, "memory.memsw.limit_in_bytes"), "75497472");
         assert_eq!(read(&group, "cpu.cfs_quota_us"), "150000");
+        assert_eq!(read(&group, "cpu.shares"), "102400");
+        let high = high.unwrap_err().to_string();
+        assert!(
+            high.contains("/memory.high (memory controller): "),
+            "{high}"
+        );
         // Up and down again: the order of the two writes matters.
         group.set(&Limit::Memory(128 << 20)).unwrap();
         assert_eq!(read(&group, "memory.memsw.limit_in_bytes"), "142606336");
@@ -227,6 +242,69 @@ fn killing_reaches_groups_below() {
 }
 
 #[test]
+fn processor_time_is_counted() {
+    let _alone = alone();
+    let Some(place) = place(&[Cpuacct]) else {
+        return;
+    };
+    let before = state(&place);
+    let mut group = Group::create(&place, &name("counted")).unwrap();
+    assert_eq!(group.cpu_used(), None);
+    group.set(&Limit::CpuTime(Duration::from_secs(1))).unwrap();
+    assert_eq!(group.cpu_used(), Some(Duration::ZERO));
+    let start = Instant::now();
+    let mut child = spawn(&group, "while :; do :; done");
+    let few = Duration::from_millis(50);
+    while group.cpu_used().unwrap() < few && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let used = group.cpu_used().unwrap();
+    assert!(used >= few && used <= start.elapsed() * 2, "{used:?}");
+    group.remove().unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert_eq!(state(&place), before);
+}
+
+#[test]
+fn rates_of_disks_are_in_force_and_of_others_an_error() {
+    let _alone = alone();
+    let Some(place) = place(&[Io]) else { return };
+    let before = state(&place);
+    let mut group = Group::create(&place, &name("rates")).unwrap();
+    let none = Device {
+        major: 511,
+        minor: 1_000_000,
+    };
+    let rates = Rates {
+        read: Some(1 << 20),
+        write_ops: Some(9),
+        ..Rates::default()
+    };
+    let refused = group.set(&Limit::Io(none, rates)).unwrap_err().to_string();
+    assert!(refused.contains("cannot write 511:1000000 "), "{refused}");
+    if let Ok(disk) = crate::host::disk::below(&std::env::temp_dir()) {
+        group.set(&Limit::Io(disk, rates)).unwrap();
+        if v2(&place) {
+            let line = format!("{disk} rbps=1048576 wbps=max riops=max wiops=9");
+            assert_eq!(read(&group, "io.max"), line);
+        } else {
+            let said = |file| read(&group, &format!("blkio.throttle.{file}_device"));
+            assert_eq!(said("read_bps"), format!("{disk} 1048576"));
+            assert_eq!(said("write_iops"), format!("{disk} 9"));
+            assert_eq!(said("write_bps"), "");
+        }
+        // Counted in 32 bits by the kernel, which takes more for no limit.
+        let many = Rates {
+            read_ops: Some(1 << 40),
+            ..Rates::default()
+        };
+        eprintln!("{}", group.set(&Limit::Io(disk, many)).unwrap_err());
+    }
+    group.remove().unwrap();
+    assert_eq!(state(&place), before);
+}
+
+#[test]
 fn what_cannot_be_enforced_is_an_error() {
     let _alone = alone();
     let Some(place) = place(&[Pids, Memory, Cpu]) else {
@@ -254,6 +332,9 @@ fn what_cannot_be_enforced_is_an_error() {
         period_us: 100_000,
     });
     refused(Limit::Cpuset("zero".into()));
+    if v2(&place) {
+        refused(Limit::CpuWeight(10_001));
+    }
     if v2(&place) {
         // The kernel takes this one for "no limit", and says so only when asked.
         assert!(refused(Limit::Memory(i64::MAX as u64)).contains("but it says max"));

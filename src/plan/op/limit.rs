@@ -1,0 +1,109 @@
+//! Limits on what a run uses.
+
+use crate::host::cgroup::Controller;
+use crate::host::disk::Device;
+use crate::profile::value::Size;
+use std::time::Duration;
+
+/// A limit on everything that a run does together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    /// Number of tasks (processes and threads); fork and clone fail with EAGAIN beyond it.
+    Pids(u64),
+    /// Bytes of memory, page cache included; rounded down to whole pages.
+    Memory(u64),
+    /// Bytes of memory beyond which the group is slowed down and its memory reclaimed; v2 only. Rounded
+    /// down to whole pages.
+    MemoryHigh(u64),
+    /// Bytes of swap, on top of memory. v1 can limit only the sum, and needs [`Limit::Memory`] first.
+    Swap(u64),
+    /// Processor time: this much in each period, of all processors together.
+    Cpu {
+        /// Microseconds; the kernel's minimum is 1,000.
+        quota_us: u64,
+        /// Microseconds, from 1,000 to 1,000,000.
+        period_us: u64,
+    },
+    /// The share of processor time beside other groups, from 1 to 10,000; a new group has 100.
+    CpuWeight(u32),
+    /// Processor time of all processes together, in all. No controller bounds it: the supervisor looks
+    /// at the group's counter, which has to be there, and ends the run.
+    CpuTime(Duration),
+    /// How fast a disk is read and written.
+    Io(Device, Rates),
+    /// The processors to run on, in the list format of cpuset(7), e.g. `0-2,7`.
+    Cpuset(String),
+}
+
+/// The most that is done with a device in a second; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Bytes read.
+    pub read: Option<u64>,
+    /// Bytes written.
+    pub write: Option<u64>,
+    /// Read operations.
+    pub read_ops: Option<u64>,
+    /// Write operations.
+    pub write_ops: Option<u64>,
+}
+
+impl Rates {
+    /// Those that are limited, under their names in a profile.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = [
+            ("read", self.read),
+            ("write", self.write),
+            ("read_ops", self.read_ops),
+            ("write_ops", self.write_ops),
+        ];
+        all.into_iter()
+            .filter_map(|(name, rate)| Some((name, rate?)))
+    }
+
+    /// Where both are to hold.
+    #[must_use]
+    pub fn lowest(self, other: Self) -> Self {
+        let lowest =
+            |one: Option<u64>, other: Option<u64>| [one, other].into_iter().flatten().min();
+        Self {
+            read: lowest(self.read, other.read),
+            write: lowest(self.write, other.write),
+            read_ops: lowest(self.read_ops, other.read_ops),
+            write_ops: lowest(self.write_ops, other.write_ops),
+        }
+    }
+
+    /// Whether anything that is written is limited.
+    #[must_use]
+    pub fn writes(self) -> bool {
+        self.write.is_some() || self.write_ops.is_some()
+    }
+}
+
+impl std::fmt::Display for Rates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, (name, rate)) in self.named().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            match name {
+                "read" | "write" => write!(f, "{comma}{name} {} a second", Size(rate))?,
+                _ => write!(f, "{comma}{name} {rate} a second")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Limit {
+    /// The controller that enforces it.
+    pub fn controller(&self) -> Controller {
+        match self {
+            Self::Pids(_) => Controller::Pids,
+            Self::Memory(_) | Self::MemoryHigh(_) | Self::Swap(_) => Controller::Memory,
+            Self::Cpu { .. } | Self::CpuWeight(_) => Controller::Cpu,
+            Self::CpuTime(_) => Controller::Cpuacct,
+            Self::Io(..) => Controller::Io,
+            Self::Cpuset(_) => Controller::Cpuset,
+        }
+    }
+}

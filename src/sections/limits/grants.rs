@@ -1,0 +1,187 @@
+//! What the limits permit.
+
+use super::processors::cpus;
+use super::{Limits, USUAL_WEIGHT, key};
+use crate::diag::{At, Origin};
+use crate::plan::op::Limit;
+use crate::profile::value::{Duration, Size};
+use crate::review::grant::UNLIMITED;
+use crate::review::{Area, Extent, Grant};
+use crate::sections::{Profile, enforce::Level};
+use std::collections::BTreeMap;
+
+impl Limits {
+    /// How much may be used; what has no bound, or a bound that is not enforced, is unlimited.
+    #[must_use]
+    pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
+        // `memory` and `cpu_time` are of the group, too, and what bounds the processors is.
+        let Self {
+            group,
+            memory: _,
+            parts,
+            cpu_time: _,
+            io,
+            processors: _,
+            wall_time,
+            grace,
+        } = self;
+        let off = profile.enforce.limits.value == Level::Off;
+        let mut grants = vec![
+            unlimited("pids", "start any number of processes", 3_000),
+            unlimited("memory", "use any amount of memory", 3_000),
+            unlimited("swap", "use any amount of swap", 500),
+            unlimited("cpu", "use all processor time", 1_500),
+            unlimited("cpuset", "use all processors", 500),
+            unlimited("wall_time", "run for any time", 1_500),
+            // As with wall_time, but a command that sleeps is not bounded by it.
+            unlimited("cpu_time", "use any amount of processor time in all", 0),
+            // What slows down or divides bounds nothing: it does not count for the exposure.
+            unlimited("memory_high", "use memory without being slowed down", 0),
+            weight(
+                "cpu_weight",
+                "processor time",
+                USUAL_WEIGHT,
+                &Origin::Default("limits"),
+            ),
+        ];
+        let mut bound = |key: &str, extent, words: String, origin| {
+            grants.retain(|grant| grant.key != format!("limit:{key}"));
+            let key = format!("limit:{key}");
+            grants.push(Grant::new(Area::Limits, key, extent, words, origin));
+        };
+        for At { value, origin } in group.iter().filter(|_| !off) {
+            let (extent, words) = match value {
+                Limit::Pids(n) => (fixed(*n), format!("start {n} processes")),
+                Limit::Memory(n) => (fixed(*n), format!("use {} of memory", Size(*n))),
+                Limit::MemoryHigh(n) => {
+                    let words = format!("use {} of memory without being slowed down", Size(*n));
+                    (Extent::Rank(*n), words)
+                }
+                Limit::Swap(0) => (Extent::Rank(0), "use no swap".into()),
+                Limit::Swap(n) => (Extent::Rank(*n), format!("use {} of swap", Size(*n))),
+                Limit::Cpu {
+                    quota_us,
+                    period_us,
+                } => {
+                    // Per second: periods may differ.
+                    let rank = u128::from(*quota_us) * 1_000_000 / u128::from((*period_us).max(1));
+                    let rank = u64::try_from(rank).unwrap_or(UNLIMITED);
+                    let words = format!("use {} processors", rank as f64 / 1e6);
+                    (Extent::Rank(rank), words)
+                }
+                Limit::CpuWeight(n) => {
+                    let Grant { extent, words, .. } = weight("", "processor time", *n, origin);
+                    (extent, words)
+                }
+                Limit::CpuTime(time) => {
+                    let time = Duration(*time);
+                    let words = format!("use {time} of processor time in all");
+                    (Extent::Rank(milliseconds(&time)), words)
+                }
+                // Not of a profile: resolved when a plan is made.
+                Limit::Io(..) => continue,
+                Limit::Cpuset(list) => {
+                    let words = format!("use the processors {list}");
+                    (Extent::Numbers(cpus(list)), words)
+                }
+            };
+            bound(key(value), extent, words, origin);
+        }
+        for At { value, origin } in parts.iter().filter(|_| !off) {
+            let words = match value.key() {
+                "memory" => format!("use {}% of the memory that there is", value.percent),
+                _ => format!(
+                    "start {}% of the processes that there may be",
+                    value.percent
+                ),
+            };
+            // How much that is, the machine knows: it is compared with other parts alone.
+            let extent = BTreeMap::from([("percent".to_owned(), u64::from(value.percent))]);
+            bound(value.key(), Extent::Bounds(extent), words, origin);
+        }
+        let mut rates: BTreeMap<String, u64> = BTreeMap::new();
+        for At { value, .. } in io.iter().filter(|_| !off) {
+            for (name, rate) in value.rates.named() {
+                let name = format!("{} {name}", value.device.display());
+                let held = rates.entry(name).or_insert(rate);
+                *held = rate.min(*held);
+            }
+        }
+        let words = match rates.is_empty() {
+            true => "read and write disks at any rate".into(),
+            false => {
+                let entries = io
+                    .iter()
+                    .map(|At { value, .. }| format!("{}: {}", value.device.display(), value.rates));
+                let entries: Vec<_> = entries.collect();
+                format!("use disks at these rates: {}", entries.join("; "))
+            }
+        };
+        let default = Origin::Default("limits");
+        let origin = io.first().map_or(&default, |entry| &entry.origin);
+        bound("io", Extent::Bounds(rates), words, origin);
+        if let Some(At { value, origin }) = wall_time {
+            let words = format!("run for {value}");
+            bound(
+                "wall_time",
+                Extent::Rank(milliseconds(value)),
+                words,
+                origin,
+            );
+        }
+        let words = format!("go on for {} after SIGTERM", grace.value);
+        let rank = Extent::Rank(milliseconds(&grace.value));
+        bound("grace", rank, words, &grace.origin);
+        grants
+    }
+}
+
+/// A fixed amount, where a part of what there is could stand.
+fn fixed(most: u64) -> Extent {
+    Extent::Bounds(BTreeMap::from([("amount".to_owned(), most)]))
+}
+
+fn unlimited(name: &'static str, words: &str, share: u32) -> Grant {
+    let extent = match name {
+        "cpuset" => Extent::Numbers(vec![(0, UNLIMITED)]),
+        "pids" | "memory" => Extent::Bounds(BTreeMap::new()),
+        _ => Extent::Rank(UNLIMITED),
+    };
+    let origin = Origin::Default("limits");
+    Grant::new(
+        Area::Limits,
+        format!("limit:{name}"),
+        extent,
+        words,
+        &origin,
+    )
+    .share(share)
+}
+
+/// A weight among the groups beside: the usual one where none is asked for.
+fn weight(name: &str, of: &str, weight: u32, origin: &Origin) -> Grant {
+    let words = format!("have a weight of {weight} where others want {of} too");
+    let extent = Extent::Rank(u64::from(weight));
+    Grant::new(Area::Limits, format!("limit:{name}"), extent, words, origin)
+}
+
+/// Rounded up, so that no duration counts for less than it is.
+fn milliseconds(duration: &Duration) -> u64 {
+    u64::try_from(duration.0.as_nanos().div_ceil(1_000_000)).unwrap_or(UNLIMITED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RawLimits;
+    use crate::profile::table::Table as _;
+
+    #[test]
+    fn every_limit_is_compared() {
+        let profile = crate::sections::tests::profile("");
+        let grants = profile.limits.grants(&profile);
+        for field in RawLimits::SHAPE.fields {
+            let key = format!("limit:{}", field.key);
+            assert!(grants.iter().any(|grant| grant.key == key), "{key}");
+        }
+    }
+}

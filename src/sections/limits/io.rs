@@ -1,0 +1,103 @@
+//! `io`: how fast devices are read and written.
+
+use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use crate::host::disk::Device;
+use crate::plan::Draft;
+use crate::plan::op::{Limit, Rates};
+use crate::profile::table::List;
+use crate::profile::value::Size;
+use crate::profile::variables::Variables;
+use crate::sections::host_path;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+crate::table! {
+    /// How fast one device is read and written, each second.
+    ///
+    /// Several entries on one device hold together: the lowest rate counts. What is written through the page
+    /// cache counts on file systems that tell whose it is (ext4, xfs, btrfs, f2fs), and on cgroup v2 alone.
+    pub struct RawIo as "a limit on a device" {
+        /// The device, or a path on it: of a partition, a file or a folder it is the disk below that counts.
+        device: String; required "/dev/sda",
+        /// The most bytes read.
+        read: Size,
+        /// The most bytes written.
+        write: Size,
+        /// The most read operations.
+        read_ops: u32,
+        /// The most write operations.
+        write_ops: u32,
+    }
+}
+
+/// A checked entry.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Io {
+    pub device: PathBuf,
+    pub rates: Rates,
+}
+
+/// Checks the entries.
+pub(super) fn check(
+    raw: Option<At<List<RawIo>>>,
+    variables: &Variables,
+    problems: &mut Diagnostics,
+) -> Vec<At<Io>> {
+    let entries = raw.map(|list| list.value.0).unwrap_or_default();
+    let entries = entries.into_iter().filter_map(|At { value: raw, origin }| {
+        let number = |rate: &Option<At<u32>>| rate.as_ref().map(|rate| u64::from(rate.value));
+        let bytes = |rate: &Option<At<Size>>| rate.as_ref().map(|rate| rate.value.0);
+        let rates = Rates {
+            read: bytes(&raw.read),
+            write: bytes(&raw.write),
+            read_ops: number(&raw.read_ops),
+            write_ops: number(&raw.write_ops),
+        };
+        let sizes = [&raw.read, &raw.write].into_iter().flatten();
+        let sizes = sizes.map(|size| (size.value.0, &size.origin));
+        let counts = [&raw.read_ops, &raw.write_ops].into_iter().flatten();
+        let counts = counts.map(|count| (u64::from(count.value), &count.origin));
+        for (_, origin) in sizes.chain(counts).filter(|(rate, _)| *rate == 0) {
+            problems.push(
+                Diagnostic::new(
+                    Code::LimitTooSmall,
+                    origin,
+                    "a device that is limited to nothing",
+                )
+                .help("for example: read = \"10M\"; what may not be read at all is not shown"),
+            );
+        }
+        if rates == Rates::default() {
+            problems.push(
+                Diagnostic::new(Code::MissingKey, &origin, "no rate is limited here").help(
+                    "for example: { device = \"/dev/sda\", read = \"10M\", write_ops = 100 }",
+                ),
+            );
+        }
+        let device = host_path(&raw.device?, variables, problems)?;
+        Some(At::new(Io { device, rates }, origin))
+    });
+    entries.collect()
+}
+
+/// The limits in the kernel's terms: each disk once, at the lowest rates that are asked for.
+pub(super) fn resolve(entries: &[At<Io>], draft: &mut Draft<'_>) -> Vec<At<Limit>> {
+    let mut disks: BTreeMap<Device, At<Limit>> = BTreeMap::new();
+    for At { value, origin } in entries {
+        match draft.host.tree.disk(&value.device) {
+            Ok(disk) => {
+                let limit = At::new(Limit::Io(disk, value.rates), origin.clone());
+                let held = disks.entry(disk).or_insert(limit);
+                if let Limit::Io(_, rates) = &mut held.value {
+                    *rates = rates.lowest(value.rates);
+                }
+            }
+            Err(no) => draft.refuse(
+                origin,
+                format!("input and output cannot be limited there: {no}"),
+                "name a disk, or a file or folder on one: `lsblk` lists them",
+            ),
+        }
+    }
+    disks.into_values().collect()
+}
