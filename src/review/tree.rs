@@ -26,8 +26,10 @@ impl Access {
     pub const DEVICES: Self = Self(1 << 4);
     /// As their owner, where root calls (mapped owners).
     pub const OWNER: Self = Self(1 << 5);
+    /// It is made where it is missing.
+    pub const CREATE: Self = Self(1 << 6);
     /// All of it.
-    pub const ALL: Self = Self(0b11_1111);
+    pub const ALL: Self = Self(0b111_1111);
 
     /// Both together.
     #[must_use]

@@ -193,6 +193,9 @@ fn words(tree: &Tree, project: Option<&Path>) -> String {
     if access.contains(Access::DEVICES) {
         extra.push("devices");
     }
+    if access.contains(Access::CREATE) {
+        extra.push("made if missing");
+    }
     if !access.contains(Access::OWNER) {
         extra.push("not as its owner");
     }

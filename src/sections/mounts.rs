@@ -1,5 +1,6 @@
 //! `[[mounts]]`: what is mounted, one entry a target; and what is mounted by default.
 
+mod create;
 mod defaults;
 mod exposure;
 mod grants;
@@ -90,6 +91,11 @@ crate::table! {
         noexec: bool,
         /// `bind`: whether to leave it out where the source is missing. Default: false.
         optional: bool,
+        /// `bind`: whether the source, a directory, is made on the host where it is missing, with
+        /// those on the way to it: by the caller's rights, mode 700. Once the command has run, it stays. No
+        /// symbolic link is followed to make it in the home, in the project, or where others than
+        /// root and the caller can write. Default: false.
+        create: bool,
         /// `bind`: whether the owner of the source appears as the command, where root calls.
         /// Default: true; for what is read-only, where its file system can.
         idmap: bool,
@@ -117,6 +123,7 @@ struct Mount {
     source: Option<At<PathBuf>>,
     attributes: Attributes,
     optional: bool,
+    create: bool,
     idmap: Option<At<bool>>,
     size: At<Size>,
     inodes: At<u64>,
@@ -136,6 +143,7 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
             "nodev",
             "noexec",
             "optional",
+            "create",
             "idmap",
         ],
         Kind::Tmpfs => &[
@@ -216,6 +224,7 @@ fn check_one(
         ("nodev", raw.nodev.as_ref().map(|at| &at.origin)),
         ("noexec", raw.noexec.as_ref().map(|at| &at.origin)),
         ("optional", raw.optional.as_ref().map(|at| &at.origin)),
+        ("create", raw.create.as_ref().map(|at| &at.origin)),
         ("idmap", raw.idmap.as_ref().map(|at| &at.origin)),
         ("size", raw.size.as_ref().map(|at| &at.origin)),
         ("inodes", raw.inodes.as_ref().map(|at| &at.origin)),
@@ -240,6 +249,21 @@ fn check_one(
                 }),
             );
         }
+    }
+    if let (Some(optional), Some(create)) = (&raw.optional, &raw.create)
+        && kind == Kind::Bind
+        && optional.value
+        && create.value
+    {
+        problems.push(
+            Diagnostic::new(
+                Code::NoEffect,
+                &optional.origin,
+                "what is made where it is missing is always there",
+            )
+            .and(&create.origin, "made here")
+            .help("remove one of the two lines"),
+        );
     }
     if kind == Kind::Symlink && raw.to.is_none() {
         problems.push(
@@ -281,6 +305,7 @@ fn check_one(
         source,
         attributes,
         optional: flag(&raw.optional, false),
+        create: flag(&raw.create, false),
         idmap: raw.idmap,
         size: raw
             .size
@@ -380,13 +405,28 @@ fn bind(
         (Level::Require, None) if read_only => Some(IdmapNeed::Optional),
         (Level::Require, _) => Some(IdmapNeed::Required),
     };
+    let trusted = match create::trusted(&source, mount, profile, draft) {
+        Ok(trusted) => trusted,
+        Err(problem) => return draft.problem(problem),
+    };
     let idmap = need.and_then(|need| {
-        let owner = draft.host.tree.target(&source);
-        identity.owner_map(owner.uid, owner.gid, need)
+        let (uid, gid) = match trusted {
+            Some(_) => (draft.host.caller.uid, draft.host.caller.gid),
+            None => {
+                let owner = draft.host.tree.target(&source);
+                (owner.uid, owner.gid)
+            }
+        };
+        identity.owner_map(uid, gid, need)
     });
     draft.entries.push(Entry {
         target: mount.target.value.clone(),
-        what: What::Bind { source, idmap },
+        what: What::Bind {
+            source,
+            idmap,
+            made: trusted.is_some(),
+            trusted,
+        },
         attributes: mount.attributes,
         optional: mount.optional,
         origin: origin.clone(),

@@ -319,10 +319,7 @@ impl Rootfs {
             for file in files {
                 draft.entries.push(Entry {
                     target: file.clone(),
-                    what: What::Bind {
-                        source: file,
-                        idmap: None,
-                    },
+                    what: What::bind(file, None),
                     attributes: Attributes::READ_ONLY
                         .with(Attributes::NOSUID)
                         .with(Attributes::NODEV),

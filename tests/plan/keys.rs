@@ -184,6 +184,11 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"",
+        "type = \"bind\"\ntarget = \"/a\"\ncreate = true",
+    ),
+    (
+        "[mounts]",
         "type = \"directory\"\ntarget = \"/a\"",
         "type = \"sysfs\"\ntarget = \"/a\"",
     ),

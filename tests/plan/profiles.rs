@@ -95,13 +95,17 @@ const TARGETS: &[&str] = &[
 const SOURCES: &[&str] = &[
     "/etc/hosts",
     "/etc/ssl",
+    "/home/ada/.config/app",
     "/link",
+    "/link/deep/er",
     "/missing",
     "/srv/data",
     "/usr/lib",
     "/work/project/src",
     "build",
+    "planted/x",
     "src",
+    "src/made/deep",
 ];
 
 fn mount() -> BoxedStrategy<String> {
@@ -119,6 +123,7 @@ fn mount() -> BoxedStrategy<String> {
         vec![
             ("source", one_of(SOURCES)),
             ("optional", one_of_plain(&["true", "true", "false"])),
+            ("create", one_of_plain(&["true", "false"])),
             ("idmap", one_of_plain(&["true", "false"])),
         ],
     ];

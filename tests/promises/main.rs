@@ -23,6 +23,7 @@ mod namespaces;
 mod old_root;
 mod process;
 mod proofs;
+mod sources;
 mod start;
 mod support;
 mod traces;

@@ -12,10 +12,7 @@ use crate::plan::{Phase, Plan};
 const READ_ONLY: Attributes = Attributes::READ_ONLY;
 
 fn bind(source: &str, target: &str, attributes: Attributes) -> Entry {
-    let what = What::Bind {
-        source: source.into(),
-        idmap: None,
-    };
+    let what = What::bind(source.into(), None);
     entry(target, what, attributes)
 }
 

@@ -78,6 +78,7 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         source: None,
         attributes: plain.with_if(read_only, Attributes::READ_ONLY),
         optional: false,
+        create: false,
         idmap: None,
         size: At::default_of("mounts.size", DEFAULT_SIZE),
         inodes: At::default_of("mounts.inodes", DEFAULT_INODES),

@@ -152,6 +152,7 @@ impl Mount {
             .with_if(!has(Attributes::NOSUID), Access::SETUID)
             .with_if(!has(Attributes::NODEV), Access::DEVICES)
             .with_if(mapped, Access::OWNER)
+            .with_if(self.create, Access::CREATE)
     }
 
     fn show(&self, profile: &Profile, origin: &Origin, view: &mut View) {
@@ -164,6 +165,7 @@ impl Mount {
             attributes: _,
             nosuid: _,
             optional,
+            create: _,
             idmap: _,
             size: _,
             inodes: _,
