@@ -181,6 +181,8 @@ codes! {
     UnclearCeiling = "SBX0112",
     /// A revision of a profile cannot be read from its repository.
     NoRevision = "SBX0113",
+    /// A pattern of paths that cannot be used.
+    BadPattern = "SBX0150",
 }
 
 /// How bad a problem is, the worst first.

@@ -3,6 +3,7 @@
 
 pub mod caller;
 pub mod cgroup;
+pub mod expand;
 pub mod probe;
 pub mod program;
 pub mod tree;

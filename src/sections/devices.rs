@@ -199,6 +199,7 @@ impl Devices {
                     source: dev.join(name),
                     access,
                     program: None,
+                    pattern: None,
                     of_root: false,
                 }),
                 yields: origin.is_default(),

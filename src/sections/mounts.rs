@@ -7,6 +7,7 @@ mod grants;
 mod kernel;
 mod nesting;
 mod relate;
+mod several;
 
 pub use defaults::home;
 pub(super) use exposure::in_one_home;
@@ -77,9 +78,14 @@ crate::table! {
     pub struct RawMount as "[[mounts]]" {
         /// What is mounted.
         r#type: Kind; required "bind",
-        /// Where, an absolute path inside.
-        target: String; required "/data",
+        /// Where, an absolute path inside. `bind`: may be left out where there is a source: the same
+        /// path.
+        target: String; required "/data" unless source,
         /// `bind`: the path on the host, absolute or relative to the project. Default: the target.
+        /// Where `target` is left out or ends in `/`, it may be a pattern, with `*`, `?` and `[…]`
+        /// within one component each (glob(7)): whatever it stands for when the run is planned, at
+        /// most 1000 paths, appears at the same path, or in the folder `target` under its own name.
+        /// Links are left out where the mount or the folder can be written to.
         source: String,
         /// `bind`, `tmpfs`: whether it is read-only. Default: true for `bind`, false for `tmpfs`.
         read_only: bool,
@@ -119,8 +125,10 @@ pub struct Mounts(Vec<At<Mount>>);
 #[derive(Clone, Debug)]
 struct Mount {
     kind: Kind,
+    /// Where; of a pattern, a path that only it has.
     target: At<PathBuf>,
     source: Option<At<PathBuf>>,
+    several: Option<several::Several>,
     attributes: Attributes,
     optional: bool,
     create: bool,
@@ -191,12 +199,18 @@ impl Mounts {
     /// Adds the defaults and what the profile mounts.
     pub fn entries(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
         defaults::defaults(profile, identity, draft);
+        let mut placed = several::Placed::new(self);
         for At {
             value: mount,
             origin,
         } in &self.0
         {
-            mount.entries(profile, identity, origin, draft);
+            match &mount.several {
+                Some(several) => {
+                    several.entries(mount, &mut placed, profile, identity, origin, draft);
+                }
+                None => mount.entries(profile, identity, origin, draft),
+            }
         }
     }
 }
@@ -216,6 +230,7 @@ fn check_one(
         let path = host_path(source, variables, problems)?;
         Some(At::new(path, source.origin.clone()))
     });
+    let place = several::check(&raw, target, &source, variables, problems);
     let kind = kind?;
     let given = [
         ("source", raw.source.as_ref().map(|at| &at.origin)),
@@ -300,9 +315,11 @@ fn check_one(
         .with_if(flag(&raw.nosuid, true), Attributes::NOSUID)
         .with_if(flag(&raw.nodev, true), Attributes::NODEV)
         .with_if(flag(&raw.noexec, false), Attributes::NOEXEC);
+    let (several, target) = place?;
     let mount = Mount {
         kind,
         source,
+        several,
         attributes,
         optional: flag(&raw.optional, false),
         create: flag(&raw.create, false),
@@ -317,7 +334,7 @@ fn check_one(
         contents: raw.contents.map(|at| at.value).unwrap_or_default(),
         to: raw.to.map(|at| at.value.into()).unwrap_or_default(),
         nosuid: raw.nosuid,
-        target: target?,
+        target,
     };
     Some(At::new(mount, origin))
 }
@@ -397,6 +414,32 @@ fn bind(
     origin: &Origin,
     draft: &mut Draft<'_>,
 ) {
+    match create::trusted(&source, mount, profile, draft) {
+        Ok(trusted) => {
+            let made = trusted.is_some();
+            show(
+                source, trusted, made, mount, profile, identity, origin, draft,
+            );
+        }
+        Err(problem) => draft.problem(problem),
+    }
+}
+
+/// Binds a source; no link is followed below `trusted`, and it is `made` there where it is missing.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one fact about the mount"
+)]
+fn show(
+    source: PathBuf,
+    trusted: Option<PathBuf>,
+    made: bool,
+    mount: &Mount,
+    profile: &Profile,
+    identity: &Identity,
+    origin: &Origin,
+    draft: &mut Draft<'_>,
+) {
     let read_only = mount.is_read_only();
     let wanted = mount.idmap.as_ref().map(|at| at.value);
     let need = match (profile.enforce.idmap.value, wanted) {
@@ -405,27 +448,21 @@ fn bind(
         (Level::Require, None) if read_only => Some(IdmapNeed::Optional),
         (Level::Require, _) => Some(IdmapNeed::Required),
     };
-    let trusted = match create::trusted(&source, mount, profile, draft) {
-        Ok(trusted) => trusted,
-        Err(problem) => return draft.problem(problem),
-    };
     let idmap = need.and_then(|need| {
-        let (uid, gid) = match trusted {
-            Some(_) => (draft.host.caller.uid, draft.host.caller.gid),
-            None => {
-                let owner = draft.host.tree.target(&source);
-                (owner.uid, owner.gid)
-            }
-        };
-        identity.owner_map(uid, gid, need)
+        let caller = &draft.host.caller;
+        if made {
+            return identity.owner_map(caller.uid, caller.gid, need);
+        }
+        let owner = draft.host.tree.target(&source);
+        identity.owner_map(owner.uid, owner.gid, need)
     });
     draft.entries.push(Entry {
         target: mount.target.value.clone(),
         what: What::Bind {
             source,
             idmap,
-            made: trusted.is_some(),
             trusted,
+            made,
         },
         attributes: mount.attributes,
         optional: mount.optional,

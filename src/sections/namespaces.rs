@@ -258,6 +258,7 @@ impl Namespaces {
                 access: Access::ALL,
                 holes: Vec::new(),
                 program: None,
+                pattern: None,
                 of_root: false,
             };
             let extent = Extent::Trees(vec![all]);

@@ -187,6 +187,7 @@ impl Rootfs {
                 source,
                 access,
                 program: None,
+                pattern: None,
                 of_root: self.is_host(),
             }),
             covers: true,

@@ -152,6 +152,36 @@ fn mount() -> BoxedStrategy<String> {
         .boxed()
 }
 
+/// A bind of all that a pattern stands for.
+fn several() -> BoxedStrategy<String> {
+    let flags = keys(vec![
+        ("read_only", one_of_plain(&["true", "false"])),
+        ("optional", one_of_plain(&["true", "true", "false"])),
+        ("nodev", one_of_plain(&["true", "false"])),
+    ]);
+    let sources = [
+        "/dev/*u*",
+        "/link/*",
+        "/srv/*",
+        "/srv/rootfs/*/[a-s]*",
+        "/usr/*",
+        "/work/project/p*",
+        "/work/*/*",
+        "*",
+        "?rc",
+    ];
+    let targets = [
+        "",
+        "target = \"/several/\"\n",
+        "target = \"/usr/share/new/\"\n",
+    ];
+    (select(sources.to_vec()), select(targets.to_vec()), flags)
+        .prop_map(|(source, target, flags)| {
+            format!("[[mounts]]\ntype = \"bind\"\nsource = \"{source}\"\n{target}{flags}")
+        })
+        .boxed()
+}
+
 fn one_of_plain(words: &'static [&'static str]) -> BoxedStrategy<String> {
     select(words).prop_map(str::to_owned).boxed()
 }
@@ -320,7 +350,8 @@ fn rest() -> BoxedStrategy<String> {
 
 /// A profile whose values are valid one by one; together they may contradict each other.
 pub(crate) fn profile() -> BoxedStrategy<String> {
-    let mounts = vec(mount(), 0..5).prop_map(|mounts| mounts.concat());
+    let mount = prop_oneof![8 => mount(), 1 => several()];
+    let mounts = vec(mount, 0..5).prop_map(|mounts| mounts.concat());
     (
         top(),
         rootfs(),

@@ -185,6 +185,7 @@ fn tree() -> impl Strategy<Value = Tree> {
         source: source.into(),
         access,
         program: None,
+        pattern: None,
         of_root: false,
     })
 }

@@ -1,6 +1,7 @@
 //! Sources of the host: those that are made where they are missing.
 
 use crate::support::{Done, Project, is_root, mounts};
+use nix::fcntl::AT_FDCWD;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
@@ -126,17 +127,19 @@ fn a_link_that_is_planted_meanwhile_never_leads_what_is_made_elsewhere() {
                 let _ = std::fs::remove_file(&link);
             }
         });
-        let (mut ran, mut refused) = (0, 0);
-        for _ in 0..40 {
-            match created(&project, "cache/made", "touch /data/x").code {
-                0 => ran += 1,
-                125 => refused += 1,
-                other => panic!("{other}"),
-            }
-            let _ = std::fs::remove_dir_all(&link);
-        }
+        let codes: Vec<_> = (0..40)
+            .map(|_| {
+                let code = created(&project, "cache/made", "touch /data/x").code;
+                let _ = std::fs::remove_dir_all(&link);
+                code
+            })
+            .collect();
+        // First of all: a failure must not leave the other thread running.
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(ran + refused, 40);
+        assert!(
+            codes.iter().all(|code| [0, 125].contains(code)),
+            "{codes:?}"
+        );
     });
     assert!(names(host.path()).is_empty(), "{:?}", names(host.path()));
 }
@@ -230,4 +233,107 @@ fn what_the_caller_may_not_make_is_refused_with_the_step() {
         "{words}"
     );
     assert!(words.contains("sandbox.toml:1:1"), "{words}");
+}
+
+#[test]
+fn a_pattern_shows_what_it_stands_for_and_nothing_else() {
+    let project = Project::new();
+    let host = Project::new();
+    for file in [
+        "a-rust-1/x",
+        "b-rust-2/x",
+        "c-go-1/x",
+        ".d-rust-3/x",
+        "e-rust-4",
+    ] {
+        host.write(&format!("store/{file}"), file);
+    }
+    let store = host.path().join("store");
+    let store = store.to_str().unwrap();
+    let pattern = format!("[[mounts]]\ntype = \"bind\"\nsource = \"{store}/*-rust-[0-9]\"\n");
+    let inside = format!("ls -A {store}; cat {store}/e-rust-4; touch {store}/a-rust-1/y 2>&1");
+    let seen = project.run(&pattern, &inside).stdout;
+    assert!(
+        seen.starts_with("a-rust-1\nb-rust-2\ne-rust-4\ne-rust-4"),
+        "{seen}"
+    );
+    assert!(seen.contains("Read-only"), "{seen}");
+
+    let into = format!("{pattern}target = \"/opt/found/\"\nread_only = false\n");
+    let inside = format!("ls -A /opt/found; echo new > /opt/found/a-rust-1/y; ls {store} 2>&1");
+    let seen = project.run(&into, &inside).stdout;
+    assert!(seen.starts_with("a-rust-1\nb-rust-2\ne-rust-4\n"), "{seen}");
+    assert!(seen.contains("No such file"), "{seen}");
+    assert_eq!(
+        std::fs::read_to_string(format!("{store}/a-rust-1/y")).unwrap(),
+        "new\n"
+    );
+
+    // What is named is shown as it is named.
+    let named = format!("{pattern}[[mounts]]\ntype = \"tmpfs\"\ntarget = \"{store}/b-rust-2\"\n");
+    let seen = project.run(&named, &format!("ls -A {store}/b-rust-2")).ok();
+    assert_eq!(seen, "");
+}
+
+#[test]
+fn a_pattern_that_stands_for_nothing_is_an_error_unless_it_is_optional() {
+    let project = Project::new();
+    let pattern = "[[mounts]]\ntype = \"bind\"\nsource = \"none-*\"\n";
+    let words = project.run(pattern, "echo ran").fails(125);
+    assert!(words.contains("sandbox.toml:3:10"), "{words}");
+    assert!(words.contains("none-* stands for"), "{words}");
+    let optional = format!("{pattern}optional = true\n");
+    assert_eq!(project.run(&optional, "echo ran").ok(), "ran\n");
+}
+
+#[test]
+fn a_pattern_never_shows_what_a_planted_link_leads_to() {
+    let project = Project::new();
+    let host = Project::new();
+    host.write("secret/key", "secret");
+    std::fs::create_dir_all(project.path().join("work/out-1")).unwrap();
+    project.write("work/out-1/x", "mine");
+    symlink(
+        host.path().join("secret"),
+        project.path().join("work/out-2"),
+    )
+    .unwrap();
+    symlink(host.path(), project.path().join("work/folder")).unwrap();
+    for (source, seen) in [("work/out-*", "out-1\n"), ("work/*/*", "x\n")] {
+        for keys in ["", "read_only = false\n"] {
+            let profile = format!(
+                "[[mounts]]\ntype = \"bind\"\nsource = \"{source}\"\ntarget = \"/found/\"\n{keys}"
+            );
+            assert_eq!(project.run(&profile, "ls /found").ok(), seen);
+        }
+    }
+    let words = bind("work/out-2/key", "").replace("target = \"/data\"\n", "");
+    project.run(&words, "echo ran").fails(125);
+}
+
+/// The plan saw folders: links take their place before they are opened, as often as can be.
+#[test]
+fn a_link_that_is_planted_meanwhile_is_not_what_a_pattern_stands_for() {
+    let project = Project::new();
+    let host = Project::new();
+    host.write("key", "secret");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (place, other) = (project.path().join("out-1"), project.path().join("other"));
+    std::fs::create_dir(&place).unwrap();
+    symlink(host.path(), &other).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let exchange = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+                nix::fcntl::renameat2(AT_FDCWD, &place, AT_FDCWD, &other, exchange).unwrap();
+            }
+        });
+        let profile = "[rootfs]\nproject = \"hide\"\n[[mounts]]\ntype = \"bind\"\nsource = \"out-*\"\ntarget = \"/found/\"\noptional = true\n";
+        let runs: Vec<_> = (0..60)
+            .map(|_| project.run(profile, "cat /found/*/key"))
+            .collect();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let seen = runs.iter().find(|run| run.stdout.contains("secret"));
+        assert!(seen.is_none(), "{seen:?}");
+    });
 }

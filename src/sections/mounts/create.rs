@@ -5,6 +5,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::host::tree::{self, Node};
 use crate::plan::Draft;
 use crate::sections::Profile;
+use crate::sections::rootfs::Project;
 use std::path::{Path, PathBuf};
 
 /// Where trust ends on the way to a source that has to be made: the folder that is there, and below
@@ -77,11 +78,18 @@ pub(super) fn trusted(
 /// Whether somebody but root and the caller may have made what is in a directory.
 fn is_doubtful(path: &Path, node: &Node, profile: &Profile, draft: &Draft<'_>) -> bool {
     let variables = &profile.variables;
-    let granted = profile.mounts.0.iter().map(|mount| &mount.value);
-    let mut granted = granted.filter(|mount| mount.kind == Kind::Bind && !mount.is_read_only());
-    let strangers = ![0, draft.host.caller.uid].contains(&node.uid) || node.mode & 0o022 != 0;
     home(variables) == Some(path)
         || variables.project.as_deref() == Some(path)
+        || is_writable(path, node, profile, draft)
+}
+
+/// Whether the command, or somebody but root and the caller, can write to a directory.
+pub(super) fn is_writable(path: &Path, node: &Node, profile: &Profile, draft: &Draft<'_>) -> bool {
+    let granted = profile.mounts.0.iter().map(|mount| &mount.value);
+    let mut granted = granted.filter(|mount| mount.kind == Kind::Bind && !mount.is_read_only());
+    let project = profile.variables.project.as_deref() == Some(path);
+    let strangers = ![0, draft.host.caller.uid].contains(&node.uid) || node.mode & 0o022 != 0;
+    project && profile.rootfs.project.value == Project::Write
         || granted.any(|mount| mount.shown().value == path)
         || strangers && path.parent().is_some()
 }

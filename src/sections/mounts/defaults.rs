@@ -76,6 +76,7 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         kind: Kind::Bind,
         target: At::new(folder.clone(), origin.clone()),
         source: None,
+        several: None,
         attributes: plain.with_if(read_only, Attributes::READ_ONLY),
         optional: false,
         create: false,

@@ -162,6 +162,7 @@ impl Mount {
             kind,
             target,
             source,
+            several,
             attributes: _,
             nosuid: _,
             optional,
@@ -190,10 +191,23 @@ impl Mount {
                 source: source.into(),
                 access,
                 program: None,
+                pattern: None,
                 of_root: false,
             })
         };
         match kind {
+            // What a pattern covers is not known: it takes nothing away from what lies under it.
+            Kind::Bind if several.is_some() => view.show(Shown {
+                host: Some(HostFiles {
+                    source: source.into(),
+                    access: self.access(profile),
+                    program: None,
+                    pattern: several.as_ref().map(|several| several.pattern.clone()),
+                    of_root: false,
+                }),
+                covers: false,
+                ..own
+            }),
             Kind::Bind => view.show(Shown {
                 host: files(source, self.access(profile)),
                 if_there: Some(source.clone()).filter(|_| *optional),
@@ -297,6 +311,7 @@ fn defaults(profile: &Profile, view: &mut View) {
             source: folder.clone(),
             access,
             program: None,
+            pattern: None,
             of_root: false,
         }),
         origin: project.origin.clone(),
