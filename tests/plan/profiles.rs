@@ -123,7 +123,7 @@ fn mount() -> BoxedStrategy<String> {
         vec![
             ("source", one_of(SOURCES)),
             ("optional", one_of_plain(&["true", "true", "false"])),
-            ("create", one_of_plain(&["true", "false"])),
+            ("create", one_of_plain(&["true", "true", "false"])),
             ("idmap", one_of_plain(&["true", "false"])),
         ],
     ];
