@@ -97,16 +97,36 @@ impl What {
     }
 }
 
+/// Which entries of a directory.
+#[derive(Clone, Copy, Debug)]
+pub enum Names {
+    /// All.
+    All,
+    /// These.
+    Only(&'static [&'static str]),
+    /// All but these.
+    But(&'static [&'static str]),
+}
+
+impl Names {
+    fn hold(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(&name),
+            Self::But(names) => !names.contains(&name),
+        }
+    }
+}
+
 /// What the root is.
 #[derive(Clone, Debug)]
 pub enum Root {
-    /// A directory made for this run, with these entries of a host directory in it (all of them,
-    /// where no names are given).
+    /// A directory made for this run, with entries of a host directory in it.
     Scaffold {
         /// The directory, if any.
         of: Option<PathBuf>,
         /// The names that are shown.
-        names: Option<&'static [&'static str]>,
+        names: Names,
         /// How owners are mapped.
         idmap: Option<Idmap>,
     },

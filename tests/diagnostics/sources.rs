@@ -228,3 +228,17 @@ mounts = [
     sandbox: 5 warnings in 1 profile
     "#);
 }
+
+#[test]
+fn the_whole_host_as_the_root() {
+    let odd = warned("[rootfs]\nhost = \"all\"\n");
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0021]: the command sees the whole of /: homes of others, /var, /srv, and all else that the caller can read
+     --> sandbox.toml:2:8
+      |
+    2 | host = "all"
+      |        ^^^^^
+      |
+      = help: remove the line, and bind the folders that the command needs besides the public ones
+    "#);
+}

@@ -8,6 +8,8 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("rootfs", "project = \"hide\"", "project = \"read\""),
     ("rootfs", "project = \"read\"", "project = \"write\""),
     ("rootfs", "empty = true", ""),
+    ("rootfs", "host = \"public\"", "host = \"all\""),
+    ("rootfs", "empty = true", "host = \"public\""),
     (
         "rootfs",
         "programs = [\"sh\"]",

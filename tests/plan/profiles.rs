@@ -192,6 +192,7 @@ fn rootfs() -> BoxedStrategy<String> {
         4 => Just("directory = \"/srv/rootfs\"\n".to_owned()),
         1 => Just("directory = \"/srv/rootfs\"\nchanges = \"write\"\n".to_owned()),
         1 => Just("directory = \"/srv/missing\"\n".to_owned()),
+        2 => Just("host = \"all\"\n".to_owned()),
         3 => Just("empty = true\n".to_owned()),
     ]
     .prop_flat_map(|source| {

@@ -337,3 +337,27 @@ fn a_link_that_is_planted_meanwhile_is_not_what_a_pattern_stands_for() {
         assert!(seen.is_none(), "{seen:?}");
     });
 }
+
+#[test]
+fn the_whole_host_is_shown_read_only_without_what_is_private() {
+    let project = Project::new();
+    let secret = Project::new();
+    secret.write("x", "secret");
+    let script = format!(
+        "ls -d /var/lib /usr/bin; ls -A /run /tmp /var/tmp /sys; ls {} 2>&1
+         touch /var/lib/made /made 2>&1; touch /tmp/a /var/tmp/b && echo private; [ -e /proc/1 ] && [ -e /dev/null ]",
+        secret.path().display()
+    );
+    let before = mounts();
+    let run = project.run("[rootfs]\nhost = \"all\"\nproject = \"hide\"\n", &script);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(
+        run.stdout.contains("/usr/bin\n/var/lib\n") || run.stdout.contains("/var/lib\n/usr/bin\n"),
+        "{run:?}"
+    );
+    assert!(!run.stdout.contains("x\n"), "{run:?}");
+    assert_eq!(run.stdout.matches("Read-only").count(), 2, "{run:?}");
+    assert!(run.stdout.contains("private\n"), "{run:?}");
+    assert!(!Path::new("/var/tmp/b").exists() && !Path::new("/tmp/a").exists());
+    assert_eq!(mounts(), before);
+}

@@ -1,7 +1,7 @@
 //! Finding mount points, and providing those that are missing.
 
 use super::lookup::Inside;
-use super::{Entry, Layout, Placed, Point, What, below, tmpfs};
+use super::{Entry, Layout, Names, Placed, Point, What, below, tmpfs};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::host::tree::Kind;
 use crate::plan::draft::c_string;
@@ -212,11 +212,11 @@ impl Layout<'_, '_> {
         };
         placed.entry.attributes = Attributes::NOSUID.with(Attributes::NODEV);
         placed.has_children = true;
-        self.fill(at, &template, None);
+        self.fill(at, &template, Names::All);
     }
 
     /// Places the entries of the host directory that `template` binds, below `at`.
-    pub(super) fn fill(&mut self, at: &Path, template: &Entry, names: Option<&[&str]>) {
+    pub(super) fn fill(&mut self, at: &Path, template: &Entry, names: Names) {
         let What::Bind { source: of, .. } = &template.what else {
             return;
         };
@@ -245,10 +245,7 @@ impl Layout<'_, '_> {
             );
             return;
         }
-        for name in found
-            .iter()
-            .filter(|n| names.is_none_or(|names| names.contains(&n.as_str())))
-        {
+        for name in found.iter().filter(|name| names.hold(name)) {
             let (target, source) = (at.join(name), of.join(name));
             if let Some(earlier) = self.placed.get_mut(&target) {
                 // Its mount point was the host's; from here on it is ours to make.

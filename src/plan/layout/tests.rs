@@ -46,7 +46,7 @@ fn plan(host: &[&str], entries: Vec<Entry>) -> Result<Plan, Diagnostics> {
     draft.entries = entries;
     let root = Root::Scaffold {
         of: Some("/".into()),
-        names: Some(&["etc", "usr", "bin"]),
+        names: Names::Only(&["etc", "usr", "bin"]),
         idmap: None,
     };
     lay(&mut draft, root, &Origin::Default("rootfs"));

@@ -72,7 +72,9 @@ impl Mounts {
         let (mut inodes, mut access) = (0_u64, Access::READ.with(Access::WRITE));
         // The line that takes the most; only that of what is not a default.
         let mut most = (0, &shm.origin);
-        for target in [Some(Path::new("/tmp")), home(&profile.variables)] {
+        let whole = profile.rootfs.is_whole_host();
+        let var_tmp = Some(Path::new("/var/tmp")).filter(|_| whole);
+        for target in [Some(Path::new("/tmp")), var_tmp, home(&profile.variables)] {
             if !target.is_none_or(named) {
                 bytes = bytes.saturating_add(DEFAULT_SIZE.0);
                 inodes = inodes.saturating_add(DEFAULT_INODES);
@@ -273,7 +275,9 @@ fn defaults(profile: &Profile, view: &mut View) {
         origin: Origin::Default(name),
     };
     view.show(own(Path::new("/tmp"), "mounts: /tmp"));
-    if profile.rootfs.is_host() {
+    if profile.rootfs.is_whole_host() {
+        view.show(own(Path::new("/var/tmp"), "mounts: /var/tmp"));
+    } else if profile.rootfs.is_host() {
         for (target, to, name) in [
             ("/var/run", "/run", "mounts: /var/run"),
             ("/var/tmp", "/tmp", "mounts: /var/tmp"),
