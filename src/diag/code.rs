@@ -199,6 +199,8 @@ codes! {
     StaticOnly = "SBX0123",
     /// System calls whose refusal is only logged.
     OnlyLogged = "SBX0124",
+    /// A pattern of paths that cannot be used.
+    BadPattern = "SBX0150",
 }
 
 /// How bad a problem is, the worst first.

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod cgroup;
 pub mod descriptors;
 pub mod disk;
+pub mod expand;
 pub mod probe;
 pub mod program;
 pub mod share;

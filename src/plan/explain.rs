@@ -197,6 +197,12 @@ impl fmt::Display for Op {
                     s(missing)
                 )
             }
+            Self::MakeSource { tree, missing } => write!(
+                f,
+                "make the directory {}/{} on the host: if missing, to stay (no links below {0})",
+                s(tree).trim_end_matches('/'),
+                s(missing)
+            ),
             Self::CreateGroup { name, .. } => write!(f, "make the cgroup {name}"),
             Self::SetLimit(limit) => write!(f, "limit {}", limit),
             Self::MakeIdmap { users, groups, .. } => {

@@ -58,6 +58,10 @@ pub enum What {
         source: PathBuf,
         /// How its owners are mapped, if they are.
         idmap: Option<Idmap>,
+        /// The folder on the way to it below which no link is followed, where there is one.
+        trusted: Option<PathBuf>,
+        /// Whether it is a directory that is missing on the host and made there, below `trusted`.
+        made: bool,
     },
     /// A new file system.
     Filesystem {
@@ -80,16 +84,49 @@ pub enum What {
     Protect,
 }
 
+impl What {
+    /// A tree or a file of the host, opened as the caller would open it.
+    #[must_use]
+    pub const fn bind(source: PathBuf, idmap: Option<Idmap>) -> Self {
+        Self::Bind {
+            source,
+            idmap,
+            trusted: None,
+            made: false,
+        }
+    }
+}
+
+/// Which entries of a directory.
+#[derive(Clone, Copy, Debug)]
+pub enum Names {
+    /// All.
+    All,
+    /// These.
+    Only(&'static [&'static str]),
+    /// All but these.
+    But(&'static [&'static str]),
+}
+
+impl Names {
+    fn hold(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(&name),
+            Self::But(names) => !names.contains(&name),
+        }
+    }
+}
+
 /// What the root is.
 #[derive(Clone, Debug)]
 pub enum Root {
-    /// A directory made for this run, with these entries of a host directory in it (all of them,
-    /// where no names are given).
+    /// A directory made for this run, with entries of a host directory in it.
     Scaffold {
         /// The directory, if any.
         of: Option<PathBuf>,
         /// The names that are shown.
-        names: Option<&'static [&'static str]>,
+        names: Names,
         /// How owners are mapped.
         idmap: Option<Idmap>,
     },
@@ -125,6 +162,8 @@ struct Layout<'d, 'h> {
     placed: ByPath<Placed>,
     /// Sources that the command can write to.
     grants: Vec<PathBuf>,
+    /// Sources that are made on the host before anything is opened.
+    made: Vec<PathBuf>,
     staged: usize,
 }
 
@@ -140,8 +179,13 @@ pub fn lay(draft: &mut Draft<'_>, root: Root, origin: &Origin) {
         draft,
         placed: ByPath::default(),
         grants,
+        made: Vec::new(),
         staged: 0,
     };
+    // Before any mount point is made: what would be made as one on the way goes in the end.
+    for entry in &entries {
+        layout.make_source(entry);
+    }
     let sealed = layout.place_root(root, origin);
     for entry in entries {
         layout.place(entry);
@@ -198,7 +242,7 @@ impl Layout<'_, '_> {
             ),
             Root::Directory { source, idmap } => {
                 self.grants.push(source.clone());
-                (What::Bind { source, idmap }, None, false)
+                (What::bind(source, idmap), None, false)
             }
         };
         let entry = Entry {
@@ -221,10 +265,7 @@ impl Layout<'_, '_> {
         if let Some((of, names, idmap)) = of {
             let template = Entry {
                 target: "/".into(),
-                what: What::Bind {
-                    source: of.clone(),
-                    idmap,
-                },
+                what: What::bind(of.clone(), idmap),
                 attributes: attributes.with(Attributes::READ_ONLY),
                 optional: true,
                 origin: origin.clone(),
@@ -318,29 +359,26 @@ impl Layout<'_, '_> {
     /// What kind of mount point an entry needs; `None` if it is left out.
     fn point_of(&mut self, entry: &Entry) -> Option<Option<Point>> {
         Some(match &entry.what {
-            What::Bind { source, .. } => {
-                let tree = &self.draft.host.tree;
-                match tree.target(source).kind {
-                    Kind::Directory => Some(Point::Directory),
-                    Kind::Missing | Kind::Link(_) if entry.optional => {
-                        let text = format!("{} is not there: not mounted", source.display());
-                        self.draft.note(&entry.origin, text);
-                        return None;
-                    }
-                    Kind::Missing | Kind::Link(_) => {
-                        self.draft.problem(
-                            Diagnostic::new(
-                                Code::NotFound,
-                                &entry.origin,
-                                format!("the source {} does not exist", source.display()),
-                            )
-                            .help("make it, correct the path, or set `optional = true`"),
-                        );
-                        return None;
-                    }
-                    Kind::File => Some(Point::File),
+            What::Bind { source, .. } => match self.source_kind(source) {
+                Kind::Directory => Some(Point::Directory),
+                Kind::Missing | Kind::Link(_) if entry.optional => {
+                    let text = format!("{} is not there: not mounted", source.display());
+                    self.draft.note(&entry.origin, text);
+                    return None;
                 }
-            }
+                Kind::Missing | Kind::Link(_) => {
+                    self.draft.problem(
+                        Diagnostic::new(
+                            Code::NotFound,
+                            &entry.origin,
+                            format!("the source {} does not exist", source.display()),
+                        )
+                        .help("make it, correct the path, or set `optional = true`"),
+                    );
+                    return None;
+                }
+                Kind::File => Some(Point::File),
+            },
             What::File(..) => Some(Point::File),
             What::Filesystem { .. } => Some(Point::Directory),
             What::Symlink(_) | What::Directory(_) => None,

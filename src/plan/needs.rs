@@ -80,6 +80,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         }
         // What any kernel that is new enough lets any process do, or what only touches files.
         Op::MakeMountPoint { .. }
+        | Op::MakeSource { .. }
         | Op::SetOomScore(_)
         | Op::DenySetgroups
         | Op::Release

@@ -118,6 +118,14 @@ pub enum Op {
         /// A directory, or an empty file.
         directory: bool,
     },
+    /// Makes a directory of the host that a profile binds, with those on the way to it. It stays:
+    /// what a command writes there is data.
+    MakeSource {
+        /// The path of the tree that it is made in, which exists.
+        tree: CString,
+        /// The path below it, relative; no link is followed there.
+        missing: CString,
+    },
     /// Makes the cgroup.
     CreateGroup {
         /// Where.

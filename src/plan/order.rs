@@ -57,7 +57,8 @@ macro_rules! phases {
 }
 
 phases! {
-    /// Mount points that a writable grant lacks are made in it, to be removed in the end.
+    /// Sources that a profile wants made are made on the host, to stay; then mount points that a
+    /// writable grant lacks are made in it, to be removed in the end.
     MountPoints: Supervisor,
     /// The cgroup is made.
     Group: Supervisor,
@@ -165,6 +166,7 @@ macro_rules! rules {
 
 rules! {
     MountPoints < Clone: "a mount point in the host's tree is made with the caller's rights, not with those that init has over its namespaces",
+    MountPoints < MappedSources: "a source that is made has to be there when it is opened",
     Group < Limits: "limits are files of the group",
     Limits < Clone: "on v2 the clone is what puts init into the group, and nothing may run there unlimited",
     Limits < JoinGroup: "the same on v1: init enters a group whose limits hold already",

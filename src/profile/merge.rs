@@ -12,6 +12,7 @@
 
 use super::node::{Content, Entry, Node, Table};
 use super::parameters;
+use super::pattern::is_pattern;
 use crate::diag::{At, Code, Diagnostic, Diagnostics, nearest};
 
 /// Lists whose entries are known by a key.
@@ -74,19 +75,30 @@ fn merge_with(earlier: &mut Entry, later: Entry, rule: fn(&mut Node, Node)) {
     }
 }
 
-/// By what an entry of a list is known; `None` where the list has no keys. A path is the same with
+/// By what an entry of a list is known; `None` where the list has no keys, or the entry lacks it. A path is the same with
 /// and without a slash at its end.
 fn identity(list: &str, entry: &Node) -> Option<String> {
     let (_, key) = KEYED.iter().find(|(name, _)| *name == list)?;
     let Content::Table(table) = &entry.value else {
         return None;
     };
-    match &table.get(*key)?.node.value {
-        Content::String(text) => Some(match text.trim_end_matches('/') {
-            "" => text.clone(),
+    let text = |key: &str| match &table.get(key)?.node.value {
+        Content::String(text) => Some(text.as_str()),
+        _ => None,
+    };
+    let source = text("source").filter(|_| list == "mounts");
+    match (text(key), source) {
+        // Where what a pattern stands for goes into a folder, the folder may take more than that.
+        (Some(folder), Some(source)) if folder.ends_with('/') && is_pattern(source) => {
+            let name = source.rsplit('/').next().unwrap_or_default();
+            Some(format!("{folder}{name}"))
+        }
+        (Some(text), _) => Some(match text.trim_end_matches('/') {
+            "" => text.into(),
             trimmed => trimmed.into(),
         }),
-        _ => None,
+        // A mount without a target is at its source.
+        (None, source) => source.map(str::to_owned),
     }
 }
 
@@ -158,5 +170,29 @@ fn paths(table: &Table, prefix: &str, found: &mut Vec<String>) {
             _ => {}
         }
         found.push(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Origin;
+
+    #[test]
+    fn a_mount_is_known_by_where_it_is_and_a_pattern_by_what_it_stands_for_too() {
+        let known = |text: &str| {
+            let content = Content::value(text).unwrap();
+            identity("mounts", &Node::new(content, Origin::CommandLine))
+        };
+        for (text, name) in [
+            ("{ target = '/data/', source = '/x' }", "/data"),
+            ("{ source = '/x' }", "/x"),
+            ("{ source = '/x-*' }", "/x-*"),
+            ("{ target = '/data/', source = '/x-*' }", "/data/x-*"),
+            ("{ target = '/data', source = '/x-*' }", "/data"),
+        ] {
+            assert_eq!(known(text).as_deref(), Some(name), "{text}");
+        }
+        assert_eq!(known("{ type = 'bind' }"), None);
     }
 }

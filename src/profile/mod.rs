@@ -10,6 +10,7 @@ pub mod merge;
 pub mod node;
 pub mod overlay;
 pub mod parameters;
+pub mod pattern;
 pub mod revision;
 pub mod schema;
 pub mod shape;

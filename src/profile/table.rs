@@ -46,8 +46,14 @@ impl Keys<'_> {
     }
 
     /// Takes a key that must be there; `None` means that a problem was pushed.
-    pub fn take_required<T: Value>(&mut self, key: &str, sample: &str) -> Option<At<T>> {
-        if !self.table.contains_key(key) {
+    pub fn take_required<T: Value>(
+        &mut self,
+        key: &str,
+        sample: &str,
+        unless: &[&str],
+    ) -> Option<At<T>> {
+        let there = |key: &str| self.table.contains_key(key);
+        if !there(key) && !unless.iter().any(|other| there(other)) {
             let message = format!("`{key}` is missing in {}", self.name);
             self.problems.push(
                 Diagnostic::new(Code::MissingKey, &self.origin, message)
@@ -281,7 +287,7 @@ macro_rules! table {
         $vis:vis struct $name:ident as $title:literal {
             $(
                 $(#[doc = $field_doc:expr])*
-                $field:ident : $type:ty $(= $default:literal)? $(; required $sample:literal)?,
+                $field:ident : $type:ty $(= $default:literal)? $(; required $sample:literal $(unless $other:ident)?)?,
             )*
         }
     ) => {
@@ -300,12 +306,12 @@ macro_rules! table {
                     doc: &[$($field_doc,)*],
                     kind: <$type as $crate::profile::table::Value>::KIND,
                     default: $crate::table!(@text $($default)?),
-                    required: $crate::table!(@text $($sample)?),
+                    required: $crate::table!(@required $($sample $(unless $other)?)?),
                 },)*],
             };
             fn read_keys(keys: &mut $crate::profile::table::Keys<'_>) -> Self {
                 Self {
-                    $($field: $crate::table!(@take keys, $title, $field $(, $default)? $(; $sample)?),)*
+                    $($field: $crate::table!(@take keys, $title, $field $(, $default)? $(; $sample $(unless $other)?)?),)*
                 }
             }
         }
@@ -323,13 +329,17 @@ macro_rules! table {
     (@type $type:ty, $default:literal) => { $crate::diag::At<$type> };
     (@text) => { None };
     (@text $text:literal) => { Some(stringify!($text)) };
+    (@required) => { None };
+    (@required $text:literal) => { Some(stringify!($text)) };
+    (@required $text:literal unless $other:ident) => { None };
     (@take $keys:ident, $title:literal, $field:ident) => {
         $keys.take($crate::profile::table::key(stringify!($field)))
     };
-    (@take $keys:ident, $title:literal, $field:ident; $sample:literal) => {
+    (@take $keys:ident, $title:literal, $field:ident; $sample:literal $(unless $other:ident)?) => {
         $keys.take_required(
             $crate::profile::table::key(stringify!($field)),
             stringify!($sample),
+            &[$($crate::profile::table::key(stringify!($other)))?],
         )
     };
     (@take $keys:ident, $title:literal, $field:ident, $default:literal) => {

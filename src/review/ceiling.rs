@@ -119,9 +119,19 @@ fn on_host(grants: &[Grant], host: &Host, mut linked: impl FnMut(&Hole)) -> Vec<
         .collect()
 }
 
-/// For a program, the files that it needs to start. One that is not there stays where it was looked
-/// for.
+/// For a program, the files that it needs to start; one that is not there stays where it was looked
+/// for. For a pattern, the paths that fit.
 fn loaded(tree: &Tree, host: &Host) -> Vec<Tree> {
+    if let Some(pattern) = &tree.pattern {
+        // One that is not clear is refused by the plan; in a ceiling it permits nothing.
+        let found = host.tree.expand(pattern, true).unwrap_or_default();
+        let one = |source| Tree {
+            source,
+            pattern: None,
+            ..tree.clone()
+        };
+        return found.paths.into_iter().map(one).collect();
+    }
     let files = tree
         .program
         .as_ref()

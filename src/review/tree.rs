@@ -5,6 +5,7 @@
 //! name says nothing about the other.
 
 use crate::diag::Origin;
+use crate::profile::pattern::PathPattern;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,8 +27,10 @@ impl Access {
     pub const DEVICES: Self = Self(1 << 4);
     /// As their owner, where root calls (mapped owners).
     pub const OWNER: Self = Self(1 << 5);
+    /// It is made where it is missing.
+    pub const CREATE: Self = Self(1 << 6);
     /// All of it.
-    pub const ALL: Self = Self(0b11_1111);
+    pub const ALL: Self = Self(0b111_1111);
 
     /// Both together.
     #[must_use]
@@ -90,6 +93,8 @@ pub struct Tree {
     pub holes: Vec<Hole>,
     /// A program: on a known machine it stands for all the files that it loads.
     pub program: Option<Program>,
+    /// A pattern: on a known machine it stands for the paths that fit, and `source` is its text.
+    pub pattern: Option<PathPattern>,
     /// Whether it is an entry of the root: where the machine has a link, it stays one, and shows
     /// what it leads to inside.
     pub of_root: bool,
@@ -171,7 +176,17 @@ impl<'t> Forest<'t> {
     #[must_use]
     pub fn covers(&self, tree: &Tree) -> bool {
         let own = Holes::of(tree);
-        self.covers_below(&tree.source, tree.access, &own, &mut BTreeMap::new())
+        let Some(pattern) = &tree.pattern else {
+            return self.covers_below(&tree.source, tree.access, &own, &mut BTreeMap::new());
+        };
+        // Which paths it stands for is not known here: the same pattern does, or all that is in the
+        // folder in front of it.
+        let same = self.0.get(tree.source.as_path());
+        same.into_iter().flatten().any(|(over, holes)| {
+            over.pattern.as_ref() == Some(pattern)
+                && over.access.contains(tree.access)
+                && holes.0.is_empty()
+        }) || self.covers_below(&pattern.base, tree.access, &own, &mut BTreeMap::new())
     }
 
     /// Whether they hold what lies at `path` and below: one of them does, and what it hides is
@@ -190,7 +205,9 @@ impl<'t> Forest<'t> {
         let covered = self
             .above(path)
             .filter(|(over, holes)| {
-                over.access.contains(access) && holes.over(path).next().is_none()
+                over.pattern.is_none()
+                    && over.access.contains(access)
+                    && holes.over(path).next().is_none()
             })
             .any(|(_, holes)| {
                 holes
@@ -237,6 +254,7 @@ mod tests {
             access,
             holes: holes.iter().map(hole).collect(),
             program: None,
+            pattern: None,
             of_root: false,
         }
     }

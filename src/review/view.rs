@@ -7,6 +7,7 @@
 use super::grant::{Area, Extent, Grant};
 use super::tree::{Access, Hole, Program, Tree};
 use crate::diag::Origin;
+use crate::profile::pattern::PathPattern;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -52,6 +53,8 @@ pub struct HostFiles {
     pub access: Access,
     /// A program, with what it loads.
     pub program: Option<Program>,
+    /// A pattern, of which the path is the text.
+    pub pattern: Option<PathPattern>,
     /// Whether it is an entry of the root, in which a link stays a link.
     pub of_root: bool,
 }
@@ -122,6 +125,7 @@ impl View {
                 access: files.access,
                 holes: holes.remove(target.as_path()).unwrap_or_default(),
                 program: files.program.clone(),
+                pattern: files.pattern.clone(),
                 of_root: files.of_root,
             };
             let (key, words, share) = match &shown.group {
@@ -193,6 +197,9 @@ fn words(tree: &Tree, project: Option<&Path>) -> String {
     if access.contains(Access::DEVICES) {
         extra.push("devices");
     }
+    if access.contains(Access::CREATE) {
+        extra.push("made if missing");
+    }
     if !access.contains(Access::OWNER) {
         extra.push("not as its owner");
     }
@@ -263,6 +270,7 @@ mod tests {
                 source: source.into(),
                 access: Access::READ.with(Access::OWNER),
                 program: None,
+                pattern: None,
                 of_root: false,
             }),
             covers: true,

@@ -199,6 +199,7 @@ impl Devices {
                     source: dev.join(name),
                     access,
                     program: None,
+                    pattern: None,
                     of_root: false,
                 }),
                 yields: origin.is_default(),
@@ -236,10 +237,7 @@ impl Devices {
             .map(|node| (node.value.as_str(), &node.origin));
         for (name, origin) in minimal.chain(named) {
             let source = dev.join(name);
-            let bind = What::Bind {
-                source,
-                idmap: None,
-            };
+            let bind = What::bind(source, None);
             add(name, bind, plain, origin);
         }
         for (name, to) in LINKS {

@@ -1,11 +1,13 @@
 //! `[[mounts]]`: what is mounted, one entry a target; and what is mounted by default.
 
+mod create;
 mod defaults;
 mod exposure;
 mod grants;
 mod kernel;
 mod nesting;
 mod relate;
+mod several;
 
 pub use defaults::home;
 pub(super) use exposure::in_one_home;
@@ -76,9 +78,14 @@ crate::table! {
     pub struct RawMount as "[[mounts]]" {
         /// What is mounted.
         r#type: Kind; required "bind",
-        /// Where, an absolute path inside.
-        target: String; required "/data",
+        /// Where, an absolute path inside. `bind`: may be left out where there is a source: the same
+        /// path.
+        target: String; required "/data" unless source,
         /// `bind`: the path on the host, absolute or relative to the project. Default: the target.
+        /// Where `target` is left out or ends in `/`, it may be a pattern, with `*`, `?` and `[…]`
+        /// within one component each (glob(7)): whatever it stands for when the run is planned, at
+        /// most 1000 paths, appears at the same path, or in the folder `target` under its own name.
+        /// Links are left out where the mount or the folder can be written to.
         source: String,
         /// `bind`, `tmpfs`: whether it is read-only. Default: true for `bind`, false for `tmpfs`.
         read_only: bool,
@@ -90,6 +97,11 @@ crate::table! {
         noexec: bool,
         /// `bind`: whether to leave it out where the source is missing. Default: false.
         optional: bool,
+        /// `bind`: whether the source, a directory, is made on the host where it is missing, with
+        /// those on the way to it: by the caller's rights, mode 700. Once the command has run, it stays. No
+        /// symbolic link is followed to make it in the home, in the project, or where others than
+        /// root and the caller can write. Default: false.
+        create: bool,
         /// `bind`: whether the owner of the source appears as the command, where root calls.
         /// Default: true; for what is read-only, where its file system can.
         idmap: bool,
@@ -113,10 +125,13 @@ pub struct Mounts(Vec<At<Mount>>);
 #[derive(Clone, Debug)]
 struct Mount {
     kind: Kind,
+    /// Where; of a pattern, a path that only it has.
     target: At<PathBuf>,
     source: Option<At<PathBuf>>,
+    several: Option<several::Several>,
     attributes: Attributes,
     optional: bool,
+    create: bool,
     idmap: Option<At<bool>>,
     size: At<Size>,
     inodes: At<u64>,
@@ -136,6 +151,7 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
             "nodev",
             "noexec",
             "optional",
+            "create",
             "idmap",
         ],
         Kind::Tmpfs => &[
@@ -183,12 +199,18 @@ impl Mounts {
     /// Adds the defaults and what the profile mounts.
     pub fn entries(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
         defaults::defaults(profile, identity, draft);
+        let mut placed = several::Placed::new(self);
         for At {
             value: mount,
             origin,
         } in &self.0
         {
-            mount.entries(profile, identity, origin, draft);
+            match &mount.several {
+                Some(several) => {
+                    several.entries(mount, &mut placed, profile, identity, origin, draft);
+                }
+                None => mount.entries(profile, identity, origin, draft),
+            }
         }
     }
 }
@@ -208,6 +230,7 @@ fn check_one(
         let path = host_path(source, variables, problems)?;
         Some(At::new(path, source.origin.clone()))
     });
+    let place = several::check(&raw, target, &source, variables, problems);
     let kind = kind?;
     let given = [
         ("source", raw.source.as_ref().map(|at| &at.origin)),
@@ -216,6 +239,7 @@ fn check_one(
         ("nodev", raw.nodev.as_ref().map(|at| &at.origin)),
         ("noexec", raw.noexec.as_ref().map(|at| &at.origin)),
         ("optional", raw.optional.as_ref().map(|at| &at.origin)),
+        ("create", raw.create.as_ref().map(|at| &at.origin)),
         ("idmap", raw.idmap.as_ref().map(|at| &at.origin)),
         ("size", raw.size.as_ref().map(|at| &at.origin)),
         ("inodes", raw.inodes.as_ref().map(|at| &at.origin)),
@@ -240,6 +264,21 @@ fn check_one(
                 }),
             );
         }
+    }
+    if let (Some(optional), Some(create)) = (&raw.optional, &raw.create)
+        && kind == Kind::Bind
+        && optional.value
+        && create.value
+    {
+        problems.push(
+            Diagnostic::new(
+                Code::NoEffect,
+                &optional.origin,
+                "what is made where it is missing is always there",
+            )
+            .and(&create.origin, "made here")
+            .help("remove one of the two lines"),
+        );
     }
     if kind == Kind::Symlink && raw.to.is_none() {
         problems.push(
@@ -276,11 +315,14 @@ fn check_one(
         .with_if(flag(&raw.nosuid, true), Attributes::NOSUID)
         .with_if(flag(&raw.nodev, true), Attributes::NODEV)
         .with_if(flag(&raw.noexec, false), Attributes::NOEXEC);
+    let (several, target) = place?;
     let mount = Mount {
         kind,
         source,
+        several,
         attributes,
         optional: flag(&raw.optional, false),
+        create: flag(&raw.create, false),
         idmap: raw.idmap,
         size: raw
             .size
@@ -292,7 +334,7 @@ fn check_one(
         contents: raw.contents.map(|at| at.value).unwrap_or_default(),
         to: raw.to.map(|at| at.value.into()).unwrap_or_default(),
         nosuid: raw.nosuid,
-        target: target?,
+        target,
     };
     Some(At::new(mount, origin))
 }
@@ -372,6 +414,32 @@ fn bind(
     origin: &Origin,
     draft: &mut Draft<'_>,
 ) {
+    match create::trusted(&source, mount, profile, draft) {
+        Ok(trusted) => {
+            let made = trusted.is_some();
+            show(
+                source, trusted, made, mount, profile, identity, origin, draft,
+            );
+        }
+        Err(problem) => draft.problem(problem),
+    }
+}
+
+/// Binds a source; no link is followed below `trusted`, and it is `made` there where it is missing.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one fact about the mount"
+)]
+fn show(
+    source: PathBuf,
+    trusted: Option<PathBuf>,
+    made: bool,
+    mount: &Mount,
+    profile: &Profile,
+    identity: &Identity,
+    origin: &Origin,
+    draft: &mut Draft<'_>,
+) {
     let read_only = mount.is_read_only();
     let wanted = mount.idmap.as_ref().map(|at| at.value);
     let need = match (profile.enforce.idmap.value, wanted) {
@@ -381,12 +449,21 @@ fn bind(
         (Level::Require, _) => Some(IdmapNeed::Required),
     };
     let idmap = need.and_then(|need| {
+        let caller = &draft.host.caller;
+        if made {
+            return identity.owner_map(caller.uid, caller.gid, need);
+        }
         let owner = draft.host.tree.target(&source);
         identity.owner_map(owner.uid, owner.gid, need)
     });
     draft.entries.push(Entry {
         target: mount.target.value.clone(),
-        what: What::Bind { source, idmap },
+        what: What::Bind {
+            source,
+            idmap,
+            trusted,
+            made,
+        },
         attributes: mount.attributes,
         optional: mount.optional,
         origin: origin.clone(),

@@ -268,6 +268,7 @@ impl Namespaces {
                 access: Access::ALL,
                 holes: Vec::new(),
                 program: None,
+                pattern: None,
                 of_root: false,
             };
             let extent = Extent::Trees(vec![all]);

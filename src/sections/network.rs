@@ -123,10 +123,7 @@ impl Network {
         if file.starts_with("/run") {
             draft.entries.push(Entry {
                 target: file.clone(),
-                what: What::Bind {
-                    source: file,
-                    idmap: None,
-                },
+                what: What::bind(file, None),
                 attributes: Attributes::READ_ONLY
                     .with(Attributes::NOSUID)
                     .with(Attributes::NODEV),

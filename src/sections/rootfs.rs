@@ -4,7 +4,7 @@ use super::{Profile, host_path, mounts, split, user::Identity};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
 use crate::host::tree::Kind;
 use crate::plan::Draft;
-use crate::plan::layout::{Entry, Root, What};
+use crate::plan::layout::{Entry, Names, Root, What};
 use crate::profile::table::List;
 use crate::profile::variables::Variables;
 use crate::review::tree::{Access, Program};
@@ -34,6 +34,17 @@ crate::choice! {
     }
 }
 
+crate::choice! {
+    /// How much of the host's own root is shown.
+    pub enum Part {
+        /// Programs, libraries and settings: /usr, /etc, /opt and what belongs to them.
+        Public = "public",
+        /// Every folder but /dev, /proc, /run, /sys and /tmp: homes of others, /var, /srv and /mnt too.
+        /// What the caller may not read stays unreadable.
+        All = "all",
+    }
+}
+
 crate::table! {
     /// The root: one of `directory`, `programs`, `empty`; without any of them the host's own root,
     /// read-only and without what is private.
@@ -44,6 +55,10 @@ crate::table! {
     /// project = "read"
     /// ```
     pub struct RawRootfs as "[rootfs]" {
+        /// The host's own root, read-only, and how much of it. Default: `"public"`, where no other
+        /// source is named. With `"all"` too, the caller's home, /tmp, /var/tmp and /run are private
+        /// and empty, and /dev and /proc the sandbox's own; what shall not be seen is masked.
+        host: Part,
         /// A directory that holds a root, such as debootstrap makes one.
         directory: String,
         /// Only these programs with the libraries that they load, and the command itself.
@@ -61,7 +76,7 @@ crate::table! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The host's own root.
-    Host,
+    Host(Part),
     /// A directory.
     Directory(PathBuf),
     /// Programs and their libraries.
@@ -89,6 +104,10 @@ const PUBLIC: &[&str] = &[
     "bin", "etc", "gnu", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr",
 ];
 
+/// What is never the host's, however much of its root is shown: kernel file systems, which have no
+/// maps of owners, and the folders of sockets and of other jobs' files.
+const OWN: &[&str] = &["dev", "proc", "run", "sys", "tmp"];
+
 impl Rootfs {
     /// Checks that there is one source and that it can be changed as asked.
     pub fn check(
@@ -98,6 +117,9 @@ impl Rootfs {
     ) -> Self {
         let (raw, table) = split(raw, "rootfs");
         let mut sources = Vec::new();
+        if let Some(part) = raw.host {
+            sources.push(part.map(Source::Host));
+        }
         if let Some(directory) = &raw.directory
             && let Some(path) = host_path(directory, variables, problems)
         {
@@ -117,13 +139,13 @@ impl Rootfs {
                     "a second source of the root",
                 )
                 .and(&first.origin, "the first one")
-                .help("keep one of `directory`, `programs` and `empty`"),
+                .help("keep one of `host`, `directory`, `programs` and `empty`"),
             );
         }
         let source = sources
             .into_iter()
             .next()
-            .unwrap_or_else(|| At::default_of("rootfs", Source::Host));
+            .unwrap_or_else(|| At::default_of("rootfs", Source::Host(Part::Public)));
         let changes = raw.changes;
         if changes.value == Changes::Write && !matches!(source.value, Source::Directory(_)) {
             problems.push(
@@ -153,17 +175,35 @@ impl Rootfs {
     /// Whether the command sees the host's own programs.
     #[must_use]
     pub fn is_host(&self) -> bool {
-        self.source.value == Source::Host
+        matches!(self.source.value, Source::Host(_))
+    }
+
+    /// Whether all folders of the host's own root are shown.
+    #[must_use]
+    pub fn is_whole_host(&self) -> bool {
+        self.source.value == Source::Host(Part::All)
     }
 
     /// The names in `/` that the command sees of the host's own root.
     #[must_use]
     pub fn public(&self) -> &'static [&'static str] {
-        if self.is_host() { PUBLIC } else { &[] }
+        if self.source.value == Source::Host(Part::Public) {
+            PUBLIC
+        } else {
+            &[]
+        }
     }
 
-    /// A root in somebody's home is there for that person only.
+    /// A root in somebody's home is there for that person only; the whole host is more than most
+    /// commands need.
     pub fn relate(&self, profile: &Profile, sources: &Sources, problems: &mut Diagnostics) {
+        if self.is_whole_host() {
+            let text = "the command sees the whole of /: homes of others, /var, /srv, and all else that the caller can read";
+            problems.push(
+                Diagnostic::new(Code::WholeHost, &self.source.origin, text)
+                    .help("remove the line, and bind the folders that the command needs besides the public ones"),
+            );
+        }
         if let Source::Directory(path) = &self.source.value {
             let path = At::new(path.clone(), self.source.origin.clone());
             mounts::in_one_home(&path, profile, sources, problems);
@@ -188,6 +228,7 @@ impl Rootfs {
                 source,
                 access,
                 program: None,
+                pattern: None,
                 of_root: self.is_host(),
             }),
             covers: true,
@@ -199,7 +240,22 @@ impl Rootfs {
         };
         match &source.value {
             Source::Empty => {}
-            Source::Host => {
+            Source::Host(Part::All) => {
+                let group = Group {
+                    key: "host:all".into(),
+                    words: "all of the host's folders but /dev, /proc, /run, /sys and /tmp".into(),
+                    share: 8_000,
+                };
+                for name in OWN {
+                    view.show(Shown {
+                        host: None,
+                        group: None,
+                        ..shown(Path::new("/").join(name), access, group.clone())
+                    });
+                }
+                view.show(shown("/".into(), access, group));
+            }
+            Source::Host(Part::Public) => {
                 for name in PUBLIC {
                     let group = Group {
                         key: "host".into(),
@@ -270,11 +326,12 @@ impl Rootfs {
             idmap,
         };
         let root = match &self.source.value {
-            Source::Host => scaffold(Some(Path::new("/")), Some(PUBLIC), None),
-            Source::Empty => scaffold(None, None, None),
+            Source::Host(Part::Public) => scaffold(Some(Path::new("/")), Names::Only(PUBLIC), None),
+            Source::Host(Part::All) => scaffold(Some(Path::new("/")), Names::But(OWN), None),
+            Source::Empty => scaffold(None, Names::All, None),
             Source::Programs(programs) => {
                 self.programs(programs, profile, draft);
-                scaffold(None, None, None)
+                scaffold(None, Names::All, None)
             }
             Source::Directory(path) => {
                 if draft.host.tree.target(path).kind != Kind::Directory {
@@ -286,7 +343,7 @@ impl Rootfs {
                         )
                         .help("make one, for example with debootstrap, or correct the path"),
                     );
-                    return (scaffold(None, None, None), origin);
+                    return (scaffold(None, Names::All, None), origin);
                 }
                 let idmap = identity.root_map();
                 match self.changes.value {
@@ -294,7 +351,7 @@ impl Rootfs {
                         source: path.clone(),
                         idmap,
                     },
-                    Changes::Forbid => scaffold(Some(path), None, idmap),
+                    Changes::Forbid => scaffold(Some(path), Names::All, idmap),
                 }
             }
         };
@@ -321,10 +378,7 @@ impl Rootfs {
             for file in files {
                 draft.entries.push(Entry {
                     target: file.clone(),
-                    what: What::Bind {
-                        source: file,
-                        idmap: None,
-                    },
+                    what: What::bind(file, None),
                     attributes: Attributes::READ_ONLY
                         .with(Attributes::NOSUID)
                         .with(Attributes::NODEV),

@@ -143,6 +143,12 @@ impl Failure {
             (Op::OpenSource { .. } | Op::OpenMapped { .. }, Errno::ELOOP) => {
                 "a symbolic link lies in a folder that the command may write to: remove it".into()
             }
+            (Op::MakeSource { .. }, Errno::ELOOP | Errno::ENOTDIR) => {
+                "a symbolic link or a file lies on the way: remove it, or name another source".into()
+            }
+            (Op::MakeSource { .. }, Errno::EACCES | Errno::EPERM | Errno::EROFS) => {
+                "the caller may not make it: make it by other rights once, or name a source where the caller may".into()
+            }
             (_, Errno::ELOOP) => {
                 "a symbolic link lies on the way to the target: remove it, or choose another target".into()
             }

@@ -5,6 +5,7 @@ mod failure;
 mod idmap;
 mod meter;
 mod mount_point;
+mod source;
 mod watch;
 
 pub use failure::Failure;
@@ -46,6 +47,8 @@ struct Run<'p> {
     slots: Vec<RawFd>,
     group: Option<Group>,
     mount_points: Vec<MountPoint>,
+    /// Sources that were made, until the command has run.
+    sources: Vec<source::Made>,
     init: Option<Init>,
     /// Other children, killed already, that still have to be waited for.
     killed: Vec<libc::pid_t>,
@@ -80,6 +83,7 @@ impl<'p> Run<'p> {
             slots: vec![child::UNOPENED; plan.slots],
             group: None,
             mount_points: Vec::new(),
+            sources: Vec::new(),
             init: None,
             killed: Vec::new(),
             socket,
@@ -99,6 +103,9 @@ impl<'p> Run<'p> {
             } => {
                 MountPoint::make(tree, missing, *directory, &mut self.mount_points)
                     .map_err(errno)?;
+            }
+            Op::MakeSource { tree, missing } => {
+                source::make(tree, missing, &mut self.sources).map_err(errno)?;
             }
             Op::CreateGroup { place, name } => {
                 cgroup::sweep(place);
@@ -347,6 +354,9 @@ impl Drop for Run<'_> {
         drop(self.group.take());
         while let Some(point) = self.mount_points.pop() {
             point.remove();
+        }
+        while let Some(source) = self.sources.pop() {
+            source.remove();
         }
         for fd in self.slots.drain(..).filter(|fd| *fd != child::UNOPENED) {
             descriptor::close(fd);

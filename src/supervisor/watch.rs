@@ -133,7 +133,11 @@ impl Run<'_> {
         match (end.failure, end.attempted) {
             (Some(failure), _) => Err(failure),
             (None, Some(attempted)) => Ok(attempted),
-            (None, None) => Ok(self.outcome(end.status, init, clock)),
+            (None, None) => {
+                // From here on they hold what the command has written, or may write again.
+                self.sources.clear();
+                Ok(self.outcome(end.status, init, clock))
+            }
         }
     }
 

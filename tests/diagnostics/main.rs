@@ -25,6 +25,7 @@ mod reference;
 mod resources;
 mod review;
 mod root;
+mod sources;
 mod translated;
 
 use std::path::PathBuf;

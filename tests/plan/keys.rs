@@ -8,6 +8,8 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("rootfs", "project = \"hide\"", "project = \"read\""),
     ("rootfs", "project = \"read\"", "project = \"write\""),
     ("rootfs", "empty = true", ""),
+    ("rootfs", "host = \"public\"", "host = \"all\""),
+    ("rootfs", "empty = true", "host = \"public\""),
     (
         "rootfs",
         "programs = [\"sh\"]",
@@ -292,6 +294,31 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"",
+        "type = \"bind\"\ntarget = \"/a\"\ncreate = true",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\nsource = \"/srv/a-*\"",
+        "type = \"bind\"\nsource = \"/srv/*\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\nsource = \"/srv/*/x\"",
+        "type = \"bind\"\nsource = \"/srv/*\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\nsource = \"/srv/a-*\"",
+        "type = \"bind\"\nsource = \"/srv/a-b\"\nread_only = false",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\nsource = \"/srv/a-*\"",
+        "type = \"bind\"\nsource = \"/srv/a-*\"\nread_only = false",
+    ),
+    (
+        "[mounts]",
         "type = \"directory\"\ntarget = \"/a\"",
         "type = \"sysfs\"\ntarget = \"/a\"",
     ),
@@ -502,6 +529,14 @@ fn what_permits_no_more_is_not_taken_for_more() {
         (
             "[[mounts]]\ntype = \"bind\"\ntarget = \"/a\"\nread_only = false\nnodev = false",
             "[[mounts]]\ntype = \"bind\"\ntarget = \"/b\"\nsource = \"/a/c\"",
+        ),
+        (
+            "[[mounts]]\ntype = \"bind\"\ntarget = \"/srv\"",
+            "[[mounts]]\ntype = \"bind\"\nsource = \"/srv/x/a-*\"",
+        ),
+        (
+            "[[mounts]]\ntype = \"bind\"\nsource = \"/srv/a-*\"",
+            "[[mounts]]\ntype = \"bind\"\nsource = \"/srv/a-*\"\ntarget = \"/x/\"",
         ),
         (
             "[[mounts]]\ntype = \"bind\"\ntarget = \"/dev\"\nread_only = false\nnodev = false",

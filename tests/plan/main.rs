@@ -132,6 +132,40 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
     }
 }
 
+/// What is made on the host is made before anything is opened or provided there, is opened by a
+/// mount of the profile, and neither follows a link where it was made.
+fn what_is_made_is_a_source(plan: &Plan) {
+    for (number, step) in plan.steps.iter().enumerate() {
+        let Op::MakeSource { tree, missing } = &step.op else {
+            continue;
+        };
+        assert!(!step.origin.is_default(), "nobody asked for it: {step:?}");
+        let (tree, missing) = (tree.to_str().unwrap(), missing.to_str().unwrap());
+        assert!(
+            tree.starts_with('/') && !missing.starts_with('/'),
+            "{step:?}"
+        );
+        let upwards = missing
+            .split('/')
+            .any(|name| matches!(name, ".." | "." | ""));
+        assert!(!upwards, "{step:?}");
+        let provided = |op: &Op| matches!(op, Op::MakeMountPoint { .. });
+        let earlier = plan.steps.iter().take(number);
+        assert_eq!(earlier.filter(|step| provided(&step.op)).count(), 0);
+        let opened = plan.steps.iter().any(|step| match &step.op {
+            Op::OpenSource { source, .. } | Op::OpenMapped { source, .. } => {
+                source.trusted.to_str() == Ok(tree)
+                    && source
+                        .beneath
+                        .as_ref()
+                        .is_some_and(|b| b.to_str() == Ok(missing))
+            }
+            _ => false,
+        });
+        assert!(opened, "{step:?} is opened otherwise, or not at all");
+    }
+}
+
 fn count(plan: &Plan, is: impl Fn(&Op) -> bool) -> usize {
     plan.steps.iter().filter(|step| is(&step.op)).count()
 }
@@ -195,6 +229,7 @@ fn check(text: &str, plan: &Plan) {
     attempts_differ_in_the_end_only(plan);
     parents_come_before_children(plan);
     slots_are_opened_before_they_are_used(plan);
+    what_is_made_is_a_source(plan);
 
     let last = &plan.steps.last().expect("no plan is empty").op;
     assert!(matches!(last, Op::Exec { .. }), "{last:?}");
@@ -352,19 +387,21 @@ fn damage() -> impl Strategy<Value = Damage> {
 #[test]
 fn enough_of_the_generated_profiles_have_a_plan() {
     let mut runner = TestRunner::deterministic();
-    let mut plans = 0;
+    let (mut plans, mut made) = (0, 0);
     let mut phases = std::collections::BTreeSet::new();
     for _ in 0..2000 {
         let text = profile().new_tree(&mut runner).unwrap().current();
         let machine = machine().new_tree(&mut runner).unwrap().current();
         if let Ok(plan) = plan(&text, &machine) {
             plans += 1;
+            made += count(&plan, |op| matches!(op, Op::MakeSource { .. }));
             let tried = attempts().map(|a| plan.clone().attempting(a, &Origin::CommandLine));
             for plan in tried.iter().chain([&plan]) {
                 phases.extend(plan.steps.iter().map(|step| step.phase));
             }
         }
     }
+    assert!(made >= 15, "{made} sources made");
     assert!(plans >= 150, "{plans} plans of 2000");
     // A generated machine has no cgroups.
     let without = [Phase::Group, Phase::Limits, Phase::JoinGroup];

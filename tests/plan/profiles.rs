@@ -99,13 +99,17 @@ const TARGETS: &[&str] = &[
 const SOURCES: &[&str] = &[
     "/etc/hosts",
     "/etc/ssl",
+    "/home/ada/.config/app",
     "/link",
+    "/link/deep/er",
     "/missing",
     "/srv/data",
     "/usr/lib",
     "/work/project/src",
     "build",
+    "planted/x",
     "src",
+    "src/made/deep",
 ];
 
 fn mount() -> BoxedStrategy<String> {
@@ -123,6 +127,7 @@ fn mount() -> BoxedStrategy<String> {
         vec![
             ("source", one_of(SOURCES)),
             ("optional", one_of_plain(&["true", "true", "false"])),
+            ("create", one_of_plain(&["true", "true", "false"])),
             ("idmap", one_of_plain(&["true", "false"])),
         ],
     ];
@@ -151,6 +156,36 @@ fn mount() -> BoxedStrategy<String> {
         .boxed()
 }
 
+/// A bind of all that a pattern stands for.
+fn several() -> BoxedStrategy<String> {
+    let flags = keys(vec![
+        ("read_only", one_of_plain(&["true", "false"])),
+        ("optional", one_of_plain(&["true", "true", "false"])),
+        ("nodev", one_of_plain(&["true", "false"])),
+    ]);
+    let sources = [
+        "/dev/*u*",
+        "/link/*",
+        "/srv/*",
+        "/srv/rootfs/*/[a-s]*",
+        "/usr/*",
+        "/work/project/p*",
+        "/work/*/*",
+        "*",
+        "?rc",
+    ];
+    let targets = [
+        "",
+        "target = \"/several/\"\n",
+        "target = \"/usr/share/new/\"\n",
+    ];
+    (select(sources.to_vec()), select(targets.to_vec()), flags)
+        .prop_map(|(source, target, flags)| {
+            format!("[[mounts]]\ntype = \"bind\"\nsource = \"{source}\"\n{target}{flags}")
+        })
+        .boxed()
+}
+
 fn one_of_plain(words: &'static [&'static str]) -> BoxedStrategy<String> {
     select(words).prop_map(str::to_owned).boxed()
 }
@@ -161,6 +196,7 @@ fn rootfs() -> BoxedStrategy<String> {
         4 => Just("directory = \"/srv/rootfs\"\n".to_owned()),
         1 => Just("directory = \"/srv/rootfs\"\nchanges = \"write\"\n".to_owned()),
         1 => Just("directory = \"/srv/missing\"\n".to_owned()),
+        2 => Just("host = \"all\"\n".to_owned()),
         3 => Just("empty = true\n".to_owned()),
     ]
     .prop_flat_map(|source| {
@@ -401,7 +437,8 @@ fn rest() -> BoxedStrategy<String> {
 
 /// A profile whose values are valid one by one; together they may contradict each other.
 pub(crate) fn profile() -> BoxedStrategy<String> {
-    let mounts = vec(mount(), 0..5).prop_map(|mounts| mounts.concat());
+    let mount = prop_oneof![8 => mount(), 1 => several()];
+    let mounts = vec(mount, 0..5).prop_map(|mounts| mounts.concat());
     (
         top(),
         rootfs(),

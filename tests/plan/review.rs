@@ -69,6 +69,10 @@ proptest! {
         let (Some(before), Some(after)) = (grants(&text, &variables), grants(&added, &variables)) else {
             return Ok(());
         };
+        // The whole host has the source already; what may be written is more than that all the same.
+        if text.contains("host = \"all\"") && !writes {
+            return Ok(());
+        }
         let widened = compare(&before, &after).widened;
         let keys: Vec<_> = widened.iter().flat_map(|e| &e.grants).map(|g| g.key.as_str()).collect();
         prop_assert_eq!(keys, ["filesystem:/only/here"]);
@@ -185,6 +189,7 @@ fn tree() -> impl Strategy<Value = Tree> {
         source: source.into(),
         access,
         program: None,
+        pattern: None,
         of_root: false,
     })
 }

@@ -29,6 +29,7 @@ mod process;
 mod proofs;
 mod settings;
 mod soft_limits;
+mod sources;
 mod start;
 mod support;
 mod traces;

@@ -2,7 +2,7 @@
 
 use super::{Entry, Layout, What, below};
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::host::tree::Kind;
+use crate::host::tree::{Kind, Node};
 use crate::sys::mount::Attributes;
 use std::collections::VecDeque;
 use std::path::{Component, Path, PathBuf};
@@ -37,7 +37,7 @@ impl Layout<'_, '_> {
             What::Filesystem { kind: "tmpfs", .. } => Inside::Anything,
             What::Filesystem { kind: "proc", .. } => Inside::Kernel("/proc".into()),
             What::Filesystem { kind: "sysfs", .. } => Inside::Kernel("/sys".into()),
-            What::Bind { source, .. } => match self.draft.host.tree.target(source).kind {
+            What::Bind { source, .. } => match self.source_kind(source) {
                 Kind::Directory => Inside::Host(
                     source.clone(),
                     !entry.attributes.contains(Attributes::READ_ONLY),
@@ -55,11 +55,33 @@ impl Layout<'_, '_> {
         }
     }
 
+    /// What is at a path of the host once the sources that are missing are made.
+    pub(super) fn node(&self, path: &Path) -> Node {
+        let node = self.draft.host.tree.node(path);
+        if self.made.iter().any(|made| made.starts_with(path)) {
+            // What a run made as a mount point becomes a source like any other.
+            return Node {
+                kind: Kind::Directory,
+                made: false,
+                ..node
+            };
+        }
+        node
+    }
+
+    /// What a source is, links followed.
+    pub(super) fn source_kind(&self, source: &Path) -> Kind {
+        if self.made.iter().any(|made| made.starts_with(source)) {
+            return Kind::Directory;
+        }
+        self.draft.host.tree.target(source).kind
+    }
+
     /// What is at a path where nothing is placed.
     pub(super) fn kind_at(&self, path: &Path) -> Kind {
         match self.container(path) {
             (at, Inside::Host(source, _) | Inside::Kernel(source)) => {
-                self.draft.host.tree.node(&below(&source, path, &at)).kind
+                self.node(&below(&source, path, &at)).kind
             }
             _ => Kind::Missing,
         }

@@ -1,7 +1,7 @@
 //! Finding mount points, and providing those that are missing.
 
 use super::lookup::Inside;
-use super::{Entry, Layout, Placed, Point, What, below, tmpfs};
+use super::{Entry, Layout, Names, Placed, Point, What, below, tmpfs};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::host::tree::Kind;
 use crate::plan::draft::c_string;
@@ -122,6 +122,25 @@ impl Layout<'_, '_> {
         }
     }
 
+    /// Plans to make the source of an entry, if it is one that is made.
+    pub(super) fn make_source(&mut self, entry: &Entry) {
+        if let What::Bind {
+            source,
+            trusted: Some(trusted),
+            made: true,
+            ..
+        } = &entry.what
+        {
+            let path = self.host_path(source, Some(trusted));
+            if let Some(missing) = path.beneath {
+                let tree = path.trusted;
+                let op = Op::MakeSource { tree, missing };
+                self.draft.step(Phase::MountPoints, op, &entry.origin);
+                self.made.push(source.clone());
+            }
+        }
+    }
+
     /// Looks for a mount point in a tree of the host.
     fn find(
         &self,
@@ -155,7 +174,7 @@ impl Layout<'_, '_> {
         while let Some(component) = components.next() {
             path.push(component);
             let last = components.peek().is_none();
-            let node = self.draft.host.tree.node(&path);
+            let node = self.node(&path);
             // Another run's goes with that run: this one has to take its share in it, and to remove
             // it if it was only left behind.
             if node.made && writable {
@@ -193,15 +212,20 @@ impl Layout<'_, '_> {
         };
         placed.entry.attributes = Attributes::NOSUID.with(Attributes::NODEV);
         placed.has_children = true;
-        self.fill(at, &template, None);
+        self.fill(at, &template, Names::All);
     }
 
     /// Places the entries of the host directory that `template` binds, below `at`.
-    pub(super) fn fill(&mut self, at: &Path, template: &Entry, names: Option<&[&str]>) {
+    pub(super) fn fill(&mut self, at: &Path, template: &Entry, names: Names) {
         let What::Bind { source: of, .. } = &template.what else {
             return;
         };
-        let Some(found) = self.draft.host.tree.list(of) else {
+        let found = if self.made.contains(of) {
+            Some(Vec::new())
+        } else {
+            self.draft.host.tree.list(of)
+        };
+        let Some(found) = found else {
             self.draft.refuse(
                 &template.origin,
                 format!("cannot list the directory {}", of.display()),
@@ -221,10 +245,7 @@ impl Layout<'_, '_> {
             );
             return;
         }
-        for name in found
-            .iter()
-            .filter(|n| names.is_none_or(|names| names.contains(&n.as_str())))
-        {
+        for name in found.iter().filter(|name| names.hold(name)) {
             let (target, source) = (at.join(name), of.join(name));
             if let Some(earlier) = self.placed.get_mut(&target) {
                 // Its mount point was the host's; from here on it is ours to make.

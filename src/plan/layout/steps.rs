@@ -6,7 +6,7 @@ use crate::plan::draft::c_string;
 use crate::plan::op::{HostPath, NewName, NewRoot, Op, Target};
 use crate::plan::order::Phase;
 use crate::sys::mount::Attributes;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The attributes of what hides a path. What is put there is made or opened by init, so nothing
 /// that a command made is ever used for it.
@@ -40,8 +40,13 @@ impl Layout<'_, '_> {
     pub(super) fn emit_root(&mut self, entry: Entry, count: usize) {
         let origin = entry.origin;
         let root = match entry.what {
-            What::Bind { source, idmap, .. } => {
-                let slot = self.open(&source, idmap, &origin);
+            What::Bind {
+                source,
+                idmap,
+                trusted,
+                ..
+            } => {
+                let slot = self.open(&source, trusted.as_deref(), idmap, &origin);
                 NewRoot::Tree(slot, entry.attributes)
             }
             _ => NewRoot::Tmpfs(vec![
@@ -87,8 +92,13 @@ impl Layout<'_, '_> {
         }
         let target = relative(path);
         let op = match what {
-            What::Bind { source, idmap } => {
-                let slot = self.open(&source, idmap, &origin);
+            What::Bind {
+                source,
+                idmap,
+                trusted,
+                ..
+            } => {
+                let slot = self.open(&source, trusted.as_deref(), idmap, &origin);
                 Op::AttachSource {
                     slot,
                     source,
@@ -142,7 +152,7 @@ impl Layout<'_, '_> {
             What::Protect => Op::Protect { target, attributes },
             What::Mask if placed.point == Some(Point::File) => {
                 // A device that cannot be opened, since the mount is nodev.
-                let slot = self.open(Path::new("/dev/null"), None, &origin);
+                let slot = self.open(Path::new("/dev/null"), None, None, &origin);
                 let attributes = HIDDEN.with(Attributes::READ_ONLY);
                 Op::AttachSource {
                     slot,
@@ -168,8 +178,14 @@ impl Layout<'_, '_> {
     }
 
     /// Adds the step that opens a source.
-    pub(super) fn open(&mut self, source: &Path, idmap: Option<Idmap>, origin: &Origin) -> usize {
-        let path = self.host_path(source);
+    pub(super) fn open(
+        &mut self,
+        source: &Path,
+        trusted: Option<&Path>,
+        idmap: Option<Idmap>,
+        origin: &Origin,
+    ) -> usize {
+        let path = self.host_path(source, trusted);
         match idmap {
             Some(Idmap {
                 users,
@@ -196,12 +212,13 @@ impl Layout<'_, '_> {
         }
     }
 
-    /// Splits a path where trust ends: at the outermost tree that a command can write to.
-    pub(super) fn host_path(&self, path: &Path) -> HostPath {
-        let grant = self
-            .grants
-            .iter()
-            .filter(|grant| path != grant.as_path() && path.starts_with(grant))
+    /// Splits a path where trust ends: at the outermost tree that a command can write to, or where
+    /// the one who asked for it says so.
+    pub(super) fn host_path(&self, path: &Path, trusted: Option<&Path>) -> HostPath {
+        let grants = self.grants.iter().map(PathBuf::as_path);
+        let grant = grants
+            .chain(trusted)
+            .filter(|grant| path != *grant && path.starts_with(grant))
             .min_by_key(|grant| grant.components().count());
         match grant {
             Some(grant) => HostPath {

@@ -12,10 +12,7 @@ use crate::plan::{Phase, Plan};
 const READ_ONLY: Attributes = Attributes::READ_ONLY;
 
 fn bind(source: &str, target: &str, attributes: Attributes) -> Entry {
-    let what = What::Bind {
-        source: source.into(),
-        idmap: None,
-    };
+    let what = What::bind(source.into(), None);
     entry(target, what, attributes)
 }
 
@@ -49,7 +46,7 @@ fn plan(host: &[&str], entries: Vec<Entry>) -> Result<Plan, Diagnostics> {
     draft.entries = entries;
     let root = Root::Scaffold {
         of: Some("/".into()),
-        names: Some(&["etc", "usr", "bin"]),
+        names: Names::Only(&["etc", "usr", "bin"]),
         idmap: None,
     };
     lay(&mut draft, root, &Origin::Default("rootfs"));

@@ -32,7 +32,14 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         "mounts: /tmp",
     );
     add(Path::new("/run"), What::Directory(0o755), "mounts: /run");
-    if profile.rootfs.is_host() {
+    if profile.rootfs.is_whole_host() {
+        // /var is the host's, and other jobs' files lie here too.
+        add(
+            Path::new("/var/tmp"),
+            sized(DEFAULT_SIZE, DEFAULT_INODES, "1777", false),
+            "mounts: /var/tmp",
+        );
+    } else if profile.rootfs.is_host() {
         add(
             Path::new("/var/run"),
             What::Symlink("/run".into()),
@@ -76,8 +83,10 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         kind: Kind::Bind,
         target: At::new(folder.clone(), origin.clone()),
         source: None,
+        several: None,
         attributes: plain.with_if(read_only, Attributes::READ_ONLY),
         optional: false,
+        create: false,
         idmap: None,
         size: At::default_of("mounts.size", DEFAULT_SIZE),
         inodes: At::default_of("mounts.inodes", DEFAULT_INODES),

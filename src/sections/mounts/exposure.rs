@@ -3,6 +3,7 @@
 use super::defaults::home;
 use super::{Kind, Mount};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Sources};
+use crate::profile::pattern::is_pattern;
 use crate::profile::variables::Variables;
 use crate::sections::Profile;
 use crate::sys::mount::Attributes;
@@ -20,8 +21,8 @@ pub(super) fn check(
     let source = mount.shown();
     in_one_home(source, profile, sources, problems);
     // The first is the gravest: a whole root holds every service and every file of a home too.
-    let found = whole(source, &profile.variables)
-        .or_else(|| service(source, &profile.variables))
+    let found = whole(mount, &profile.variables)
+        .or_else(|| service(mount, &profile.variables))
         .or_else(|| kernel_tree(mount, profile))
         .or_else(|| runs_outside(mount, &profile.variables))
         .or_else(|| device(mount));
@@ -67,21 +68,35 @@ fn owner_of(path: &Path) -> Option<(&str, &Path)> {
     let below = path.strip_prefix("/home").ok()?;
     let owner = below.iter().next()?.to_str()?;
     // The one place where Homebrew installs to on Linux, whoever uses it.
-    (owner != "linuxbrew").then_some((owner, below.strip_prefix(owner).ok()?))
+    // Nor does a pattern name anybody.
+    let one = owner != "linuxbrew" && !is_pattern(owner);
+    one.then_some((owner, below.strip_prefix(owner).ok()?))
+}
+
+/// Whether the source of a bind, or what it stands for, is a path or holds it.
+fn holds(mount: &Mount, known: &Path) -> bool {
+    match &mount.several {
+        Some(several) => several.pattern.holds(known),
+        None => known.starts_with(&mount.shown().value),
+    }
 }
 
 /// Whether one of the two holds the other.
-fn touches(source: &Path, known: &Path) -> bool {
-    source.starts_with(known) || known.starts_with(source)
+fn touches(mount: &Mount, known: &Path) -> bool {
+    match &mount.several {
+        Some(several) => several.pattern.touches(known),
+        None => mount.shown().value.starts_with(known) || holds(mount, known),
+    }
 }
 
 /// The whole host, or a whole home.
-fn whole(source: &At<PathBuf>, variables: &Variables) -> Option<Diagnostic> {
+fn whole(mount: &Mount, variables: &Variables) -> Option<Diagnostic> {
+    let source = mount.shown();
     let path = source.value.as_path();
-    let homes = home(variables).is_some_and(|home| home.starts_with(path));
+    let homes = home(variables).is_some_and(|home| holds(mount, home));
     let what = if path.parent().is_none() {
         "everything that the caller can read"
-    } else if homes || path == Path::new("/home") || path == Path::new("/root") {
+    } else if homes || holds(mount, Path::new("/home")) || holds(mount, Path::new("/root")) {
         "every key, token and history file that lies there"
     } else {
         return None;
@@ -115,12 +130,19 @@ const SERVICES: &[(&str, &str)] = &[
     ("HOME/.docker/desktop/docker.sock", "Docker"),
 ];
 
-fn service(source: &At<PathBuf>, variables: &Variables) -> Option<Diagnostic> {
+fn service(mount: &Mount, variables: &Variables) -> Option<Diagnostic> {
+    let source = mount.shown();
     // /var/run is a link to /run since the Filesystem Hierarchy Standard 3.0.
-    let path = match source.value.strip_prefix("/var/run") {
+    let in_run = |path: &Path| match path.strip_prefix("/var/run") {
         Ok(rest) => Path::new("/run").join(rest),
-        Err(_) => source.value.clone(),
+        Err(_) => path.to_owned(),
     };
+    let path = in_run(&source.value);
+    let mut mount = mount.clone();
+    if let Some(several) = &mut mount.several {
+        several.pattern.base = in_run(&several.pattern.base);
+    }
+    mount.source = Some(At::new(path.clone(), source.origin.clone()));
     let uid = path
         .strip_prefix("/run/user")
         .ok()
@@ -131,7 +153,7 @@ fn service(source: &At<PathBuf>, variables: &Variables) -> Option<Diagnostic> {
             (None, Some(uid)) => socket.replace("UID", uid).into(),
             (None, None) => PathBuf::from(socket),
         };
-        touches(&path, &socket).then_some((socket, who))
+        touches(&mount, &socket).then_some((socket, who))
     })?;
     // Folders of which such a socket is the least part.
     if ["/var", "/var/lib"].iter().any(|p| path == Path::new(p)) {
@@ -290,11 +312,11 @@ fn runs_outside(mount: &Mount, variables: &Variables) -> Option<Diagnostic> {
     }
     let of_home = home(variables).and_then(|home| {
         let mut obeyed = OBEYED_AT_HOME.iter().map(|name| home.join(name));
-        obeyed.find(|path| touches(&source.value, path))
+        obeyed.find(|path| touches(mount, path))
     });
     let of_machine = || {
         let mut obeyed = OBEYED.iter().map(PathBuf::from);
-        obeyed.find(|path| touches(&source.value, path))
+        obeyed.find(|path| touches(mount, path))
     };
     let found = of_home.or_else(of_machine)?;
     let shown = if found.starts_with(&source.value) {
@@ -329,15 +351,13 @@ fn device(mount: &Mount) -> Option<Diagnostic> {
     if other || !mount.attributes.contains(Attributes::NODEV) {
         return None;
     }
-    Some(
-        Diagnostic::new(
-            Code::DeviceNotOpenable,
-            &source.origin,
-            "a device on a mount without devices: it is visible and cannot be opened",
-        )
-        .help(format!(
+    let help = match &mount.several {
+        Some(_) => "write `nodev = false`".into(),
+        None => format!(
             "name it under [devices] instead: nodes = [\"{}\"]; or write `nodev = false`",
             node.display()
-        )),
-    )
+        ),
+    };
+    let text = "a device on a mount without devices: it is visible and cannot be opened";
+    Some(Diagnostic::new(Code::DeviceNotOpenable, &source.origin, text).help(help))
 }

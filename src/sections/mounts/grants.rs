@@ -72,7 +72,9 @@ impl Mounts {
         let (mut inodes, mut access) = (0_u64, Access::READ.with(Access::WRITE));
         // The line that takes the most; only that of what is not a default.
         let mut most = (0, &shm.origin);
-        for target in [Some(Path::new("/tmp")), home(&profile.variables)] {
+        let whole = profile.rootfs.is_whole_host();
+        let var_tmp = Some(Path::new("/var/tmp")).filter(|_| whole);
+        for target in [Some(Path::new("/tmp")), var_tmp, home(&profile.variables)] {
             if !target.is_none_or(named) {
                 bytes = bytes.saturating_add(DEFAULT_SIZE.0);
                 inodes = inodes.saturating_add(DEFAULT_INODES);
@@ -152,6 +154,7 @@ impl Mount {
             .with_if(!has(Attributes::NOSUID), Access::SETUID)
             .with_if(!has(Attributes::NODEV), Access::DEVICES)
             .with_if(mapped, Access::OWNER)
+            .with_if(self.create, Access::CREATE)
     }
 
     fn show(&self, profile: &Profile, origin: &Origin, view: &mut View) {
@@ -161,9 +164,11 @@ impl Mount {
             kind,
             target,
             source,
+            several,
             attributes: _,
             nosuid: _,
             optional,
+            create: _,
             idmap: _,
             size: _,
             inodes: _,
@@ -188,10 +193,23 @@ impl Mount {
                 source: source.into(),
                 access,
                 program: None,
+                pattern: None,
                 of_root: false,
             })
         };
         match kind {
+            // What a pattern covers is not known: it takes nothing away from what lies under it.
+            Kind::Bind if several.is_some() => view.show(Shown {
+                host: Some(HostFiles {
+                    source: source.into(),
+                    access: self.access(profile),
+                    program: None,
+                    pattern: several.as_ref().map(|several| several.pattern.clone()),
+                    of_root: false,
+                }),
+                covers: false,
+                ..own
+            }),
             Kind::Bind => view.show(Shown {
                 host: files(source, self.access(profile)),
                 if_there: Some(source.clone()).filter(|_| *optional),
@@ -257,7 +275,9 @@ fn defaults(profile: &Profile, view: &mut View) {
         origin: Origin::Default(name),
     };
     view.show(own(Path::new("/tmp"), "mounts: /tmp"));
-    if profile.rootfs.is_host() {
+    if profile.rootfs.is_whole_host() {
+        view.show(own(Path::new("/var/tmp"), "mounts: /var/tmp"));
+    } else if profile.rootfs.is_host() {
         for (target, to, name) in [
             ("/var/run", "/run", "mounts: /var/run"),
             ("/var/tmp", "/tmp", "mounts: /var/tmp"),
@@ -295,6 +315,7 @@ fn defaults(profile: &Profile, view: &mut View) {
             source: folder.clone(),
             access,
             program: None,
+            pattern: None,
             of_root: false,
         }),
         origin: project.origin.clone(),

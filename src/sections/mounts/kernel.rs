@@ -99,10 +99,7 @@ pub(super) fn proc(
     };
     if !profile.namespaces.pid.value.is_new() {
         // The processes of another namespace's proc are the host's, whoever mounts it.
-        let bind = What::Bind {
-            source: "/proc".into(),
-            idmap: None,
-        };
+        let bind = What::bind("/proc".into(), None);
         add(target.into(), bind, inert.with(Attributes::READ_ONLY));
         return;
     }

@@ -5,7 +5,7 @@ use super::defaults::{Content, home, places};
 use super::{Kind, Mount};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::sections::Profile;
-use crate::sections::rootfs::{Project, Source};
+use crate::sections::rootfs::{Part, Project, Source};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -224,7 +224,10 @@ fn inodes(by_target: &BTreeMap<&Path, &Mount>, profile: &Profile, problems: &mut
 
 pub(super) fn can_hold(mounts: &[At<Mount>], path: &Path, profile: &Profile) -> bool {
     // What is in a directory or came with a program is not known, and a link may lead anywhere.
-    let known = matches!(profile.rootfs.source.value, Source::Host | Source::Empty);
+    let known = matches!(
+        profile.rootfs.source.value,
+        Source::Host(Part::Public) | Source::Empty
+    );
     let linked = mounts.iter().any(|m| m.value.kind == Kind::Symlink);
     let behind_link = |path: &Path| path.starts_with("/var/run") || path.starts_with("/var/tmp");
     let mut targets = mounts.iter().map(|m| m.value.target.value.as_path());
