@@ -1,6 +1,7 @@
 //! The plans: generated profiles on generated machines. Nothing here needs a privilege.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod corpus;
 mod keys;
 mod machines;
 mod profiles;
