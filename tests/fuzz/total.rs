@@ -20,7 +20,7 @@ const SEPARATOR: &str = "\n%%\n";
 
 /// Reads, merges, checks, shows and plans an input: a profile, optionally one below it, and
 /// options, a line each.
-pub fn total(bytes: &[u8]) {
+pub(crate) fn total(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
