@@ -4,7 +4,7 @@ use crate::{checked, warned};
 use sandbox::diag::{Source, Sources};
 use sandbox::host::Host;
 use sandbox::host::accounts::Accounts;
-use sandbox::host::caller::{Caller, SubordinateIds};
+use sandbox::host::caller::{Caller, IdRange, SubordinateIds};
 use sandbox::host::tree::Tree;
 use sandbox::plan::draft::Command;
 use sandbox::profile::overlay::Overlay;
@@ -484,9 +484,18 @@ fn among_accounts(text: &str) -> String {
     let id = sources.add(Source::new("sandbox.toml", text));
     let (variables, overlay) = (Variables::default(), Overlay::default());
     let (profile, _) = sections::load(&mut sources, id, &variables, &overlay).unwrap();
+    let every = vec![IdRange {
+        inside: 0,
+        outside: 0,
+        count: u32::MAX,
+    }];
     let root = Caller {
+        uid: 0,
+        gid: 0,
         capabilities: u64::MAX,
-        ..Caller::here()
+        pid: 4711,
+        uid_map: every.clone(),
+        gid_map: every,
     };
     let host = Host::fixed(root, Tree::here(), SubordinateIds::default());
     let host = host.with_accounts(Accounts::fixed(USERS, "tape:x:26:\n"));

@@ -124,12 +124,30 @@ fn host() -> Host {
         newgidmap: Some("/usr/bin/newgidmap".into()),
     };
     let directories = [
-        "/dev", "/etc", "/home/ada", "/opt", "/proc", "/proc/self/ns", "/root", "/srv/rootfs/bin",
-        "/sys", "/tmp", "/usr/bin", "/work/project/src",
+        "/dev",
+        "/etc",
+        "/home/ada",
+        "/opt",
+        "/proc",
+        "/proc/self/ns",
+        "/root",
+        "/srv/rootfs/bin",
+        "/sys",
+        "/tmp",
+        "/usr/bin",
+        "/work/project/src",
     ];
     let files = [
-        "/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero",
-        "/dev/kvm", "/etc/passwd", "/usr/bin/true", "/work/project/file",
+        "/dev/full",
+        "/dev/null",
+        "/dev/random",
+        "/dev/tty",
+        "/dev/urandom",
+        "/dev/zero",
+        "/dev/kvm",
+        "/etc/passwd",
+        "/usr/bin/true",
+        "/work/project/file",
     ];
     let links = [
         ("/bin", "usr/bin"),
