@@ -7,6 +7,7 @@
 use crate::support::{Project, is_root, program, skip};
 use crate::traces::{gone, groups_of};
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -439,9 +440,21 @@ fn a_supervisor_that_dies_before_init_is_bound_to_it_takes_init_along() {
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
-    // strace's child is the supervisor; its first child is there before it is held up.
-    let supervisor = child_of(child.id());
-    child_of(supervisor);
+    // Its first child is there before the supervisor is held up. strace has short-lived children of
+    // its own, too.
+    let mut found = None;
+    crate::live::eventually("the supervisor has a child", || {
+        let is_ours = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(program().as_os_str().as_bytes())
+        };
+        let supervisors = children_of(child.id()).into_iter().filter(is_ours);
+        found = supervisors
+            .into_iter()
+            .find(|pid| !children_of(*pid).is_empty());
+        found.is_some()
+    });
+    let supervisor = found.unwrap();
     let pid = nix::unistd::Pid::from_raw(supervisor.try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     // strace ends when all that it traces has ended.
@@ -461,17 +474,12 @@ fn a_supervisor_that_dies_before_init_is_bound_to_it_takes_init_along() {
     }
 }
 
-/// The first child of a process, once it has one.
-fn child_of(pid: u32) -> u32 {
+/// The children of a process.
+fn children_of(pid: u32) -> Vec<u32> {
     let file = format!("/proc/{pid}/task/{pid}/children");
-    let mut found = None;
-    crate::live::eventually("a process has a child", || {
-        let children = std::fs::read_to_string(&file).unwrap_or_default();
-        found = children
-            .split_whitespace()
-            .next()
-            .and_then(|c| c.parse().ok());
-        found.is_some()
-    });
-    found.unwrap()
+    let children = std::fs::read_to_string(file).unwrap_or_default();
+    children
+        .split_whitespace()
+        .filter_map(|c| c.parse().ok())
+        .collect()
 }
