@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_narrower_condition_is_covered() {
-        let when = |is| Arguments {
+        let arguments = |is, then| Arguments {
             cases: vec![(
                 vec![vec![Test {
                     arg: 0,
@@ -327,22 +327,12 @@ mod tests {
                     is,
                 }]]
                 .into(),
-                true,
+                then,
             )],
-            otherwise: false,
+            otherwise: !then,
         };
-        let but = |is| Arguments {
-            cases: vec![(
-                vec![vec![Test {
-                    arg: 0,
-                    wide: false,
-                    is,
-                }]]
-                .into(),
-                false,
-            )],
-            otherwise: true,
-        };
+        let when = |is| arguments(is, true);
+        let but = |is| arguments(is, false);
         assert!(when(Is::Below(3)).covers(&when(Is::Equal(2))));
         assert!(!when(Is::Equal(2)).covers(&when(Is::Below(3))));
         assert!(when(Is::Masked(4, 0)).covers(&when(Is::Masked(6, 2))));

@@ -33,6 +33,23 @@ pub struct Shown {
     pub origin: Origin,
 }
 
+impl Shown {
+    /// What is the sandbox's own, and covers what was there.
+    #[must_use]
+    pub fn own(target: impl Into<PathBuf>, origin: Origin) -> Self {
+        Self {
+            target: target.into(),
+            host: None,
+            covers: true,
+            link: None,
+            if_there: None,
+            yields: false,
+            group: None,
+            origin,
+        }
+    }
+}
+
 /// Many of a kind, or one that has a name besides its path.
 #[derive(Clone, Debug)]
 pub struct Group {

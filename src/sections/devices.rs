@@ -163,14 +163,11 @@ impl Devices {
         let default = Origin::Default("devices");
         let dev = Path::new("/dev");
         let own = |name: &str| Shown {
-            target: dev.join(name).components().collect(),
-            host: None,
-            covers: true,
-            link: None,
-            if_there: None,
             yields: true,
-            group: None,
-            origin: default.clone(),
+            ..Shown::own(
+                dev.join(name).components().collect::<PathBuf>(),
+                default.clone(),
+            )
         };
         for name in ["", "pts", "shm"] {
             view.show(own(name));

@@ -178,16 +178,7 @@ impl Mount {
         } = self;
         let target = &target.value;
         let source = source.as_ref().map_or(target, |source| &source.value);
-        let own = Shown {
-            target: target.clone(),
-            host: None,
-            covers: true,
-            link: None,
-            if_there: None,
-            yields: false,
-            group: None,
-            origin: origin.clone(),
-        };
+        let own = Shown::own(target, origin.clone());
         let files = |source: &Path, access| {
             Some(HostFiles {
                 source: source.into(),
@@ -244,14 +235,9 @@ impl Mount {
 fn proc(target: &Path, yields: bool, origin: &Origin, view: &mut View) {
     let mut own = |target: &Path, if_there: Option<&Path>, yields| {
         view.show(Shown {
-            target: target.into(),
-            host: None,
-            covers: true,
-            link: None,
             if_there: if_there.map(Path::to_owned),
             yields,
-            group: None,
-            origin: origin.clone(),
+            ..Shown::own(target, origin.clone())
         });
     };
     own(target, None, yields);
@@ -265,14 +251,8 @@ fn proc(target: &Path, yields: bool, origin: &Origin, view: &mut View) {
 fn defaults(profile: &Profile, view: &mut View) {
     let variables = &profile.variables;
     let own = |target: &Path, name| Shown {
-        target: target.into(),
-        host: None,
-        covers: true,
-        link: None,
-        if_there: None,
         yields: true,
-        group: None,
-        origin: Origin::Default(name),
+        ..Shown::own(target, Origin::Default(name))
     };
     view.show(own(Path::new("/tmp"), "mounts: /tmp"));
     if profile.rootfs.is_whole_host() {
