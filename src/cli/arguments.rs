@@ -1,6 +1,7 @@
 //! The arguments.
 
 use super::settings::Settings;
+use crate::sections::report::Target;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -73,6 +74,13 @@ pub(super) struct Run {
     pub(super) selection: Selection,
     #[command(flatten)]
     pub(super) ceilings: Ceilings,
+    /// Write a report on the run there, as JSON: to a file, which is replaced, or to a descriptor that
+    /// is open; holds instead of `file` under [report] (docs/report.md)
+    #[arg(long, value_name = "FILE|fd:N")]
+    pub(super) report: Option<Target>,
+    /// Say on stderr in the end what the run has used
+    #[arg(long)]
+    pub(super) stats: bool,
     /// The command and its arguments [default: `command` under [process] of the profile]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,

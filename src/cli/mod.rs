@@ -9,6 +9,7 @@ mod explain;
 mod init;
 mod man;
 mod profiles;
+mod reporting;
 mod review;
 mod run;
 mod save;
@@ -187,7 +188,17 @@ impl Session {
     fn plan(&mut self, profile: &Profile, command: &Command) -> Result<Plan, Refused> {
         let host = Host::here();
         self.hold(profile, &host)?;
-        let plan = sections::build(profile, &host, command)?;
+        self.build(profile, &host, command)
+    }
+
+    /// The same for a profile that was held to its ceilings.
+    fn build(
+        &mut self,
+        profile: &Profile,
+        host: &Host,
+        command: &Command,
+    ) -> Result<Plan, Refused> {
+        let plan = sections::build(profile, host, command)?;
         for note in plan.notes.iter().filter(|note| note.weaker) {
             let origin = note.origin.display(&self.sources);
             self.say(&format!("not enforced: {} ({origin})", note.text));

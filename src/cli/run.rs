@@ -1,23 +1,55 @@
-//! `sandbox -- COMMAND`: read, check, plan, execute.
+//! `sandbox -- COMMAND`: read, check, plan, execute, report.
 
 use super::arguments::Run;
+use super::reporting::Reporting;
 use super::{Refused, Session, command_of};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
-use crate::supervisor;
+use crate::host::Host;
+use crate::plan::Plan;
+use crate::report::{Measured, Outcome, summary};
+use crate::supervisor::{self, Failure};
+use std::cell::RefCell;
 
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
     session.ceilings.clone_from(&arguments.ceilings.names);
+    let mut reporting = Reporting::begin(arguments)?;
+    attempt(arguments, session, &mut reporting).inspect_err(|refused| {
+        reporting.refused(refused, session);
+    })
+}
+
+fn attempt(
+    arguments: &Run,
+    session: &mut Session,
+    reporting: &mut Reporting,
+) -> Result<u8, Refused> {
     let profile = session.profile(&arguments.selection)?;
     let command = command_of(&arguments.command, &profile).ok_or_else(nothing_to_run)?;
-    let plan = session.plan(&profile, &command)?;
-    match supervisor::execute(&plan, &|step, why| session.without(step, why)) {
+    let host = Host::here();
+    session.hold(&profile, &host)?;
+    // Not before: a profile that exceeds a ceiling has no say in which file is replaced.
+    reporting.open(arguments, &command, &profile, session)?;
+    let plan = session.build(&profile, &host, &command)?;
+    reporting.planned(&profile, &plan, session)?;
+    let stats = arguments.stats || profile.report.stats.value;
+    let mut measured = Measured::default();
+    let wanted = (stats || reporting.is_wanted()).then_some(&mut measured);
+    match execute(&plan, wanted, session, reporting) {
         Ok(outcome) => {
             if let Some(line) = outcome.line(&plan, &session.sources) {
                 session.say(&line);
             }
+            reporting.ended(outcome, &measured, &profile, &plan, session);
+            if stats {
+                let took = reporting.elapsed();
+                for line in summary::lines(outcome, &measured, took, &plan) {
+                    session.say(&line);
+                }
+            }
             Ok(outcome.exit_code())
         }
         Err(failure) => {
+            reporting.failed(&plan, &failure);
             let mut problems = Diagnostics::default();
             problems.push(failure.diagnostic(&plan));
             Err(Refused {
@@ -25,6 +57,23 @@ pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused>
                 code: failure.exit_code(&plan),
             })
         }
+    }
+}
+
+fn execute(
+    plan: &Plan,
+    measured: Option<&mut Measured>,
+    session: &Session,
+    reporting: &mut Reporting,
+) -> Result<Outcome, Failure> {
+    let reporting = RefCell::new(reporting);
+    let say = |step: &_, why: &str| {
+        session.without(step, why);
+        reporting.borrow_mut().without(step, why, session);
+    };
+    match measured {
+        Some(measured) => supervisor::execute_measured(plan, &say, measured),
+        None => supervisor::execute(plan, &say),
     }
 }
 

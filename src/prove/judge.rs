@@ -65,6 +65,9 @@ impl Finding {
     }
 }
 
+/// The end by a filter that the attempt has installed itself.
+const SIGSYS: Outcome = Outcome::Signaled(libc::SIGSYS);
+
 /// What the answer to an attempt means; `apart` if the sandbox has another network than the caller.
 pub(super) fn finding(attempt: &Attempt, answer: Answer, apart: bool) -> Finding {
     match answer {
@@ -76,10 +79,10 @@ pub(super) fn finding(attempt: &Attempt, answer: Answer, apart: bool) -> Finding
         Answer::Errno(errno, _) => refusal(attempt, Errno::from_raw(errno), errno, apart),
         Answer::End(outcome) => match (attempt, outcome) {
             // A program ends at its first system call, which may be the one to exit.
-            (Attempt::Execute { .. }, Outcome::Signaled(libc::SIGSYS) | Outcome::Exited(_)) => {
+            (Attempt::Execute { .. }, SIGSYS | Outcome::SeccompKilled | Outcome::Exited(_)) => {
                 Finding::new(Kind::Done, "it was started")
             }
-            (_, Outcome::Signaled(libc::SIGSYS)) => {
+            (_, SIGSYS | Outcome::SeccompKilled) => {
                 Finding::new(Kind::Refused, "ended by the system call filter (SIGSYS)")
             }
             (_, Outcome::Signaled(signal)) => {

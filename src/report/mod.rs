@@ -1,8 +1,18 @@
-//! How a run ended, in a number and, where the command did not end by itself, in a sentence.
+//! How a run ended: in a number and, where the command did not end by itself, in a sentence; and on
+//! demand a report on all of it, for programs and for people.
+
+pub mod document;
+pub mod limits;
+pub mod place;
+pub mod summary;
+pub mod usage;
 
 use crate::diag::Sources;
 use crate::exit;
-use crate::plan::{Op, Plan, bpf};
+use crate::plan::Plan;
+pub use document::Report;
+pub use place::Opened;
+pub use usage::Measured;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +21,8 @@ pub enum Outcome {
     Exited(i32),
     /// This signal ended the command.
     Signaled(i32),
+    /// The system call filter of the profile ended the command (SIGSYS).
+    SeccompKilled,
     /// The wall time was over.
     WallTimeout,
     /// The processor time was used up.
@@ -43,8 +55,25 @@ impl Outcome {
             Self::Attempted { errno, .. } => i32::from(errno != 0),
             Self::WallTimeout | Self::CpuTimeout => return exit::TIMED_OUT,
             Self::Unresponsive => 128 + libc::SIGKILL,
+            Self::SeccompKilled => 128 + libc::SIGSYS,
         };
         u8::try_from(code).unwrap_or(u8::MAX)
+    }
+
+    /// What reports call it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Exited(_) => "exited",
+            Self::Signaled(_) => "signaled",
+            Self::SeccompKilled => "seccomp-killed",
+            Self::WallTimeout => "wall-timeout",
+            Self::CpuTimeout => "cpu-timeout",
+            Self::OomKilled { .. } => "oom-killed",
+            Self::Unresponsive => "unresponsive",
+            Self::Attempted { .. } => "attempted",
+            Self::Lost(_) => "init-lost",
+        }
     }
 
     /// One line, if the end was not the command's own doing.
@@ -53,15 +82,12 @@ impl Outcome {
         let watch = &plan.watch;
         match self {
             Self::Exited(_) | Self::Attempted { .. } => None,
-            Self::Signaled(libc::SIGSYS) => {
-                let words = "killed: the command made a system call that its filter ends (SIGSYS)";
-                let filter = plan.steps.iter().find(
-                    |step| matches!(&step.op, Op::SetFilter(program) if bpf::signals(program)),
-                );
-                // Without one of the profile's, it is a filter that the command has made itself.
-                let line = filter.map(|step| format!(" ({})", step.origin.display(sources)));
-                Some(format!("{words}{}", line.unwrap_or_default()))
-            }
+            Self::SeccompKilled => plan.deadly_filter().map(|filter| {
+                let line = filter.origin.display(sources);
+                format!(
+                    "killed: the command made a system call that its filter ends (SIGSYS) ({line})"
+                )
+            }),
             Self::Signaled(_) => None,
             Self::WallTimeout => watch.wall_time.as_ref().map(|limit| {
                 format!(

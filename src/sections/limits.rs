@@ -1,5 +1,6 @@
 //! `[limits]`: what the command and all its descendants may use together (cgroups(7)).
 
+mod asked;
 mod grants;
 mod io;
 mod part;
@@ -15,6 +16,7 @@ use crate::profile::shape::Kind;
 use crate::profile::table::{List, Value, read_integer};
 use crate::profile::value::{Cores, Duration, Size};
 use crate::profile::variables::Variables;
+pub use asked::Asked;
 use io::{Io, RawIo};
 use part::{Amount, Part};
 use processors::is_cpu_list;
@@ -294,7 +296,7 @@ impl Limits {
 }
 
 /// The key that says a limit.
-fn key(limit: &Limit) -> &'static str {
+pub(crate) fn key(limit: &Limit) -> &'static str {
     match limit {
         Limit::Pids(_) => "pids",
         Limit::Memory(_) => "memory",

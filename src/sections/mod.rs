@@ -15,6 +15,7 @@ pub mod names;
 pub mod namespaces;
 pub mod network;
 pub mod process;
+pub mod report;
 pub mod rlimits;
 pub mod rootfs;
 pub mod seccomp;
@@ -86,6 +87,8 @@ crate::table! {
         process: process::RawProcess,
         /// What happens where this machine cannot do something.
         enforce: enforce::RawEnforce,
+        /// What is said about a run when it has ended.
+        report: report::RawReport,
         /// What `sandbox test` proves.
         test: List<test::RawTest>,
     }
@@ -122,6 +125,8 @@ pub struct Profile {
     pub process: process::Process,
     /// What must be enforced.
     pub enforce: enforce::Enforce,
+    /// What is said about a run when it has ended.
+    pub report: report::Report,
     /// What `sandbox test` proves.
     pub tests: test::Tests,
     /// What the variables stand for; defaults use them too.
@@ -170,6 +175,7 @@ pub fn check(
         environment: environment::Environment::check(raw.environment, problems),
         process: process::Process::check(raw.process, problems),
         enforce: enforce::Enforce::check(raw.enforce),
+        report: report::Report::check(raw.report, variables, problems),
         tests: test::Tests::check(raw.test, problems),
         namespaces,
         variables: variables.clone(),
@@ -182,6 +188,7 @@ pub fn check(
     profile.capabilities.relate(&profile, problems);
     profile.process.relate(&profile, problems);
     profile.enforce.relate(&profile, problems);
+    profile.report.relate(&profile, problems);
     profile.mounts.relate(&profile, sources, problems);
     profile.rootfs.relate(&profile, sources, problems);
     profile
@@ -206,6 +213,7 @@ impl Profile {
             environment,
             process,
             enforce,
+            report,
             // What is asserted of a sandbox permits nothing in it.
             tests: _,
             variables,
@@ -230,6 +238,7 @@ impl Profile {
         grants.extend(environment.grants());
         grants.extend(process.grants());
         grants.extend(enforce.grants());
+        grants.extend(report.grants());
         names.grants();
         grants
     }

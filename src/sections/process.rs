@@ -269,6 +269,12 @@ impl Process {
         self.command.as_ref()?.value.first()
     }
 
+    /// The line by which the command keeps a descriptor of the caller's, if one does.
+    #[must_use]
+    pub fn keeps(&self, number: i32) -> Option<&Origin> {
+        self.descriptors.keeps(number)
+    }
+
     /// The profile's own command: what runs where the caller names none.
     #[must_use]
     pub fn command(&self) -> Option<Command> {

@@ -4,6 +4,7 @@
 //! See cgroups(7), Documentation/admin-guide/cgroup-v2.rst and Documentation/admin-guide/cgroup-v1.
 
 mod clear;
+mod counts;
 mod error;
 mod limits;
 mod sweep;

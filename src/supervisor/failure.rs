@@ -44,6 +44,21 @@ impl Failure {
         }
     }
 
+    /// The number of the step, from 0; none if the set-up could not begin.
+    #[must_use]
+    pub fn number(&self) -> Option<usize> {
+        self.step
+    }
+
+    /// Why the kernel refused, where it was the kernel and said so in a number.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self.cause {
+            Cause::Errno(errno) => Some(errno),
+            Cause::Text(_) => None,
+        }
+    }
+
     fn step_in<'p>(&self, plan: &'p Plan) -> Option<&'p Step> {
         plan.steps.get(self.step?)
     }

@@ -6,6 +6,7 @@ mod idmap;
 mod meter;
 mod mount_point;
 mod source;
+mod usage;
 mod watch;
 
 pub use failure::Failure;
@@ -14,8 +15,8 @@ use crate::child::{self, Child, Tag};
 use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
-use crate::report::Outcome;
-use crate::sys::process::{Arguments, Side};
+use crate::report::{Measured, Outcome};
+use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};
 use cgroup::Group;
 use mount_point::MountPoint;
@@ -29,7 +30,27 @@ use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 /// # Errors
 /// The step that failed and why. Nothing of the run is left then.
 pub fn execute(plan: &Plan, say: &dyn Fn(&Step, &str)) -> Result<Outcome, Failure> {
-    let mut run = Run::new(plan, say)?;
+    perform(plan, say, None)
+}
+
+/// The same, and finds out what the run has used. A run whose set-up fails has used nothing.
+///
+/// # Errors
+/// As for [`execute`].
+pub fn execute_measured(
+    plan: &Plan,
+    say: &dyn Fn(&Step, &str),
+    measured: &mut Measured,
+) -> Result<Outcome, Failure> {
+    perform(plan, say, Some(measured))
+}
+
+fn perform<'p>(
+    plan: &'p Plan,
+    say: &'p dyn Fn(&Step, &str),
+    measured: Option<&'p mut Measured>,
+) -> Result<Outcome, Failure> {
+    let mut run = Run::new(plan, say, measured)?;
     for (number, step) in plan.steps_of(Actor::Supervisor) {
         if let Err(failure) = run.perform(number, step) {
             // If init has failed meanwhile, its step is the cause and ours only shows it.
@@ -56,6 +77,8 @@ struct Run<'p> {
     socket: OwnedFd,
     theirs: Option<OwnedFd>,
     arguments: Arguments,
+    /// Where somebody wants to know what the run has used.
+    measured: Option<&'p mut Measured>,
 }
 
 struct Init {
@@ -63,10 +86,16 @@ struct Init {
     pidfd: OwnedFd,
     /// Whether it was waited for.
     reaped: bool,
+    /// What it and those that it has waited for have used.
+    spent: Spent,
 }
 
 impl<'p> Run<'p> {
-    fn new(plan: &'p Plan, say: &'p dyn Fn(&Step, &str)) -> Result<Self, Failure> {
+    fn new(
+        plan: &'p Plan,
+        say: &'p dyn Fn(&Step, &str),
+        measured: Option<&'p mut Measured>,
+    ) -> Result<Self, Failure> {
         // Packets, so that a message arrives whole or not at all.
         let (socket, theirs) = socketpair(
             AddressFamily::Unix,
@@ -89,6 +118,7 @@ impl<'p> Run<'p> {
             socket,
             theirs: Some(theirs),
             arguments: Arguments::of_this_process(),
+            measured,
         })
     }
 
@@ -251,6 +281,7 @@ impl<'p> Run<'p> {
                     pid,
                     pidfd,
                     reaped: false,
+                    spent: Spent::default(),
                 });
                 drop(theirs);
                 // The child has copies; ours would hold the sources busy for the whole run.
@@ -278,6 +309,7 @@ impl<'p> Run<'p> {
                     pid,
                     pidfd: descriptor::own(pidfd),
                     reaped: false,
+                    spent: Spent::default(),
                 });
                 Ok(())
             }
@@ -318,10 +350,12 @@ impl<'p> Run<'p> {
     }
 
     /// Waits for init, which has ended or is about to: its wait status.
-    fn reap(&mut self) -> Option<nix::sys::wait::WaitStatus> {
+    fn reap(&mut self) -> Option<libc::c_int> {
         let init = self.init.as_mut().filter(|init| !init.reaped)?;
         init.reaped = true;
-        wait_for(init.pid)
+        let (status, spent) = wait_for(init.pid)?;
+        init.spent = spent;
+        Some(status)
     }
 
     /// Waits for the children that were killed during the set-up.
@@ -332,11 +366,10 @@ impl<'p> Run<'p> {
     }
 }
 
-/// Waits for the end of one child: its wait status.
-fn wait_for(pid: libc::pid_t) -> Option<nix::sys::wait::WaitStatus> {
-    let pid = nix::unistd::Pid::from_raw(pid);
+/// Waits for the end of one child: its wait status, and what it has used.
+fn wait_for(pid: libc::pid_t) -> Option<(libc::c_int, Spent)> {
     loop {
-        match nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::__WALL)) {
+        match process::wait_for(pid) {
             Err(Errno::EINTR) => {}
             result => return result.ok(),
         }

@@ -5,12 +5,12 @@ use super::{Failure, Run};
 use crate::child::Tag;
 use crate::plan::order::Actor;
 use crate::report::Outcome;
+use crate::report::usage::End;
 use crate::sys::signal;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::WaitStatus;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ const SI_KERNEL: i32 = 0x80;
 
 /// How long the run may still take, and why it will be ended.
 #[derive(Clone, Copy, Debug)]
-enum Clock {
+pub(super) enum Clock {
     /// Until something happens.
     Open,
     /// Until the wall time is over.
@@ -46,7 +46,7 @@ enum Clock {
 
 /// Why the run was ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
+pub(super) enum Reason {
     WallTime,
     CpuTime,
     Terminated,
@@ -54,7 +54,7 @@ enum Reason {
 
 /// What is known of the end so far.
 #[derive(Debug, Default)]
-struct End {
+struct Heard {
     failure: Option<Failure>,
     attempted: Option<Outcome>,
     status: Option<i32>,
@@ -81,7 +81,7 @@ impl Run<'_> {
         });
         // The command runs by now; until its end nobody shall see a child of ours but init.
         self.reap_killed();
-        let mut end = End::default();
+        let mut end = Heard::default();
         let mut listening = true;
         while let Some(init) = self.init.as_ref() {
             let mut fds = [
@@ -125,7 +125,7 @@ impl Run<'_> {
         if self.plan.watch.init
             && end.failure.is_none()
             && end.status.is_none()
-            && matches!(init, Some(WaitStatus::Exited(..)))
+            && matches!(init.and_then(End::of_status), Some(End::Code(_)))
         {
             let cause = "the sandbox's init ended and could not say why".into();
             return Err(Failure::text(last, cause));
@@ -136,13 +136,14 @@ impl Run<'_> {
             (None, None) => {
                 // From here on they hold what the command has written, or may write again.
                 self.sources.clear();
+                self.measure(end.status.or(init), clock);
                 Ok(self.outcome(end.status, init, clock))
             }
         }
     }
 
     /// Takes one message; false at the end of file.
-    fn hear(&self, end: &mut End) -> bool {
+    fn hear(&self, end: &mut Heard) -> bool {
         match self.receive() {
             Some((Tag::Failed, step, errno)) => {
                 end.failure = Some(Failure::step(step as usize, Errno::from_raw(errno)));
@@ -229,36 +230,35 @@ impl Run<'_> {
     }
 
     /// How it ended, from evidence: what init reported, what the kernel counted, what was sent.
-    fn outcome(&self, status: Option<i32>, init: Option<WaitStatus>, clock: Clock) -> Outcome {
+    fn outcome(&self, status: Option<i32>, init: Option<i32>, clock: Clock) -> Outcome {
         let evidence = self.group.as_ref().map(super::cgroup::Group::evidence);
         let oom_kills = evidence.map_or(0, |e| e.oom_kills);
-        let end = match status {
-            Some(status) => WaitStatus::from_raw(nix::unistd::Pid::from_raw(1), status).ok(),
-            None => init,
-        };
-        let (code, signal) = match end {
-            Some(WaitStatus::Exited(_, code)) => (Some(code), None),
-            Some(WaitStatus::Signaled(_, signal, _)) => (None, Some(signal as i32)),
-            // Real-time signals have no name in the table of nix.
-            _ => (None, status.map(|s| s & 0x7f).filter(|s| *s != 0)),
+        let (code, signal) = match status.or(init).and_then(End::of_status) {
+            Some(End::Code(code)) => (Some(code), None),
+            Some(End::Signal(signal)) => (None, Some(signal)),
+            None => (None, None),
         };
         let killed = signal == Some(libc::SIGKILL);
+        let oom = Outcome::OomKilled {
+            code: code.unwrap_or(128 + signal.unwrap_or(libc::SIGKILL)),
+        };
         match clock {
+            // It still had its grace, and we had sent no SIGKILL: the kernel did, for want of memory.
+            Clock::Grace(..) if oom_kills > 0 && killed => oom,
             Clock::Grace(_, Reason::WallTime) | Clock::Killed(Reason::WallTime) => {
                 Outcome::WallTimeout
             }
             Clock::Grace(_, Reason::CpuTime) | Clock::Killed(Reason::CpuTime) => {
                 Outcome::CpuTimeout
             }
-            _ if oom_kills > 0 && (killed || code != Some(0)) => Outcome::OomKilled {
-                code: code.unwrap_or(128 + signal.unwrap_or(libc::SIGKILL)),
-            },
+            _ if oom_kills > 0 && (killed || code != Some(0)) => oom,
             Clock::Killed(Reason::Terminated) => Outcome::Unresponsive,
             _ => match (code, signal) {
                 (Some(code), _) => Outcome::Exited(code),
                 (None, Some(signal)) if status.is_none() && self.plan.watch.init => {
                     Outcome::Lost(signal)
                 }
+                (None, Some(libc::SIGSYS)) if self.plan.deadly_filter().is_some() => Outcome::SeccompKilled,
                 (None, Some(signal)) => Outcome::Signaled(signal),
                 (None, None) => Outcome::Lost(libc::SIGKILL),
             },

@@ -213,6 +213,22 @@ fn between(
     act(first, RawFd::MAX)
 }
 
+/// A second number for a descriptor, above 2 and closed at exec.
+pub fn duplicate(fd: RawFd) -> Result<OwnedFd> {
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) }).map(own)
+}
+
+/// Whether a descriptor is open for writing.
+pub fn is_writable(fd: RawFd) -> bool {
+    // SAFETY: no pointers.
+    let flags = check_int(unsafe { libc::fcntl(fd, libc::F_GETFL) });
+    flags.is_ok_and(|flags| {
+        flags & libc::O_PATH == 0
+            && matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR)
+    })
+}
+
 /// Whether a descriptor is closed at exec (fcntl(2), F_GETFD).
 pub fn is_closed_at_exec(fd: RawFd) -> Result<bool> {
     // SAFETY: no pointers.

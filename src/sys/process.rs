@@ -105,6 +105,46 @@ pub fn reap() -> Result<Option<(libc::pid_t, libc::c_int)>> {
     Ok((pid > 0).then_some((pid, status)))
 }
 
+/// What a child and all that it has waited for have used (getrusage(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Microseconds of processor time outside of the kernel.
+    pub user_us: u64,
+    /// Microseconds of processor time in the kernel.
+    pub system_us: u64,
+    /// The most memory that one of the processes had resident, in bytes.
+    pub largest: u64,
+    /// Blocks of 512 bytes that were read from disks.
+    pub blocks_read: u64,
+    /// Blocks of 512 bytes that are to be written to disks.
+    pub blocks_written: u64,
+    /// How often a process gave up the processor by itself.
+    pub yields: u64,
+    /// How often one was taken off the processor.
+    pub preemptions: u64,
+}
+
+/// Waits for the end of one child: its wait status, and what it has used (wait4(2)).
+pub fn wait_for(pid: libc::pid_t) -> Result<(libc::c_int, Spent)> {
+    let mut status = 0;
+    // SAFETY: all zeroes is a value of this structure of numbers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: status and usage live here.
+    check_int(unsafe { libc::wait4(pid, &raw mut status, libc::__WALL, &raw mut usage) })?;
+    let number = |n: libc::c_long| u64::try_from(n).unwrap_or(0);
+    let time = |t: libc::timeval| number(t.tv_sec) * 1_000_000 + number(t.tv_usec);
+    let spent = Spent {
+        user_us: time(usage.ru_utime),
+        system_us: time(usage.ru_stime),
+        largest: number(usage.ru_maxrss) * 1024,
+        blocks_read: number(usage.ru_inblock),
+        blocks_written: number(usage.ru_oublock),
+        yields: number(usage.ru_nvcsw),
+        preemptions: number(usage.ru_nivcsw),
+    };
+    Ok((status, spent))
+}
+
 /// Kills every child of the calling process, as `/proc` lists them (proc_tid_children(5)).
 pub fn kill_children(list: RawFd) {
     let mut buffer = [0u8; 4096];

@@ -44,6 +44,13 @@ impl Descriptors {
         })
     }
 
+    /// The line that keeps a descriptor, if one does.
+    pub(super) fn keeps(&self, number: i32) -> Option<&Origin> {
+        let mut kept = self.0.iter();
+        let found = kept.find(|kept| i32::try_from(kept.value) == Ok(number));
+        found.map(|kept| &kept.origin)
+    }
+
     pub(super) fn steps(&self, draft: &mut Draft<'_>) {
         for number in &self.0 {
             let descriptor = i32::try_from(number.value).unwrap_or(i32::MAX);

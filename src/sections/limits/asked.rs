@@ -1,0 +1,68 @@
+//! What a profile asks for, limit by limit: for reports, which say beside it what was in force.
+
+use super::{Limits, key, part::Part};
+use crate::diag::{At, Origin};
+use crate::host::cgroup::Controller;
+use crate::plan::op::{Limit, Rates};
+use crate::profile::value::{Duration, Size};
+
+/// A limit as it is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked<'p> {
+    /// Its key under `[limits]`.
+    pub key: &'static str,
+    /// How much, in words.
+    pub words: String,
+    /// The line.
+    pub origin: &'p Origin,
+    /// What it is of a device, for `io`.
+    pub rates: Option<Rates>,
+}
+
+impl Limits {
+    /// How long after SIGTERM a command is killed.
+    #[must_use]
+    pub fn grace(&self) -> &At<Duration> {
+        &self.grace
+    }
+
+    /// The limits that need a group, defaults included, in the order in which they are set.
+    pub fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        let parts = self.parts.iter().map(|at| {
+            let Part { of, percent } = at.value;
+            let key = match of {
+                Controller::Pids => "pids",
+                _ => "memory",
+            };
+            (key, format!("{percent}%"), &at.origin, None)
+        });
+        let group = self.group.iter().map(|at| {
+            let words = match &at.value {
+                Limit::Pids(most) => most.to_string(),
+                Limit::Memory(bytes) | Limit::MemoryHigh(bytes) | Limit::Swap(bytes) => {
+                    Size(*bytes).to_string()
+                }
+                Limit::Cpu {
+                    quota_us,
+                    period_us,
+                } => (*quota_us as f64 / *period_us as f64).to_string(),
+                Limit::CpuWeight(weight) => weight.to_string(),
+                Limit::CpuTime(time) => Duration(*time).to_string(),
+                Limit::Io(_, rates) => rates.to_string(),
+                Limit::Cpuset(list) => list.clone(),
+            };
+            (key(&at.value), words, &at.origin, None)
+        });
+        let io = self.io.iter().map(|at| {
+            let words = format!("{}: {}", at.value.device.display(), at.value.rates);
+            ("io", words, &at.origin, Some(at.value.rates))
+        });
+        let all = parts.chain(group).chain(io);
+        all.map(|(key, words, origin, rates)| Asked {
+            key,
+            words,
+            origin,
+            rates,
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! What a group has counted of the run in it (Documentation/admin-guide/cgroup-v2.rst and
+//! Documentation/admin-guide/cgroup-v1, memory.rst, cpuacct.rst, blkio-controller.rst).
+
+use super::{Group, Version, keyed, number};
+use crate::host::cgroup::Controller;
+use crate::report::usage::{Counted, Figure, Measured, Usage};
+use std::path::Path;
+
+impl Group {
+    /// Reads everything that the group has counted. To be asked before [`Group::remove`].
+    pub fn count(&self, into: &mut Measured) {
+        let Measured { usage, counted, .. } = into;
+        match &self.version {
+            Version::Two(group) => {
+                v2_usage(&group.dir, usage);
+                v2_counted(&group.dir, counted);
+            }
+            Version::One(group) => {
+                if let Some(dir) = group.dir(Controller::Memory) {
+                    usage.memory_peak_bytes = v1(dir, "memory.max_usage_in_bytes");
+                    counted.memory = number(&dir.join("memory.failcnt"));
+                    counted.swap = number(&dir.join("memory.memsw.failcnt"));
+                    counted.oom_kills = keyed(&dir.join("memory.oom_control"), "oom_kill");
+                }
+                if let Some(dir) = group.dir(Controller::Pids) {
+                    usage.tasks_peak = v1(dir, "pids.peak");
+                    counted.pids = keyed(&dir.join("pids.events"), "max");
+                }
+                if let Some(dir) = group.dir(Controller::Cpuacct) {
+                    v1_times(dir, usage);
+                }
+                if let Some(dir) = group.dir(Controller::Cpu) {
+                    let stat = dir.join("cpu.stat");
+                    counted.cpu = keyed(&stat, "nr_throttled");
+                    let source = |key| format!("cgroup v1 cpu.stat {key}");
+                    usage.throttled_periods =
+                        counted.cpu.map(|n| Figure::new(n, source("nr_throttled")));
+                    usage.throttled_seconds = keyed(&stat, "throttled_time")
+                        .map(|ns| Figure::new(ns as f64 / 1e9, source("throttled_time")));
+                }
+                if let Some(dir) = group.dir(Controller::Io) {
+                    v1_io(dir, usage);
+                }
+            }
+        }
+    }
+}
+
+fn v1(dir: &Path, file: &str) -> Option<Figure<u64>> {
+    let source = format!("cgroup v1 {file}");
+    number(&dir.join(file)).map(|n| Figure::new(n, source))
+}
+
+/// The sum is exact; its parts are counted in ticks.
+fn v1_times(dir: &Path, usage: &mut Usage) {
+    let stat = dir.join("cpuacct.stat");
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    let part = |key: &str| {
+        let source = format!("cgroup v1 cpuacct.stat {key}");
+        keyed(&stat, key).map(|n| Figure::new(n as f64 / ticks, source))
+    };
+    usage.cpu_seconds = v1(dir, "cpuacct.usage").map(|ns| Figure {
+        value: ns.value as f64 / 1e9,
+        source: ns.source,
+    });
+    usage.cpu_user_seconds = part("user");
+    usage.cpu_system_seconds = part("system");
+}
+
+/// Lines of a device, an operation and a number; the totals have a line of their own in the end.
+fn v1_io(dir: &Path, usage: &mut Usage) {
+    let sum = |file: &str, operation: &str| {
+        let text = std::fs::read_to_string(dir.join(file)).ok()?;
+        let of = |line: &str| {
+            let (_, rest) = line.split_once(' ')?;
+            rest.strip_prefix(operation)?.trim().parse::<u64>().ok()
+        };
+        let sum = text.lines().filter_map(of).sum();
+        Some(Figure::new(sum, format!("cgroup v1 {file}")))
+    };
+    let (bytes, operations) = ("blkio.throttle.io_service_bytes", "blkio.throttle.io_serviced");
+    usage.read_bytes = sum(bytes, "Read");
+    usage.written_bytes = sum(bytes, "Write");
+    usage.read_operations = sum(operations, "Read");
+    usage.write_operations = sum(operations, "Write");
+}
+
+fn v2_usage(dir: &Path, usage: &mut Usage) {
+    let whole = |file: &str| {
+        number(&dir.join(file)).map(|n| Figure::new(n, format!("cgroup v2 {file}")))
+    };
+    let stat = |key: &str| {
+        keyed(&dir.join("cpu.stat"), key)
+            .map(|n| Figure::new(n, format!("cgroup v2 cpu.stat {key}")))
+    };
+    let seconds = |key: &str| {
+        stat(key).map(|us| Figure {
+            value: us.value as f64 / 1e6,
+            source: us.source,
+        })
+    };
+    usage.memory_peak_bytes = whole("memory.peak");
+    usage.tasks_peak = whole("pids.peak");
+    usage.cpu_seconds = seconds("usage_usec");
+    usage.cpu_user_seconds = seconds("user_usec");
+    usage.cpu_system_seconds = seconds("system_usec");
+    usage.throttled_periods = stat("nr_throttled");
+    usage.throttled_seconds = seconds("throttled_usec");
+    // A line a device, of `key=number`; without devices there is nothing in it.
+    let Ok(io) = std::fs::read_to_string(dir.join("io.stat")) else {
+        return;
+    };
+    let sum = |key: &str| {
+        let words = io.split_whitespace();
+        let numbers = words.filter_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+        let sum = numbers.filter_map(|number| number.parse::<u64>().ok()).sum();
+        Some(Figure::new(sum, format!("cgroup v2 io.stat {key}")))
+    };
+    usage.read_bytes = sum("rbytes");
+    usage.written_bytes = sum("wbytes");
+    usage.read_operations = sum("rios");
+    usage.write_operations = sum("wios");
+}
+
+fn v2_counted(dir: &Path, counted: &mut Counted) {
+    let memory = |key| keyed(&dir.join("memory.events"), key);
+    *counted = Counted {
+        pids: keyed(&dir.join("pids.events"), "max"),
+        memory: memory("max"),
+        oom_kills: memory("oom_kill"),
+        memory_high: memory("high"),
+        swap: keyed(&dir.join("memory.swap.events"), "max"),
+        cpu: keyed(&dir.join("cpu.stat"), "nr_throttled"),
+    };
+}
