@@ -98,7 +98,8 @@ impl Plan {
     /// The step whose filter may end the command for a call that it makes (SIGSYS).
     #[must_use]
     pub fn deadly_filter(&self) -> Option<&Step> {
-        let deadly = |step: &&Step| matches!(&step.op, Op::SetFilter(program) if bpf::signals(program));
+        let deadly =
+            |step: &&Step| matches!(&step.op, Op::SetFilter(program) if bpf::signals(program));
         self.steps.iter().find(deadly)
     }
 }

@@ -1,9 +1,9 @@
 //! The report as JSON, for programs. `schema/report.schema.json` describes it. The form is
 //! versioned: a key is added without a new version, and never removed or given another meaning.
 
+use super::Outcome;
 use super::limits::{self, Entry};
 use super::usage::{End, Measured, Usage};
-use super::Outcome;
 use crate::diag::{Diagnostic, Origin, SourceId, Sources};
 use crate::plan::{Plan, Step};
 use crate::sections::Profile;
@@ -262,7 +262,9 @@ impl Report {
 
 /// As RFC 3339 has it, in UTC.
 fn time(time: SystemTime) -> String {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     let time = DateTime::<Utc>::from_timestamp(seconds, since.subsec_nanos()).unwrap_or_default();
     time.to_rfc3339_opts(SecondsFormat::Millis, true)

@@ -140,7 +140,9 @@ fn amount(limit: &Limit) -> InForce {
         Limit::CpuWeight(weight) => InForce::new(*weight, "weight"),
         Limit::CpuTime(time) => InForce::new(time.as_secs_f64(), "seconds"),
         Limit::Io(device, rates) => {
-            let named = rates.named().map(|(name, rate)| (name.to_owned(), rate.into()));
+            let named = rates
+                .named()
+                .map(|(name, rate)| (name.to_owned(), rate.into()));
             let mut rates: serde_json::Map<_, _> = named.collect();
             rates.insert("device".into(), device.to_string().into());
             InForce::new(rates, "a second")

@@ -62,9 +62,14 @@ impl Opened {
             message: format!("cannot write the report to {shown}: {why}"),
             help: help.into(),
         };
-        let folder_of = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder_of = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         let Some(name) = path.file_name() else {
-            return Err(refused("it names no file", "name a file, for example: report.json"));
+            return Err(refused(
+                "it names no file",
+                "name a file, for example: report.json",
+            ));
         };
         let folder = rustix::fs::openat2(
             CWD,

@@ -9,12 +9,7 @@ use std::time::Duration;
 
 /// A line a thing; what is not known has none.
 #[must_use]
-pub fn lines(
-    outcome: Outcome,
-    measured: &Measured,
-    took: Duration,
-    plan: &Plan,
-) -> Vec<String> {
+pub fn lines(outcome: Outcome, measured: &Measured, took: Duration, plan: &Plan) -> Vec<String> {
     let mut out = Vec::new();
     let usage = &measured.usage;
     let seconds = took.as_secs_f64();
@@ -24,7 +19,10 @@ pub fn lines(
         None => String::new(),
     };
     let mut line = |name: &str, text: &str| out.push(format!("{name:<8} {text}"));
-    line("end", &format!("{}{end}, after {seconds:.2} s", outcome.word()));
+    line(
+        "end",
+        &format!("{}{end}, after {seconds:.2} s", outcome.word()),
+    );
     if let Some(Figure { value, .. }) = usage.cpu_seconds {
         let parts = match (&usage.cpu_user_seconds, &usage.cpu_system_seconds) {
             (Some(user), Some(system)) => {
@@ -34,7 +32,9 @@ pub fn lines(
         };
         let held = usage.throttled_periods.as_ref().map(|n| n.value);
         let held = held.filter(|n| *n > 0);
-        let held = held.map(|n| format!("; held up in {n} periods")).unwrap_or_default();
+        let held = held
+            .map(|n| format!("; held up in {n} periods"))
+            .unwrap_or_default();
         line("cpu", &format!("{value:.2} s{parts}{held}"));
     }
     if let Some(peak) = &usage.memory_peak_bytes {
@@ -46,7 +46,10 @@ pub fn lines(
             true => " (the largest process)",
             false => "",
         };
-        line("memory", &format!("{} at most{of}{whose}", rounded(peak.value)));
+        line(
+            "memory",
+            &format!("{} at most{of}{whose}", rounded(peak.value)),
+        );
     }
     if let Some(peak) = &usage.tasks_peak {
         let of = limit(plan, |limit| match limit {

@@ -24,7 +24,7 @@ crate::table! {
         /// descriptor that the caller has opened.
         file: Target,
         /// Whether a summary for people goes to stderr.
-        stats: bool = "false",
+        stats: bool = false,
     }
 }
 

@@ -258,7 +258,9 @@ impl Run<'_> {
                 (None, Some(signal)) if status.is_none() && self.plan.watch.init => {
                     Outcome::Lost(signal)
                 }
-                (None, Some(libc::SIGSYS)) if self.plan.deadly_filter().is_some() => Outcome::SeccompKilled,
+                (None, Some(libc::SIGSYS)) if self.plan.deadly_filter().is_some() => {
+                    Outcome::SeccompKilled
+                }
                 (None, Some(signal)) => Outcome::Signaled(signal),
                 (None, None) => Outcome::Lost(libc::SIGKILL),
             },

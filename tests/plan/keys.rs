@@ -357,6 +357,8 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "type = \"tmpfs\"\ntarget = \"/a\"",
         "type = \"tmpfs\"\ntarget = \"/a\"\nnosuid = false",
     ),
+    ("report", "", "file = \"/srv/report.json\""),
+    ("report", "", "file = \"fd:3\""),
 ];
 
 #[test]
@@ -408,6 +410,7 @@ const HARMLESS: &[&str] = &[
     "ioprio",
     "timer_slack",
     "init",
+    "stats",
     "type",
     "target",
 ];
@@ -420,7 +423,7 @@ fn no_key_is_forgotten() {
     }
     use sandbox::sections::{
         Raw, capabilities, devices, enforce, environment, limits, mounts, namespaces, network,
-        process, rlimits, rootfs, seccomp, user,
+        process, report, rlimits, rootfs, seccomp, user,
     };
     let tables = [
         keys::<rootfs::RawRootfs>(),
@@ -435,6 +438,7 @@ fn no_key_is_forgotten() {
         keys::<environment::RawEnvironment>(),
         keys::<process::RawProcess>(),
         keys::<enforce::RawEnforce>(),
+        keys::<report::RawReport>(),
     ];
     let written = |key: &str| {
         let key = format!("{key} = ");

@@ -27,6 +27,7 @@ mod old_root;
 mod parts;
 mod process;
 mod proofs;
+mod report;
 mod settings;
 mod soft_limits;
 mod sources;

@@ -78,7 +78,10 @@ fn v1_io(dir: &Path, usage: &mut Usage) {
         let sum = text.lines().filter_map(of).sum();
         Some(Figure::new(sum, format!("cgroup v1 {file}")))
     };
-    let (bytes, operations) = ("blkio.throttle.io_service_bytes", "blkio.throttle.io_serviced");
+    let (bytes, operations) = (
+        "blkio.throttle.io_service_bytes",
+        "blkio.throttle.io_serviced",
+    );
     usage.read_bytes = sum(bytes, "Read");
     usage.written_bytes = sum(bytes, "Write");
     usage.read_operations = sum(operations, "Read");
@@ -86,9 +89,8 @@ fn v1_io(dir: &Path, usage: &mut Usage) {
 }
 
 fn v2_usage(dir: &Path, usage: &mut Usage) {
-    let whole = |file: &str| {
-        number(&dir.join(file)).map(|n| Figure::new(n, format!("cgroup v2 {file}")))
-    };
+    let whole =
+        |file: &str| number(&dir.join(file)).map(|n| Figure::new(n, format!("cgroup v2 {file}")));
     let stat = |key: &str| {
         keyed(&dir.join("cpu.stat"), key)
             .map(|n| Figure::new(n, format!("cgroup v2 cpu.stat {key}")))
@@ -113,7 +115,9 @@ fn v2_usage(dir: &Path, usage: &mut Usage) {
     let sum = |key: &str| {
         let words = io.split_whitespace();
         let numbers = words.filter_map(|word| word.strip_prefix(key)?.strip_prefix('='));
-        let sum = numbers.filter_map(|number| number.parse::<u64>().ok()).sum();
+        let sum = numbers
+            .filter_map(|number| number.parse::<u64>().ok())
+            .sum();
         Some(Figure::new(sum, format!("cgroup v2 io.stat {key}")))
     };
     usage.read_bytes = sum("rbytes");
