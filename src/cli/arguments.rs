@@ -81,6 +81,10 @@ pub(super) struct Run {
     /// Say on stderr in the end what the run has used
     #[arg(long)]
     pub(super) stats: bool,
+    /// Show on the terminal how far the run is: time, processor time, memory. Only while the command's
+    /// own output goes elsewhere, as in `sandbox --progress -- make >log 2>&1`
+    #[arg(long)]
+    pub(super) progress: bool,
     /// The command and its arguments [default: `command` under [process] of the profile]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,

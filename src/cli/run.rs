@@ -5,9 +5,10 @@ use super::reporting::Reporting;
 use super::{Refused, Session, command_of};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::report::{Measured, Outcome, summary};
-use crate::supervisor::{self, Failure};
+use crate::supervisor::progress::is_in_the_way;
+use crate::supervisor::{self, Failure, Observer};
 use std::cell::RefCell;
 
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
@@ -33,8 +34,14 @@ fn attempt(
     reporting.planned(&profile, &plan, session)?;
     let stats = arguments.stats || profile.report.stats.value;
     let mut measured = Measured::default();
-    let wanted = (stats || reporting.is_wanted()).then_some(&mut measured);
-    match execute(&plan, wanted, session, reporting) {
+    let observer = Observer {
+        measured: (stats || reporting.is_wanted()).then_some(&mut measured),
+        progress: arguments.progress,
+    };
+    if arguments.progress && is_in_the_way() {
+        session.say(OCCUPIED);
+    }
+    match execute(&plan, observer, session, reporting) {
         Ok(outcome) => {
             if let Some(line) = outcome.line(&plan, &session.sources) {
                 session.say(&line);
@@ -60,21 +67,21 @@ fn attempt(
     }
 }
 
-fn execute(
-    plan: &Plan,
-    measured: Option<&mut Measured>,
+/// Why there is no `--progress`.
+const OCCUPIED: &str = "no progress is shown where the command writes to a terminal itself: send its output elsewhere, as in `sandbox --progress -- make >log 2>&1`";
+
+fn execute<'p>(
+    plan: &'p Plan,
+    observer: Observer<'p>,
     session: &Session,
     reporting: &mut Reporting,
 ) -> Result<Outcome, Failure> {
     let reporting = RefCell::new(reporting);
-    let say = |step: &_, why: &str| {
+    let say = |step: &Step, why: &str| {
         session.without(step, why);
         reporting.borrow_mut().without(step, why, session);
     };
-    match measured {
-        Some(measured) => supervisor::execute_measured(plan, &say, measured),
-        None => supervisor::execute(plan, &say),
-    }
+    supervisor::execute_observed(plan, &say, observer)
 }
 
 fn nothing_to_run() -> Diagnostic {

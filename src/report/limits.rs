@@ -61,22 +61,20 @@ pub fn entries(
     measured: Option<&Measured>,
     sources: &Sources,
 ) -> Vec<Entry> {
-    let nothing = Counted::default();
-    let counted = measured.map_or(&nothing, |measured| &measured.counted);
     let asked: Vec<_> = profile.limits.asked().collect();
     let of_group = asked.iter().map(|one| {
         let limit = in_force(one, plan);
-        let hit = limit.and_then(|limit| match limit {
-            Limit::CpuTime(_) => measured.map(|m| (m.cpu_time_over, None)),
-            limit => times(limit, counted).map(|times| (times > 0, Some(times))),
-        });
+        let (hit, times) = match (limit, measured) {
+            (Some(limit), Some(measured)) => reached(limit, measured),
+            _ => (None, None),
+        };
         Entry {
             key: format!("limits.{}", one.key),
             requested: one.words.clone(),
             enforced: limit.map(amount),
             remark: remark(one, limit.is_some(), &asked, profile, plan),
-            hit: hit.map(|(hit, _)| hit),
-            times: hit.and_then(|(_, times)| times),
+            hit,
+            times,
             origin: Place::of(one.origin, sources),
         }
     });
@@ -148,6 +146,25 @@ fn amount(limit: &Limit) -> InForce {
             InForce::new(rates, "a second")
         }
         Limit::Cpuset(list) => InForce::new(list.as_str(), "processors"),
+    }
+}
+
+/// Whether a limit was reached, and how often.
+fn reached(limit: &Limit, measured: &Measured) -> (Option<bool>, Option<u64>) {
+    let times = times(limit, &measured.counted);
+    match limit {
+        Limit::CpuTime(_) => (Some(measured.cpu_time_over), None),
+        // On v1 the sum with swap is bounded too, and reaching that first is not counted
+        // (`memory.memsw.failcnt` stays 0): then the peak tells.
+        Limit::Memory(bytes) if times == Some(0) => {
+            let peak = measured.usage.memory_peak_bytes.as_ref();
+            let page = rustix::param::page_size() as u64;
+            match peak.is_some_and(|peak| peak.value >= bytes - bytes % page) {
+                true => (Some(true), None),
+                false => (Some(false), times),
+            }
+        }
+        _ => (times.map(|times| times > 0), times),
     }
 }
 

@@ -84,7 +84,8 @@ fn limit(plan: &Plan, of: impl Fn(&Limit) -> Option<String>) -> String {
 }
 
 /// A size with one digit behind the point.
-fn rounded(bytes: u64) -> String {
+#[must_use]
+pub fn rounded(bytes: u64) -> String {
     let units = [(30, "G"), (20, "M"), (10, "K")];
     let unit = units.into_iter().find(|(shift, _)| bytes >= 1 << shift);
     match unit {

@@ -5,6 +5,7 @@ mod failure;
 mod idmap;
 mod meter;
 mod mount_point;
+pub mod progress;
 mod source;
 mod usage;
 mod watch;
@@ -30,27 +31,28 @@ use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 /// # Errors
 /// The step that failed and why. Nothing of the run is left then.
 pub fn execute(plan: &Plan, say: &dyn Fn(&Step, &str)) -> Result<Outcome, Failure> {
-    perform(plan, say, None)
+    execute_observed(plan, say, Observer::default())
 }
 
-/// The same, and finds out what the run has used. A run whose set-up fails has used nothing.
+/// Who wants to know more of a run than its end; by default, nobody.
+#[derive(Debug, Default)]
+pub struct Observer<'o> {
+    /// Told in the end what the run has used; nothing, if its set-up fails.
+    pub measured: Option<&'o mut Measured>,
+    /// Whether a line on the caller's terminal says how far it is ([`progress`]).
+    pub progress: bool,
+}
+
+/// The same as [`execute`], for somebody who wants to know more.
 ///
 /// # Errors
 /// As for [`execute`].
-pub fn execute_measured(
-    plan: &Plan,
-    say: &dyn Fn(&Step, &str),
-    measured: &mut Measured,
-) -> Result<Outcome, Failure> {
-    perform(plan, say, Some(measured))
-}
-
-fn perform<'p>(
+pub fn execute_observed<'p>(
     plan: &'p Plan,
     say: &'p dyn Fn(&Step, &str),
-    measured: Option<&'p mut Measured>,
+    observer: Observer<'p>,
 ) -> Result<Outcome, Failure> {
-    let mut run = Run::new(plan, say, measured)?;
+    let mut run = Run::new(plan, say, observer)?;
     for (number, step) in plan.steps_of(Actor::Supervisor) {
         if let Err(failure) = run.perform(number, step) {
             // If init has failed meanwhile, its step is the cause and ours only shows it.
@@ -77,8 +79,7 @@ struct Run<'p> {
     socket: OwnedFd,
     theirs: Option<OwnedFd>,
     arguments: Arguments,
-    /// Where somebody wants to know what the run has used.
-    measured: Option<&'p mut Measured>,
+    observer: Observer<'p>,
 }
 
 struct Init {
@@ -94,7 +95,7 @@ impl<'p> Run<'p> {
     fn new(
         plan: &'p Plan,
         say: &'p dyn Fn(&Step, &str),
-        measured: Option<&'p mut Measured>,
+        observer: Observer<'p>,
     ) -> Result<Self, Failure> {
         // Packets, so that a message arrives whole or not at all.
         let (socket, theirs) = socketpair(
@@ -118,7 +119,7 @@ impl<'p> Run<'p> {
             socket,
             theirs: Some(theirs),
             arguments: Arguments::of_this_process(),
-            measured,
+            observer,
         })
     }
 

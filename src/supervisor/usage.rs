@@ -9,7 +9,7 @@ use crate::sys::process::Spent;
 impl Run<'_> {
     /// Measures a run that has ended, while its group is still there; `status` is the command's.
     pub(super) fn measure(&mut self, status: Option<i32>, clock: Clock) {
-        let Some(measured) = self.measured.as_deref_mut() else {
+        let Some(measured) = self.observer.measured.as_deref_mut() else {
             return;
         };
         let mut found = Measured::default();

@@ -1,6 +1,7 @@
 //! Watching: hands on signals, keeps the time, and finds out how the command ended.
 
 use super::meter::Meter;
+use super::progress::Progress;
 use super::{Failure, Run};
 use crate::child::Tag;
 use crate::plan::order::Actor;
@@ -81,6 +82,8 @@ impl Run<'_> {
         });
         // The command runs by now; until its end nobody shall see a child of ours but init.
         self.reap_killed();
+        // Opened only now, so that nobody inside has a copy.
+        let mut progress = self.observer.progress.then(Progress::begin).flatten();
         let mut end = Heard::default();
         let mut listening = true;
         while let Some(init) = self.init.as_ref() {
@@ -94,7 +97,8 @@ impl Run<'_> {
             } else {
                 &mut fds[..2]
             };
-            match poll(fds, clock.timeout(meter.as_ref())) {
+            let timeout = clock.timeout(meter.as_ref());
+            match poll(fds, Progress::sooner(progress.as_ref(), timeout)) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Failure::step(last, errno)),
             }
@@ -116,10 +120,14 @@ impl Run<'_> {
                 break;
             }
             self.tick(&mut clock, &mut meter);
+            if let Some(progress) = &mut progress {
+                progress.show(self.group.as_ref(), self.plan);
+            }
         }
         while listening && self.has_message() {
             listening = self.hear(&mut end);
         }
+        drop(progress);
         let init = self.reap();
         // An init that exits has sent what it ended for, or could not.
         if self.plan.watch.init

@@ -822,6 +822,9 @@ fn origins_are_shown_beside_every_value() {
     # idmap = "require"  # default
     # seccomp = "require"  # default
     # write_execute = "require"  # default
+
+    # [report]
+    # stats = false  # default
     "#);
     let json = printed(&folder, &[&arguments[..], &["--format", "json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -151,7 +151,7 @@ fn a_call_that_the_filter_ends_is_told_from_a_signal() {
     assert_eq!(report["outcome"], "seccomp-killed");
     assert_eq!(report["command_end"]["signal"], libc::SIGSYS);
     let sentence = report["sentence"].as_str().unwrap();
-    assert!(sentence.ends_with("(sandbox.toml:3)"), "{sentence}");
+    assert!(sentence.ends_with("(sandbox.toml:2)"), "{sentence}");
     assert_eq!(done.stderr, format!("sandbox: {sentence}\n"));
     // The same number from a shell whose child it was is an exit.
     let script = "env -C / true; exit $?";
@@ -726,4 +726,61 @@ fn a_report_belongs_to_the_caller() {
     assert_eq!(meta.uid(), nix::unistd::geteuid().as_raw());
     assert_eq!(meta.uid() == 0, is_root());
     assert_eq!(meta.mode() & 0o7133, 0);
+}
+
+/// A shell with a terminal of its own, in which a sandbox runs; prints what the terminal shows.
+const TERMINAL: &str = r#"
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-c", sys.argv[1]])
+shown = b""
+while True:
+    try:
+        part = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not part: break
+    shown += part
+os.waitpid(pid, 0)
+sys.stdout.buffer.write(shown)
+"#;
+
+#[test]
+fn progress_is_drawn_on_a_terminal_that_the_command_leaves_alone_and_on_no_other() {
+    let project = Project::new();
+    let limits = match has_limits() {
+        true => "[limits]\nmemory = \"100M\"",
+        false => "",
+    };
+    project.write("sandbox.toml", format!("version = 1\n{limits}"));
+    let sandbox = program();
+    let shown = |script: &str| {
+        let mut python = Command::new("python3");
+        python.args(["-c", TERMINAL, script]).env("S", &sandbox);
+        done(python.current_dir(project.path())).ok()
+    };
+    let slow = "-- sh -c 'echo out; sleep 1.5; echo err >&2'";
+    let text = shown(&format!("\"$S\" --progress {slow} >log 2>&1"));
+    assert!(
+        text.starts_with("\rsandbox: 0 s") && text.contains("\rsandbox: 1 s"),
+        "{text:?}"
+    );
+    assert!(
+        text.ends_with("\r\x1b[K") && !text.contains('\n'),
+        "{text:?}"
+    );
+    assert_eq!(text.contains(" of 100M"), has_limits(), "{text:?}");
+    let log = std::fs::read_to_string(project.path().join("log")).unwrap();
+    assert_eq!(log, "out\nerr\n");
+    // The command's own terminal is the command's, but for one line before it starts.
+    for to in ["", ">/dev/null", "2>log"] {
+        let text = shown(&format!("\"$S\" --progress {slow} {to}"));
+        assert!(!text.contains("\x1b") && !text.contains(" s,"), "{text:?}");
+    }
+    let log = std::fs::read_to_string(project.path().join("log")).unwrap();
+    assert!(log.starts_with("sandbox: no progress is shown"), "{log}");
+    // Without a terminal there is nothing to draw on.
+    let run = done(&mut project.program(&["--progress", "--", "echo", "out"]));
+    assert!(run.ok() == "out\n");
 }

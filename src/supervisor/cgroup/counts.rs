@@ -5,6 +5,7 @@ use super::{Group, Version, keyed, number};
 use crate::host::cgroup::Controller;
 use crate::report::usage::{Counted, Figure, Measured, Usage};
 use std::path::Path;
+use std::time::Duration;
 
 impl Group {
     /// Reads everything that the group has counted. To be asked before [`Group::remove`].
@@ -19,7 +20,6 @@ impl Group {
                 if let Some(dir) = group.dir(Controller::Memory) {
                     usage.memory_peak_bytes = v1(dir, "memory.max_usage_in_bytes");
                     counted.memory = number(&dir.join("memory.failcnt"));
-                    counted.swap = number(&dir.join("memory.memsw.failcnt"));
                     counted.oom_kills = keyed(&dir.join("memory.oom_control"), "oom_kill");
                 }
                 if let Some(dir) = group.dir(Controller::Pids) {
@@ -40,6 +40,34 @@ impl Group {
                 }
                 if let Some(dir) = group.dir(Controller::Io) {
                     v1_io(dir, usage);
+                }
+            }
+        }
+    }
+}
+
+/// What a group uses now; `None` where it does not count.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// Processor time, so far.
+    pub cpu: Option<Duration>,
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+}
+
+impl Group {
+    /// What is used at this moment.
+    pub fn now(&self) -> Now {
+        match &self.version {
+            Version::Two(group) => Now {
+                cpu: keyed(&group.dir.join("cpu.stat"), "usage_usec").map(Duration::from_micros),
+                memory: number(&group.dir.join("memory.current")),
+            },
+            Version::One(group) => {
+                let of = |controller, file| number(&group.dir(controller)?.join(file));
+                Now {
+                    cpu: of(Controller::Cpuacct, "cpuacct.usage").map(Duration::from_nanos),
+                    memory: of(Controller::Memory, "memory.usage_in_bytes"),
                 }
             }
         }
