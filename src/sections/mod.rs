@@ -287,6 +287,7 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     profile.capabilities.steps(&mut draft);
     profile.seccomp.steps(profile, &mut draft);
     profile.environment.steps(profile, &mut draft);
+    profile.report.note(&mut draft);
     draft.finish()
 }
 

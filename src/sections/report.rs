@@ -2,6 +2,7 @@
 
 use super::{Profile, host_path, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::plan::Draft;
 use crate::profile::node::Node;
 use crate::profile::shape::Kind;
 use crate::profile::table::{Value, read_string, wrong};
@@ -111,6 +112,17 @@ impl Report {
             && let Some(problem) = in_use(&target.value, &target.origin, profile)
         {
             problems.push(problem);
+        }
+    }
+
+    /// No operation of the run's: said by `explain` all the same, since it changes a file of the host.
+    pub fn note(&self, draft: &mut Draft<'_>) {
+        if let Some(At { value, origin }) = &self.target {
+            let text = match value {
+                Target::File(path) => format!("a report replaces {}", path.display()),
+                Target::Descriptor(number) => format!("a report goes to descriptor {number}"),
+            };
+            draft.note(origin, text);
         }
     }
 
