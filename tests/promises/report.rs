@@ -705,7 +705,8 @@ fn a_profile_beyond_its_ceiling_has_no_report_where_it_names_one() {
         all.extend(["--", "touch", "started"]);
         done(&mut project.program(&all)).fails(125)
     };
-    let explained = done(&mut project.program(&["explain", "--", "true"])).ok();
+    let explained =
+        done(&mut project.program(&["explain", "--profile", "sandbox.toml", "--", "true"])).ok();
     let note = format!(
         "note: a report replaces {} (sandbox.toml:3)",
         project.path().join("own.json").display()
