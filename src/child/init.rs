@@ -3,7 +3,7 @@
 use super::{Child, Tag, message};
 use crate::plan::order::Actor;
 use crate::sys::process::Arguments;
-use crate::sys::{self, descriptor, identity, process, signal};
+use crate::sys::{self, descriptor, identity, keyring, process, signal};
 use nix::errno::Errno;
 use std::os::fd::RawFd;
 
@@ -17,8 +17,6 @@ impl Child<'_> {
         if self.plan.watch.init && !self.plan.watch.new_pid_namespace {
             self.children = process::open_children()?;
         }
-        // Modes of what is made from here on are exactly those of the plan.
-        process::set_umask(0);
         die_with(self.supervisor)
     }
 }
@@ -34,6 +32,17 @@ fn die_with(supervisor: libc::pid_t) -> sys::Result<()> {
         return Err(Errno::ESRCH);
     }
     Ok(())
+}
+
+/// Leaves the caller's session keyring, which no namespace does.
+///
+/// Where the kernel has no keys, or a filter around us refuses keyctl altogether, there is nothing to
+/// leave: the command inherits the filter.
+pub(super) fn leave_keyring() -> sys::Result<()> {
+    match keyring::join_new_session() {
+        Err(Errno::ENOSYS | Errno::EPERM) if !keyring::can_be_asked() => Ok(()),
+        result => result,
+    }
 }
 
 /// Writes this process into the groups (cgroup v1). `0` means the writer: a process of one thread

@@ -28,13 +28,16 @@
 
 mod attempt;
 mod init;
+mod inner;
 mod joiner;
+mod landlock;
 mod mounts;
 mod payload;
 
 pub(crate) use attempt::{FAKED, LEFT, MADE};
 pub(crate) use mounts::open_host_path;
 
+use crate::plan::op::NamespaceKind;
 use crate::plan::order::Actor;
 use crate::plan::{Op, Plan};
 use crate::sys::process::Arguments;
@@ -69,6 +72,8 @@ pub struct Child<'p> {
     pub root: RawFd,
     /// The tmpfs for staged files.
     pub staging: RawFd,
+    /// The inner user namespace.
+    pub inner: RawFd,
     /// The call that an attempt makes, stopped.
     pub stop: Option<Stop>,
 }
@@ -129,6 +134,8 @@ impl Child<'_> {
     pub fn run(mut self) -> ! {
         sys::alloc::forbid();
         self.let_go_of_the_supervisors_end();
+        // Modes of what is made from here on are exactly those of the plan.
+        process::set_umask(0);
         self.walk(Actor::Init);
         // Only without an init does the walk come to its end here: the first process inside then
         // becomes the command.
@@ -164,6 +171,7 @@ impl Child<'_> {
     fn perform(&mut self, op: &Op) -> sys::Result<()> {
         match op {
             Op::DieWithSupervisor => self.tether(),
+            Op::NewKeyring => init::leave_keyring(),
             Op::JoinGroups => init::join_groups(self.groups),
             Op::UnshareCgroupNamespace => sys::identity::unshare(libc::CLONE_NEWCGROUP),
             Op::UnshareTimeNamespace => sys::identity::unshare(libc::CLONE_NEWTIME),
@@ -171,6 +179,19 @@ impl Child<'_> {
             Op::MakePrivate => sys::mount::make_all_private(),
             Op::AwaitRelease => init::await_release(self.socket),
             Op::TakeIds { uid, gid } => init::take_ids(*uid, *gid, self.socket),
+            Op::MakeInnerUser {
+                namespaces,
+                users,
+                groups,
+            } => {
+                let flag = |kind: &NamespaceKind| kind.flag as u64;
+                let user = libc::CLONE_NEWUSER as u64;
+                let flags = namespaces.iter().map(flag).fold(user, |all, one| all | one);
+                self.make_inner_user(flags, users, groups)
+            }
+            Op::ForbidUserNamespaces => inner::forbid_user_namespaces(),
+            Op::Restrict(rules) => self.restrict(rules),
+            Op::EnterInnerUser => self.enter_inner_user(),
             Op::SetHostname(name) => process::set_hostname(name),
             Op::SetDomainname(name) => process::set_domainname(name),
             Op::LoopbackUp => sys::network::loopback_up(),

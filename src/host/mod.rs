@@ -30,6 +30,8 @@ pub struct Host {
     cgroups: OnceCell<Result<Cgroups, String>>,
     subordinate: OnceCell<SubordinateIds>,
     write_execute: OnceCell<bool>,
+    sysctls: OnceCell<bool>,
+    landlock: OnceCell<u32>,
     accounts: OnceCell<Accounts>,
     /// Whether the machine is one of given facts, which has no descriptors.
     is_fixed: bool,
@@ -45,6 +47,8 @@ impl Host {
             cgroups: OnceCell::new(),
             subordinate: OnceCell::new(),
             write_execute: OnceCell::new(),
+            sysctls: OnceCell::new(),
+            landlock: OnceCell::new(),
             accounts: OnceCell::new(),
             is_fixed: false,
         }
@@ -59,6 +63,8 @@ impl Host {
             cgroups: OnceCell::from(Err("a test without cgroups".into())),
             subordinate: OnceCell::from(subordinate),
             write_execute: OnceCell::from(true),
+            sysctls: OnceCell::from(true),
+            landlock: OnceCell::from(7),
             accounts: OnceCell::from(Accounts::default()),
             is_fixed: true,
         }
@@ -73,11 +79,13 @@ impl Host {
         }
     }
 
-    /// The same machine with a kernel that cannot refuse to execute written memory, for tests.
+    /// The same machine with an older kernel, that cannot refuse to execute written memory and has no
+    /// Landlock, for tests.
     #[must_use]
     pub fn that_executes_written_memory(self) -> Self {
         Self {
             write_execute: OnceCell::from(false),
+            landlock: OnceCell::from(0),
             ..self
         }
     }
@@ -127,6 +135,23 @@ impl Host {
     pub fn refuses_write_execute(&self) -> bool {
         let ask = crate::sys::process::can_refuse_write_execute;
         *self.write_execute.get_or_init(ask)
+    }
+
+    /// The version of Landlock that the kernel has (landlock(7)); 0 where it has none, or a filter
+    /// around us refuses it.
+    #[must_use]
+    pub fn landlock(&self) -> u32 {
+        let ask = || crate::sys::landlock::abi().unwrap_or(0);
+        *self.landlock.get_or_init(ask)
+    }
+
+    /// Whether /proc/sys is on a mount that is not read-only, as it mostly is in a container.
+    #[must_use]
+    pub fn has_writable_sysctls(&self) -> bool {
+        use nix::sys::statvfs::{FsFlags, statvfs};
+        *self.sysctls.get_or_init(|| {
+            statvfs("/proc/sys").is_ok_and(|found| !found.flags().contains(FsFlags::ST_RDONLY))
+        })
     }
 
     /// The files that a program needs to start.

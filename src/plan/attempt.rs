@@ -131,7 +131,9 @@ impl Plan {
     #[must_use]
     pub fn leaves_network(&self) -> bool {
         self.steps.iter().any(|step| match &step.op {
-            Op::CloneInit { namespaces, .. } => namespaces.iter().any(|kind| kind.name == "net"),
+            Op::CloneInit { namespaces, .. } | Op::MakeInnerUser { namespaces, .. } => {
+                namespaces.iter().any(|kind| kind.name == "net")
+            }
             Op::JoinNamespace { kind, .. } => kind.name == "net",
             _ => false,
         })

@@ -1,14 +1,16 @@
 //! A plan in the making: sections add steps in any order, and the phases sort them.
 
-use super::op::{IdRange, Op, Slot};
+use super::op::{IdRange, NewRoot, Op, Slot, Target};
 use super::order::Phase;
 use super::{Note, Plan, Step, Watch, needs};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
 use crate::host::probe::Mechanism;
 use crate::plan::layout::Entry;
+use crate::sys::mount::Attributes;
 use std::collections::BTreeSet;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
 
 /// The command: what the command line names, else the profile's own.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +129,67 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// The trees of the planned root that can be written to, none within another.
+    #[must_use]
+    pub fn writable_trees(&self) -> Vec<Target> {
+        let read_only = |a: &Attributes| a.contains(Attributes::READ_ONLY);
+        let mut sealed = BTreeSet::new();
+        let mut open = BTreeSet::new();
+        let mut devices = false;
+        for step in &self.steps {
+            match &step.op {
+                Op::SealMount { target, attributes } if read_only(attributes) => {
+                    sealed.insert(target.to_bytes());
+                }
+                Op::AttachRoot(NewRoot::Tmpfs(_)) => {
+                    open.insert(&b""[..]);
+                }
+                Op::AttachRoot(NewRoot::Tree(_, attributes)) if !read_only(attributes) => {
+                    open.insert(&b""[..]);
+                }
+                Op::MountFilesystem {
+                    target, attributes, ..
+                } => {
+                    devices |= target.to_bytes() == b"dev";
+                    if !read_only(attributes) {
+                        open.insert(target.to_bytes());
+                    }
+                }
+                Op::AttachSource {
+                    target, attributes, ..
+                } if !read_only(attributes) => {
+                    open.insert(target.to_bytes());
+                }
+                _ => {}
+            }
+        }
+        // In the order of names, a tree comes before what lies in it, though not right before it.
+        let mut trees = BTreeSet::new();
+        for mut target in open.into_iter().filter(|target| !sealed.contains(target)) {
+            // Devices are mounts of a file each: one rule for all of them.
+            if devices && target.starts_with(b"dev/") {
+                target = b"dev";
+            }
+            let slashes = (0..target.len()).filter(|at| target[*at] == b'/');
+            let mut around = slashes.map(|at| &target[..at]).chain([&b""[..]]);
+            if !around.any(|folder| trees.contains(folder)) {
+                trees.insert(target);
+            }
+        }
+        let owned = |target: &[u8]| c_string(std::ffi::OsStr::from_bytes(target));
+        trees.into_iter().map(owned).collect()
+    }
+
+    /// The descriptors of the caller that the command keeps.
+    #[must_use]
+    pub fn streams(&self) -> Vec<i32> {
+        let kept = self.steps.iter().find_map(|step| match &step.op {
+            Op::CloseDescriptors { kept, .. } => Some(kept),
+            _ => None,
+        });
+        (0..3).chain(kept.into_iter().flatten().copied()).collect()
+    }
+
     /// A slot for a descriptor.
     pub fn slot(&mut self) -> Slot {
         self.slots += 1;
@@ -203,7 +266,6 @@ impl<'a> Draft<'a> {
 /// A string for the kernel. Values with NUL were refused when they were read, so nothing is lost.
 #[must_use]
 pub fn c_string(text: impl AsRef<std::ffi::OsStr>) -> CString {
-    use std::os::unix::ffi::OsStrExt as _;
     let bytes: Vec<u8> = text
         .as_ref()
         .as_bytes()

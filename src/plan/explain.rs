@@ -250,6 +250,7 @@ impl fmt::Display for Op {
                 write!(f, "join the {} namespace {}", kind.name, s(path))
             }
             Self::DieWithSupervisor => f.write_str("die when the supervisor dies"),
+            Self::NewKeyring => f.write_str("leave the caller's session keyring for an empty one"),
             Self::JoinGroups => f.write_str("join the cgroup"),
             Self::UnshareCgroupNamespace => f.write_str("make a cgroup namespace"),
             Self::UnshareTimeNamespace => f.write_str("make a time namespace"),
@@ -260,6 +261,24 @@ impl fmt::Display for Op {
             Self::OpenSource { source, .. } => write!(f, "open {source}"),
             Self::AwaitRelease => f.write_str("wait for the supervisor"),
             Self::TakeIds { uid, gid } => write!(f, "become uid {uid}, gid {gid} for the set-up"),
+            Self::MakeInnerUser { namespaces, .. } => {
+                f.write_str("make an inner user namespace with the same ids")?;
+                for (at, kind) in namespaces.iter().enumerate() {
+                    let before = if at == 0 {
+                        "; in it, new namespaces: "
+                    } else {
+                        ", "
+                    };
+                    write!(f, "{before}{}", kind.name)?;
+                }
+                Ok(())
+            }
+            Self::ForbidUserNamespaces => f.write_str(
+                "permit no further user namespaces inside (user.max_user_namespaces = 0)",
+            ),
+            Self::EnterInnerUser => {
+                f.write_str("enter the inner user namespace, away from the mounts")
+            }
             Self::AttachStaging => f.write_str("mount a tmpfs aside, for files of the profile"),
             Self::StageFile { contents, mode, .. } => {
                 write!(
@@ -332,6 +351,7 @@ impl fmt::Display for Op {
                 write!(f, "let timers be late by up to {nanoseconds} ns")
             }
             Self::SetAffinity { list, .. } => write!(f, "run on the processors {list}"),
+            Self::SetPersonality(0) => f.write_str("take no personality but the usual one"),
             Self::SetPersonality(bits) => write!(f, "take the personality {bits:#x}"),
             Self::SetRlimit {
                 name, soft, hard, ..
@@ -361,6 +381,7 @@ impl fmt::Display for Op {
             ),
             Self::DieWithInit => f.write_str("die when init dies"),
             Self::RefuseWriteExecute => f.write_str("never make written memory executable"),
+            Self::Restrict(rules) => write!(f, "{rules}"),
             Self::NoNewPrivileges => f.write_str("set no_new_privs"),
             Self::CloseDescriptors { first, kept } => {
                 write!(f, "close descriptors from {first} on, at exec")?;

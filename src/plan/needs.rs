@@ -39,6 +39,11 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
                 needs.insert(Mechanism::NamespaceLimits);
             }
         }
+        Op::MakeInnerUser { namespaces, .. } => {
+            let kinds = namespaces.iter().map(|kind| kind.name).chain(["user"]);
+            needs.extend(kinds.filter_map(Mechanism::of_namespace));
+            needs.insert(Mechanism::NamespaceLimits);
+        }
         Op::UnshareCgroupNamespace => {
             needs.insert(Mechanism::CgroupNamespace);
         }
@@ -75,6 +80,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::SetFilter(_) | Op::StopCall { .. } => {
             needs.insert(Mechanism::Seccomp);
         }
+        Op::Restrict(_) => {
+            needs.insert(Mechanism::Landlock);
+        }
         Op::RefuseWriteExecute => {
             needs.insert(Mechanism::WriteExecute);
         }
@@ -86,6 +94,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::Release
         | Op::JoinNamespace { .. }
         | Op::DieWithSupervisor
+        | Op::NewKeyring
+        | Op::ForbidUserNamespaces
+        | Op::EnterInnerUser
         | Op::MakePrivate
         | Op::AwaitRelease
         | Op::TakeIds { .. }

@@ -1,5 +1,6 @@
 //! The primitive operations, each in the form in which the kernel takes it.
 
+pub mod landlock;
 mod limit;
 
 use super::attempt::Attempt;
@@ -186,6 +187,8 @@ pub enum Op {
     },
     /// Dies with the supervisor.
     DieWithSupervisor,
+    /// Takes an empty session keyring, and leaves the caller's (keyrings(7)).
+    NewKeyring,
     /// Writes itself into the groups of cgroup v1.
     JoinGroups,
     /// Makes the cgroup namespace.
@@ -212,6 +215,18 @@ pub enum Op {
         /// The group id inside.
         gid: u32,
     },
+    /// Makes a user namespace inside the one that init is in, with the same ids, and other namespaces
+    /// that belong to it, which init enters.
+    MakeInnerUser {
+        /// Which others.
+        namespaces: Vec<NamespaceKind>,
+        /// The lines of its `uid_map`.
+        users: String,
+        /// The lines of its `gid_map`.
+        groups: String,
+    },
+    /// Writes 0 to `user.max_user_namespaces` of init's user namespace, and reads it back.
+    ForbidUserNamespaces,
     /// Attaches a tmpfs outside of the new root, for files with contents from the profile.
     AttachStaging,
     /// Writes a file there and opens it as a detached mount.
@@ -288,6 +303,8 @@ pub enum Op {
         /// Whether init is the first process of a pid namespace, whose end ends all others.
         alone: bool,
     },
+    /// Enters the inner user namespace.
+    EnterInnerUser,
     /// setpgid(2), so that signals of the terminal can be handed to the command's group alone.
     NewProcessGroup,
     /// umask(2).
@@ -350,6 +367,8 @@ pub enum Op {
     DieWithInit,
     /// Memory that can be written never becomes executable (`PR_SET_MDWE`).
     RefuseWriteExecute,
+    /// Landlock.
+    Restrict(landlock::Ruleset),
     /// no_new_privs.
     NoNewPrivileges,
     /// Closes all descriptors from one on, at exec, but those that are kept.

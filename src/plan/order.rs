@@ -78,6 +78,8 @@ phases! {
     Join: Joiner,
     /// Init binds its life to the supervisor's.
     Tether: Init,
+    /// The caller's session keyring is left.
+    Keyring: Init,
     /// Init moves itself into the group (cgroup v1).
     JoinGroup: Init,
     /// The cgroup namespace is made.
@@ -92,6 +94,10 @@ phases! {
     AwaitRelease: Init,
     /// Init takes ids that the map holds.
     InnerIds: Init,
+    /// The user namespace that the command will live in is made, apart from that of the mounts.
+    InnerUser: Init,
+    /// No further user namespaces can be made.
+    UserNamespaceLimit: Init,
     /// Files with contents from the profile are written aside.
     Staging: Init,
     /// The new root is attached.
@@ -114,6 +120,8 @@ phases! {
     Session: Init,
     /// The payload is forked.
     Fork: Init,
+    /// The inner user namespace is entered.
+    EnterInner: Payload,
     /// Process group, umask, priority, resource limits.
     ProcessSettings: Payload,
     /// The working directory is entered, and checked to lie inside.
@@ -130,6 +138,8 @@ phases! {
     Memory: Payload,
     /// no_new_privs is set.
     NoNewPrivileges: Payload,
+    /// Landlock is told what is refused.
+    Landlock: Payload,
     /// Descriptors are marked to be closed at exec.
     Descriptors: Payload,
     /// Signals get their default dispositions and are unblocked.
@@ -177,6 +187,8 @@ rules! {
     Join < Tether: "init is cloned by the joiner, inside what was joined",
     Tether < Sources: "an init that outlives its supervisor from here on would leave mounts behind",
     Tether < AwaitRelease: "if the supervisor dies while init waits, end of file must mean the end, not go",
+    Keyring < InnerIds: "the keyring counts against the quota of the id that makes it, and ids that a run of root takes have a small one",
+    Keyring < Fork: "the command must not find a key of the caller's session",
     JoinGroup < GroupNamespace: "a cgroup namespace is rooted where its maker is: outside the group it would show the host's tree",
     TimeNamespace < Pivot: "clocks are set through the host's /proc, which leaves with the old root",
     TimeNamespace < Fork: "clocks cannot be set any more once a process lives in the namespace",
@@ -185,6 +197,19 @@ rules! {
     Sources < InnerIds: "host paths are opened with the caller's rights, before they are given up",
     Sources < Root: "host paths have to be resolved while the host's tree is still the whole tree",
     AwaitRelease < InnerIds: "an id can be taken only once the map holds it",
+    InnerIds < InnerUser: "a user namespace belongs to the id that makes it: by that, init has power over it from outside",
+    InnerUser < UserNamespaceLimit: "the inner namespace is the last one that may be made",
+    InnerUser < Mounts: "a sysfs shows the network of whoever mounts it, a mqueue the queues",
+    InnerUser < Pivot: "maps are written through the host's /proc, which leaves with the old root",
+    InnerUser < Hide: "its maps are files of a process that shows itself",
+    InnerUser < Names: "the names are those of a namespace that is made with it",
+    InnerUser < Network: "the network is one that is made with it",
+    UserNamespaceLimit < Pivot: "the limit is written through the host's /proc, before anything of the profile is on top of it",
+    DetachOldRoot < EnterInner: "in the inner namespace nobody can change a mount any more",
+    EnterInner < Bounding: "whoever enters a user namespace has all capabilities over it again",
+    EnterInner < Identity: "whoever enters a user namespace takes its ids there",
+    EnterInner < DeathSignal: "entering a user namespace changes credentials, which clears the death signal",
+    EnterInner < Filter: "the filter may refuse setns",
     InnerIds < Root: "a file cannot be created by an id that the map does not hold (EOVERFLOW)",
     Staging < Root: "staged files live on the old root's side, where the command can never reach them",
     Root < Mounts: "targets are resolved below the new root",
@@ -206,6 +231,11 @@ rules! {
     Capabilities < DeathSignal: "so that nothing that changes credentials comes after the death signal",
     Capabilities < NoNewPrivileges: "ambient capabilities are raised before privileges are frozen",
     NoNewPrivileges < Filter: "without CAP_SYS_ADMIN, the kernel takes a filter only from a process that can gain nothing by exec",
+    WorkingDirectory < Landlock: "the rules are for the command, not for the set-up",
+    NoNewPrivileges < Landlock: "without CAP_SYS_ADMIN, the kernel restricts only a process that can gain nothing by exec",
+    DetachOldRoot < Landlock: "whoever is restricted in files cannot change a mount any more",
+    Landlock < AsExecuted: "the files of descriptors are named by them, and here they are closed",
+    Landlock < Filter: "the filter may refuse the calls of Landlock",
     Memory < Filter: "the filter may refuse prctl",
     Descriptors < Filter: "the filter may refuse close_range",
     Signals < Filter: "the filter may refuse what resets signals",

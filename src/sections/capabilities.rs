@@ -90,6 +90,20 @@ impl Capabilities {
         }
     }
 
+    /// Whether one is kept.
+    #[must_use]
+    pub fn keeps(&self, capability: Capability) -> bool {
+        self.keep & capability.bitmask() != 0
+    }
+
+    /// Which line keeps one; the table's, or that of the default, where none does.
+    #[must_use]
+    pub fn origin_of(&self, capability: Capability) -> &Origin {
+        let kept = self.named[0].iter();
+        let mut naming = kept.filter(|(_, mask)| mask & capability.bitmask() != 0);
+        naming.next().map_or(&self.origin, |(name, _)| &name.origin)
+    }
+
     /// Whether all are dropped.
     #[must_use]
     pub fn keeps_none(&self) -> bool {

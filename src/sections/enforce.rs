@@ -1,5 +1,7 @@
 //! `[enforce]`: what happens where this machine cannot do what a profile asks for.
 
+mod landlock;
+
 use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::review::{Area, Grant};
@@ -35,6 +37,11 @@ crate::table! {
         /// That memory which can be written never becomes executable (`write_execute = false` under
         /// `[process]`).
         write_execute: Level = "require",
+        /// That Landlock (landlock(7)) refuses once more what the mounts and the namespaces refuse:
+        /// writing outside of the writable trees, TCP where there is no network, signals and abstract
+        /// sockets to the outside. Nothing about files where the command may mount (`nested_user` under
+        /// `[namespaces]`, the capability sys_admin): Landlock would refuse that too.
+        landlock: Level = "prefer",
     }
 }
 
@@ -61,6 +68,8 @@ pub struct Enforce {
     pub seccomp: At<Level>,
     /// That no written memory is executed.
     pub write_execute: At<Level>,
+    /// The rules of Landlock.
+    pub landlock: At<Level>,
 }
 
 impl Enforce {
@@ -78,6 +87,7 @@ impl Enforce {
             idmap: raw.idmap,
             seccomp: raw.seccomp,
             write_execute: raw.write_execute,
+            landlock: raw.landlock,
         }
     }
 
@@ -130,6 +140,7 @@ impl Enforce {
             idmap,
             seccomp,
             write_execute,
+            landlock,
         } = self;
         [
             (limits, "limits", "limits on the group", 3_000),
@@ -142,6 +153,7 @@ impl Enforce {
                 "what keeps written memory from being executed",
                 300,
             ),
+            (landlock, "landlock", "the rules of Landlock", 200),
         ]
         .into_iter()
         .map(|(level, name, what, share)| {
@@ -151,11 +163,10 @@ impl Enforce {
                 Level::Off => (2, format!("run without {what}")),
             };
             let key = format!("enforce:{name}");
-            Grant::rank(Area::Enforcement, key, rank, words, &level.origin).share(if rank == 0 {
-                0
-            } else {
-                share
-            })
+            // Rules that repeat what holds already are missed only by who has switched them off.
+            let harmless = if name == "landlock" { 1 } else { 0 };
+            let share = if rank <= harmless { 0 } else { share };
+            Grant::rank(Area::Enforcement, key, rank, words, &level.origin).share(share)
         })
         .collect()
     }

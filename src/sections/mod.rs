@@ -169,7 +169,7 @@ pub fn check(
         devices: devices::Devices::check(raw.devices, problems),
         network: network::Network::check(raw.network),
         capabilities: capabilities::Capabilities::check(raw.capabilities, problems),
-        seccomp: seccomp::Seccomp::check(raw.seccomp, problems),
+        seccomp: seccomp::Seccomp::check(raw.seccomp, &namespaces.nested_user, problems),
         limits: limits::Limits::check(raw.limits, variables, problems),
         rlimits: rlimits::Rlimits::check(raw.rlimits, problems),
         environment: environment::Environment::check(raw.environment, problems),
@@ -271,7 +271,7 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     };
     let identity = profile.user.identity(profile, &mut draft);
     profile.limits.steps(profile, &mut draft);
-    profile.namespaces.steps(profile, &mut draft);
+    profile.namespaces.steps(&identity, profile, &mut draft);
     profile.user.steps(&identity, profile, &mut draft);
     if profile.namespaces.builds_root() {
         profile.mounts.entries(profile, &identity, &mut draft);
@@ -285,6 +285,7 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     profile.process.steps(profile, &mut draft);
     profile.rlimits.steps(&mut draft);
     profile.capabilities.steps(&mut draft);
+    profile.restrict(&mut draft);
     profile.seccomp.steps(profile, &mut draft);
     profile.environment.steps(profile, &mut draft);
     profile.report.note(&mut draft);

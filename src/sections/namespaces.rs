@@ -1,6 +1,7 @@
 //! `[namespaces]`: which namespaces are new, shared with the caller, or joined from a path
 //! (namespaces(7)).
 
+mod nested;
 mod offsets;
 
 pub use offsets::{Offset, RawOffsets};
@@ -17,6 +18,7 @@ use crate::profile::table::{Value, read_string};
 use crate::review::tree::{Access, Tree};
 use crate::review::{Area, Extent, Grant};
 use crate::sections::network::Mode as NetworkMode;
+use crate::sections::user::Identity;
 use std::path::PathBuf;
 
 crate::table! {
@@ -45,6 +47,11 @@ crate::table! {
         cgroup: Choice = "new",
         /// Boot-time and monotonic clocks (time_namespaces(7)).
         time: Choice = "new",
+        /// Whether the command may make user namespaces of its own, for programs that sandbox what they
+        /// run: browsers, builds such as those of Bazel and Nix. It permits the calls that this takes
+        /// (clone, unshare, setns, those of mounts), lifts the limit on user namespaces, and opens
+        /// much of the kernel's code.
+        nested_user: bool = false,
         /// What the clocks of a new time namespace show.
         time_offsets: RawOffsets,
     }
@@ -121,6 +128,7 @@ pub struct Namespaces {
     pub net: At<Choice>,
     pub cgroup: At<Choice>,
     pub time: At<Choice>,
+    pub nested_user: At<bool>,
     offsets: offsets::Offsets,
 }
 
@@ -171,6 +179,7 @@ impl Namespaces {
             net: raw.net,
             cgroup: raw.cgroup,
             time: raw.time,
+            nested_user: raw.nested_user,
             offsets: offsets::Offsets::check(raw.time_offsets),
         }
     }
@@ -223,9 +232,18 @@ impl Namespaces {
             net: _,
             cgroup,
             time,
+            nested_user,
             offsets: _,
         } = self;
         let mut grants = Vec::new();
+        let (rank, words, nested) = match nested_user.value {
+            false => (0, "make no user namespaces of its own", 0),
+            true => (1, "make user namespaces of its own", 1_500),
+        };
+        let key = "namespace:nested user".to_owned();
+        let at = &nested_user.origin;
+        let grant = Grant::new(Area::Namespaces, key, Extent::Rank(rank), words, at);
+        grants.push(grant.share(nested));
         for (choice, name, what, share) in [
             (
                 user,
@@ -340,8 +358,10 @@ impl Namespaces {
     }
 
     /// Joins, clones, and unshares the cgroup namespace.
-    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
+    pub fn steps(&self, identity: &Identity, profile: &Profile, draft: &mut Draft<'_>) {
         let mut new = Vec::new();
+        let mut inner = Vec::new();
+        let apart = self.keeps_mounts_apart(profile);
         for (choice, kind) in self.all() {
             match &choice.value {
                 Choice::Shared => {}
@@ -364,6 +384,8 @@ impl Namespaces {
                 Choice::New if kind == TIME && self.offsets.origin().is_some() => {
                     self.offsets.steps(&choice.origin, draft);
                 }
+                // What the command is to have power over belongs to its own user namespace.
+                Choice::New if apart && [IPC, UTS, NET].contains(&kind) => inner.push(kind),
                 Choice::New => new.push(kind),
             }
         }
@@ -385,6 +407,10 @@ impl Namespaces {
             },
             &self.user.origin,
         );
+        if apart {
+            nested::keep_apart(inner, identity, profile, draft);
+        }
+        self.forbid_nested(profile, draft);
         draft.step(Phase::Release, Op::Release, &self.user.origin);
         draft.step(
             Phase::Tether,

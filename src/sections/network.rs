@@ -72,7 +72,7 @@ impl Network {
                 Diagnostic::new(
                     Code::HostNetwork,
                     place,
-                    "the command reaches what the caller reaches, services on localhost and abstract sockets of the desktop included",
+                    "the command reaches what the caller reaches, services on localhost included, and abstract sockets of the desktop where Landlock does not refuse them",
                 )
                 .help("write `mode = \"loopback\"` under [network] where no network is needed"),
             );

@@ -80,7 +80,8 @@ crate::table! {
         /// How late timers may fire, so that processors can sleep longer (PR_SET_TIMERSLACK of
         /// prctl(2)). Default: the caller's.
         timer_slack: Duration,
-        /// What the command sees of the kernel (personality(2)). Default: the caller's.
+        /// What the command sees of the kernel (personality(2)). Default: what the kernel shows to
+        /// any process of its own architecture, whatever the caller has chosen for itself.
         personality: List<Personality>,
     }
 }
@@ -306,6 +307,11 @@ impl Process {
                 &score.origin,
             );
         }
+        draft.step(
+            Phase::Keyring,
+            Op::NewKeyring,
+            &Origin::Default("process.keyring"),
+        );
         draft.step(Phase::Hide, Op::Hide, init);
         if self.session.value == Session::New {
             draft.step(Phase::Session, Op::NewSession, &self.session.origin);

@@ -140,6 +140,15 @@ impl Failure {
             (Op::UnshareCgroupNamespace | Op::MakePrivate | Op::TakeIds { .. }, Errno::EPERM | Errno::EACCES) => {
                 "this machine does not let the caller use the namespaces it made: `sandbox doctor` says why, and what to do".into()
             }
+            (Op::ForbidUserNamespaces, _) => {
+                "is /proc/sys writable here, and a procfs? Where user namespaces may be made inside, write `nested_user = true` under [namespaces]".into()
+            }
+            (Op::MakeInnerUser { .. }, Errno::ENOSPC | Errno::EUSERS) => {
+                "too many namespaces, or namespaces nested too deeply: `sandbox doctor` says which limit it is".into()
+            }
+            (Op::NewKeyring, Errno::EDQUOT) => {
+                "the caller holds as many keys as it may, and every run holds one: see /proc/key-users, and raise `sysctl kernel.keys.maxkeys`".into()
+            }
             (Op::CloneInit { .. }, Errno::EAGAIN) => {
                 "the caller may not have more processes: see `ulimit -u` and the pids limit of its cgroup".into()
             }

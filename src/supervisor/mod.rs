@@ -271,6 +271,7 @@ impl<'p> Run<'p> {
             joined: [child::UNOPENED; 8],
             root: child::UNOPENED,
             staging: child::UNOPENED,
+            inner: child::UNOPENED,
             stop: None,
         };
         match process::clone_into(first, first_group) {

@@ -44,6 +44,38 @@ pub fn open_for_writing(path: &CStr) -> Result<RawFd> {
     openat2(libc::AT_FDCWD, path, libc::O_WRONLY | libc::O_CLOEXEC, 0, 0)
 }
 
+/// The same below a directory.
+pub fn open_for_reading_at(dir: RawFd, path: &CStr) -> Result<RawFd> {
+    openat2(dir, path, libc::O_RDONLY | libc::O_CLOEXEC, 0, 0)
+}
+
+/// Opens a file below a directory for writing.
+pub fn open_for_writing_at(dir: RawFd, path: &CStr) -> Result<RawFd> {
+    openat2(dir, path, libc::O_WRONLY | libc::O_CLOEXEC, 0, 0)
+}
+
+/// Opens a file of the host for reading and writing, if no symbolic link lies on the way.
+pub fn open_for_both(path: &CStr) -> Result<RawFd> {
+    let flags = libc::O_RDWR | libc::O_CLOEXEC;
+    openat2(libc::AT_FDCWD, path, flags, 0, libc::RESOLVE_NO_SYMLINKS)
+}
+
+/// Whether a file is one of procfs (fstatfs(2)).
+pub fn is_of_proc(fd: RawFd) -> Result<bool> {
+    let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the kernel fills the structure, which lives here.
+    check_int(unsafe { libc::fstatfs(fd, found.as_mut_ptr()) })?;
+    // SAFETY: the call has succeeded.
+    Ok(unsafe { found.assume_init() }.f_type == libc::PROC_SUPER_MAGIC)
+}
+
+/// Reads once from a place on (pread(2)); 0 means end of file.
+pub fn read_at(fd: RawFd, buffer: &mut [u8], place: libc::off_t) -> Result<usize> {
+    // SAFETY: the pointer and the length are those of a live, exclusive slice.
+    let n = unsafe { libc::pread(fd, buffer.as_mut_ptr().cast(), buffer.len(), place) };
+    check(n as libc::c_long).map(|n| n as usize)
+}
+
 /// Makes a new, empty file and opens it for writing; fails if anything is there already.
 pub fn create_file(dir: RawFd, name: &CStr, mode: libc::mode_t) -> Result<RawFd> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
@@ -244,6 +276,16 @@ pub fn is_directory(fd: RawFd) -> Result<bool> {
     // SAFETY: the call has succeeded.
     let mode = unsafe { stat.assume_init() }.st_mode;
     Ok(mode & libc::S_IFMT == libc::S_IFDIR)
+}
+
+/// Whether a descriptor is open, for writing, and not that of a directory.
+#[must_use]
+pub fn is_file_for_writing(fd: RawFd) -> bool {
+    // SAFETY: no pointers.
+    match check_int(unsafe { libc::fcntl(fd, libc::F_GETFL) }) {
+        Ok(flags) => flags & libc::O_ACCMODE != libc::O_RDONLY && is_directory(fd) == Ok(false),
+        Err(_) => false,
+    }
 }
 
 /// Closes all descriptors of a range (close_range(2)).

@@ -9,6 +9,7 @@
 pub mod alloc;
 pub mod descriptor;
 pub mod identity;
+pub mod keyring;
 pub mod landlock;
 pub mod mount;
 pub mod network;

@@ -145,6 +145,15 @@ pub fn wait_for(pid: libc::pid_t) -> Result<(libc::c_int, Spent)> {
     Ok((status, spent))
 }
 
+/// A pipe, closed at exec (pipe2(2)): the end to read from, and the end to write to.
+pub fn pipe() -> Result<(RawFd, RawFd)> {
+    let mut ends = [-1; 2];
+    // SAFETY: the kernel fills two numbers, which live here.
+    check_int(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    let [reading, writing] = ends;
+    Ok((reading, writing))
+}
+
 /// Kills every child of the calling process, as `/proc` lists them (proc_tid_children(5)).
 pub fn kill_children(list: RawFd) {
     let mut buffer = [0u8; 4096];

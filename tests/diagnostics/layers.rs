@@ -788,6 +788,7 @@ fn origins_are_shown_beside_every_value() {
     # net = "new"  # default
     # cgroup = "new"  # default
     # time = "new"  # default
+    # nested_user = false  # default
 
     # [devices]
     # shm_size = "256M"  # default
@@ -822,6 +823,7 @@ fn origins_are_shown_beside_every_value() {
     # idmap = "require"  # default
     # seccomp = "require"  # default
     # write_execute = "require"  # default
+    # landlock = "prefer"  # default
 
     # [report]
     # stats = false  # default

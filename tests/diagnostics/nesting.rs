@@ -393,7 +393,7 @@ target = "/cgroup"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
-    note[SBX0031]: the command reaches what the caller reaches, services on localhost and abstract sockets of the desktop included
+    note[SBX0031]: the command reaches what the caller reaches, services on localhost included, and abstract sockets of the desktop where Landlock does not refuse them
      --> sandbox.toml:5:8
       |
     5 | mode = "host"

@@ -57,7 +57,7 @@ mode = "host"
 "#,
     );
     insta::assert_snapshot!(odd, @r#"
-    note[SBX0031]: the command reaches what the caller reaches, services on localhost and abstract sockets of the desktop included
+    note[SBX0031]: the command reaches what the caller reaches, services on localhost included, and abstract sockets of the desktop where Landlock does not refuse them
      --> sandbox.toml:2:8
       |
     2 | mode = "host"
@@ -215,7 +215,7 @@ keep = ["net_admin", "ipc_owner", "sys_boot", "setuid", "setgid"]
 "#,
     );
     insta::assert_snapshot!(odd, @r#"
-    note[SBX0031]: the command reaches what the caller reaches, services on localhost and abstract sockets of the desktop included
+    note[SBX0031]: the command reaches what the caller reaches, services on localhost included, and abstract sockets of the desktop where Landlock does not refuse them
      --> sandbox.toml:6:8
       |
     6 | mode = "host"

@@ -663,7 +663,7 @@ fn a_revision_extends_what_lies_beside_it_in_the_same_commit() {
       |
       = help: the built-in profiles are: default, build, cargo, python, node, strict, go, ci
 
-    note[SBX0031]: the command reaches what the caller reaches, services on localhost and abstract sockets of the desktop included
+    note[SBX0031]: the command reaches what the caller reaches, services on localhost included, and abstract sockets of the desktop where Landlock does not refuse them
      --> HEAD:sandbox.toml:2:8
       |
     2 | mode = "host"

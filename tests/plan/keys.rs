@@ -34,6 +34,7 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("namespaces", "", "net = \"shared\""),
     ("namespaces", "", "cgroup = \"shared\""),
     ("namespaces", "", "time = \"shared\""),
+    ("namespaces", "", "nested_user = true"),
     ("namespaces", "", "net = \"/proc/42/ns/net\""),
     (
         "namespaces",
@@ -242,6 +243,8 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("enforce", "", "idmap = \"prefer\""),
     ("enforce", "", "seccomp = \"prefer\""),
     ("enforce", "", "write_execute = \"prefer\""),
+    ("enforce", "landlock = \"require\"", ""),
+    ("enforce", "", "landlock = \"off\""),
     (
         "[mounts]",
         "type = \"bind\"\ntarget = \"/a\"",

@@ -21,9 +21,10 @@ use sandbox::plan::order::{Phase, RULES};
 use sandbox::plan::{Actor, Attempt, Plan, Step, explain};
 use sandbox::profile::overlay::Overlay;
 use sandbox::sections;
+use sandbox::sys::mount::Attributes;
 use sandbox::sys::process::StringArray;
 use std::ffi::CStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The plan of a text on a machine, as the program makes it.
 fn plan(text: &str, machine: &Machine) -> Result<Plan, Diagnostics> {
@@ -284,13 +285,56 @@ fn check(text: &str, plan: &Plan) {
     assert!(filters == 1 || off && filters == 0, "{filters} filters");
 
     only_own_namespaces_are_changed(plan);
+    landlock_permits_writing_where_mounts_do(plan);
+}
+
+/// What can be written to by the mounts can be by the rules of Landlock, and every rule is about such a mount.
+fn landlock_permits_writing_where_mounts_do(plan: &Plan) {
+    let path = |text: &CStr| PathBuf::from("/").join(text.to_str().unwrap());
+    let rules = plan.steps.iter().find_map(|step| match &step.op {
+        Op::Restrict(rules) if rules.handled.files != 0 => Some(&rules.writable),
+        _ => None,
+    });
+    let Some(rules) = rules else { return };
+    let rules: Vec<_> = rules.iter().map(|target| path(target)).collect();
+    let read_only = |attributes: &Attributes| attributes.contains(Attributes::READ_ONLY);
+    let mut writable = std::collections::BTreeMap::new();
+    for step in &plan.steps {
+        let (target, attributes) = match &step.op {
+            Op::AttachRoot(NewRoot::Tmpfs(_)) => (PathBuf::from("/"), &Attributes::NOSUID),
+            Op::AttachRoot(NewRoot::Tree(_, attributes)) => (PathBuf::from("/"), attributes),
+            Op::MountFilesystem {
+                target, attributes, ..
+            }
+            | Op::AttachSource {
+                target, attributes, ..
+            }
+            | Op::SealMount { target, attributes } => (path(target), attributes),
+            _ => continue,
+        };
+        writable.insert(target, !read_only(attributes));
+    }
+    for (target, _) in writable.iter().filter(|(_, writable)| **writable) {
+        let covered = rules.iter().any(|rule| target.starts_with(rule));
+        assert!(covered, "{} is not in {rules:?}", target.display());
+    }
+    for rule in &rules {
+        let devices = rule == Path::new("/dev");
+        assert!(
+            devices || writable.get(rule) == Some(&true),
+            "{}",
+            rule.display()
+        );
+    }
 }
 
 /// Nothing is set up that would act on a namespace of the host.
 fn only_own_namespaces_are_changed(plan: &Plan) {
     let own = |name: &str| {
         plan.steps.iter().any(|step| match &step.op {
-            Op::CloneInit { namespaces, .. } => namespaces.iter().any(|kind| kind.name == name),
+            Op::CloneInit { namespaces, .. } | Op::MakeInnerUser { namespaces, .. } => {
+                namespaces.iter().any(|kind| kind.name == name)
+            }
             _ => false,
         })
     };
@@ -298,7 +342,7 @@ fn only_own_namespaces_are_changed(plan: &Plan) {
         let kind = match &step.op {
             Op::SetHostname(_) | Op::SetDomainname(_) => "uts",
             Op::LoopbackUp => "net",
-            Op::WriteIdMap { .. } | Op::DenySetgroups => "user",
+            Op::WriteIdMap { .. } | Op::DenySetgroups | Op::ForbidUserNamespaces => "user",
             Op::MakePrivate | Op::PivotRoot | Op::AttachRoot(_) | Op::DetachOldRoot => "mnt",
             Op::ForkPayload { alone: true } => "pid",
             _ => continue,

@@ -230,6 +230,7 @@ fn namespaces() -> BoxedStrategy<String> {
             ("net", namespace("net")),
             ("cgroup", namespace("cgroup")),
             ("time", namespace("time")),
+            ("nested_user", one_of_plain(&["true", "false"])),
             (
                 "time_offsets",
                 one_of_plain(&["{}", "{}", "{ boottime = \"-1h\", monotonic = 5 }"]),
@@ -417,6 +418,7 @@ fn rest() -> BoxedStrategy<String> {
             ("idmap", one_of(&["require", "prefer", "off"])),
             ("seccomp", one_of(&["require", "prefer", "off"])),
             ("write_execute", one_of(&["require", "prefer", "off"])),
+            ("landlock", one_of(&["require", "prefer", "off"])),
         ],
     );
     let devices = table(

@@ -14,6 +14,7 @@ mod capabilities;
 mod ceiling;
 mod check;
 mod cpu_time;
+mod depth;
 mod doctor;
 mod fail_closed;
 mod ids;

@@ -310,10 +310,18 @@ fn of_the_network_there_is_what_the_profile_says() {
     let loopback = "Connection refused\nConnection refused\nconnected\nlo\n";
     assert_eq!(run(""), loopback);
     assert_eq!(run("[network]\nmode = \"loopback\""), loopback);
+    // Landlock refuses TCP besides (Linux 6.7), and abstract sockets of others (Linux 6.12).
+    let off = "[enforce]\nlandlock = \"off\"";
     let none = "Network is unreachable\nConnection refused\nNetwork is unreachable\nlo\n";
-    let alone = run("[network]\nmode = \"none\"");
-    assert_eq!(alone, none);
+    assert_eq!(run(&format!("[network]\nmode = \"none\"\n{off}")), none);
+    if sandbox::sys::landlock::abi().is_ok_and(|version| version >= 4) {
+        let none = "Permission denied\nConnection refused\nPermission denied";
+        let alone = run("[network]\nmode = \"none\"");
+        assert!(alone.starts_with(none), "{alone}");
+    }
     let host = run("[network]\nmode = \"host\"");
+    assert!(host.starts_with("connected\n"), "{host}");
+    let host = run(&format!("[network]\nmode = \"host\"\n{off}"));
     assert!(
         host.starts_with("connected\nconnected\nconnected\n"),
         "{host}"

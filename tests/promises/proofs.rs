@@ -297,7 +297,8 @@ fn under_a_list_of_programs_only_those_can_be_executed() {
     both_ways(&project, tables, "execute", &["cat"], &["sh", "ls"]);
 }
 
-const HOST: &str = "[network]\nmode = \"host\"";
+/// The host's network, abstract sockets included.
+const HOST: &str = "[network]\nmode = \"host\"\n[enforce]\nlandlock = \"off\"";
 
 #[test]
 fn a_listener_outside_is_reached_through_the_callers_network_only() {
@@ -390,7 +391,11 @@ fn a_refusal_by_nobody_proves_nothing() {
 fn a_network_without_a_way_is_no_proof_if_it_is_the_callers() {
     let project = Project::new();
     // In a network of its own, which the inner sandbox then takes for the caller's.
-    let inner = profile(HOST, "cannot_connect", &["192.0.2.1:80"]);
+    let inner = profile(
+        "[network]\nmode = \"host\"",
+        "cannot_connect",
+        &["192.0.2.1:80"],
+    );
     project.write("inner.toml", &inner);
     let outer = Command::new("unshare")
         .current_dir(project.path())

@@ -5,7 +5,7 @@
 //! as the kernel lets it. So they permit nothing, and take nothing away.
 
 use super::RawProcess;
-use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::op::Op;
 use crate::plan::{Draft, Phase};
 use crate::profile::node::Node;
@@ -161,13 +161,12 @@ impl Scheduling {
             };
             set(op, &affinity.origin);
         }
-        if let Some(first) = self.personality.first() {
-            let bits = self
-                .personality
-                .iter()
-                .fold(0, |all, one| all | one.value.bits());
-            set(Op::SetPersonality(bits), &first.origin);
-        }
+        // Always: with the caller's, a command could be less random or more executable than declared.
+        let named = self.personality.iter();
+        let bits = named.fold(0, |all, one| all | one.value.bits());
+        let default = Origin::Default("process.personality");
+        let origin = self.personality.first().map(|first| &first.origin);
+        set(Op::SetPersonality(bits), origin.unwrap_or(&default));
     }
 }
 

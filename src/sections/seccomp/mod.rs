@@ -18,8 +18,8 @@ use crate::profile::table::List;
 use crate::review::arguments::Arguments;
 use call::UnknownCall;
 use entry::{Budget, Item, Placed};
-use policy::{Answer, Policy, Verdict};
-use presets::Preset;
+use policy::{Answer, Entry, Policy, Verdict};
+use presets::{Preset, calls};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use syscalls::Sysno;
@@ -97,7 +97,14 @@ const LOADING: &[Sysno] = &[
 
 impl Seccomp {
     /// Checks the names and the conditions.
-    pub fn check(raw: Option<At<RawSeccomp>>, problems: &mut Diagnostics) -> Self {
+    ///
+    /// Where user namespaces may be `nested`, the calls that this takes are permitted too, by the line
+    /// that says so.
+    pub fn check(
+        raw: Option<At<RawSeccomp>>,
+        nested: &At<bool>,
+        problems: &mut Diagnostics,
+    ) -> Self {
         let (raw, origin) = split(raw, "seccomp");
         let mut budget = Budget::default();
         let allow = entry::check(raw.allow, true, &mut budget, problems);
@@ -127,13 +134,22 @@ impl Seccomp {
             let by_itself = calls.iter().filter(|named| !named.by_set);
             allowed.extend(by_itself.map(|named| (named.call, name.origin.clone())));
         }
+        let mut permitted = entries(&allow);
+        let mut lines = lines(&allow, &deny);
+        if nested.value {
+            permitted.extend(NESTING.iter().map(|call| Entry::from(*call)));
+            for call in NESTING {
+                lines
+                    .entry(call.id())
+                    .or_insert_with(|| nested.origin.clone());
+            }
+        }
         let this = Self {
-            policy: Policy::new(preset, refuse, &entries(&allow), &entries(&deny))
-                .foreign_calls(foreign),
+            policy: Policy::new(preset, refuse, &permitted, &entries(&deny)).foreign_calls(foreign),
             origin,
             preset: raw.preset,
             refuse: raw.refuse,
-            lines: lines(&allow, &deny),
+            lines,
             allow,
             deny,
             allowed,
@@ -389,6 +405,13 @@ impl Seccomp {
         }
     }
 }
+
+/// What it takes to make a user namespace and a sandbox in it. clone3 is not among them: what uses it falls
+/// back to clone, and it stays refused as a call whose flags no filter can see.
+const NESTING: &[Sysno] = calls![
+    clone unshare setns mount umount2 pivot_root chroot fsopen fsconfig fsmount fspick move_mount open_tree
+    open_tree_attr mount_setattr sethostname setdomainname
+];
 
 /// The line that decides on each call: the entries that count more come later.
 fn lines(allow: &[Placed], deny: &[Placed]) -> BTreeMap<i32, Origin> {
