@@ -20,6 +20,9 @@
 #                    trixie=6.12, trixie-backports=the newest.  Fetched by apt, once.
 #   --user           run COMMAND as an unprivileged user (uid 1000, "lab") that owns its
 #                    cgroup (delegated, as systemd's Delegate=yes does)
+#   --systemd        boot systemd as pid 1, and run COMMAND in a login session of its (root-owned, in
+#                    user-1000.slice beside user@1000.service, as a login by ssh has it; with
+#                    --user, else root's own); dbus, logind and the user manager run
 #   --root-cgroup    leave COMMAND in the root cgroup (default: /lab.slice/job.scope)
 #   --rw DIR         share one more directory read-write (repeatable)
 #   --mem MIB        guest memory (default 2048)     --timeout S   give up (default 600, rc 124)
@@ -36,7 +39,7 @@
 # Files kept between runs: ${LAB_CACHE:-/var/cache/cgroup2-lab} (some 0.5 GiB a kernel).
 set -euo pipefail
 
-engine=qemu suite=system user=0 rootcg=0 mem=2048 disk=0 append='' limit=600 prepare=0 verbose=0
+engine=qemu suite=system user=0 rootcg=0 mem=2048 disk=0 systemd=0 append='' limit=600 prepare=0 verbose=0
 rw=("$PWD") passenv=() sysctls=()
 die() { echo "cgroup2-vm: $*" >&2; exit 125; }
 while [ $# -gt 0 ]; do
@@ -45,7 +48,7 @@ while [ $# -gt 0 ]; do
     --user) user=1; shift ;;          --root-cgroup) rootcg=1; shift ;;
     --rw) rw+=("$(realpath "$2")"); shift 2 ;;
     --mem) mem=$2; shift 2 ;;         --timeout) limit=$2; shift 2 ;;
-    --disk) disk=$2; shift 2 ;;
+    --disk) disk=$2; shift 2 ;;       --systemd) systemd=1; shift ;;
     --append) append+=" $2"; shift 2 ;;
     --env) passenv+=("$2"); shift 2 ;; --sysctl) sysctls+=("$2"); shift 2 ;;
     --prepare) prepare=1; shift ;;    -v) verbose=1; shift ;;
@@ -58,6 +61,7 @@ done
 [ $prepare = 1 ] || [ $# -gt 0 ] || die "no command (see --help)"
 [ "$(id -u)" = 0 ] || die "needs root"
 case $engine in qemu|uml) ;; *) die "--engine is qemu or uml" ;; esac
+[ "$systemd$rootcg" != 11 ] || die "--systemd and --root-cgroup exclude each other"
 [ "$disk" = 0 ] || [ "$engine" = uml ] || die "--disk is for uml"
 
 cache=${LAB_CACHE:-/var/cache/cgroup2-lab}
@@ -117,6 +121,10 @@ need_pkg() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok install
 
 need cpio cpio
 if [ ! -x /bin/busybox ] || ldd /bin/busybox >/dev/null 2>&1; then need_pkg busybox-static; fi
+# Without systemd-sysv, so that it becomes nobody's init here.
+if [ "$systemd" = 1 ]; then
+  for p in systemd dbus libpam-systemd; do need_pkg "$p"; done
+fi
 
 if [ "$engine" = qemu ]; then
   need qemu-system-x86_64 qemu-system-x86
@@ -220,7 +228,7 @@ PY
 
 q() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 {
-  echo "engine=$engine user=$user rootcg=$rootcg disk=$disk"
+  echo "engine=$engine user=$user rootcg=$rootcg disk=$disk systemd=$systemd"
   echo "kver=$(q "$kver") kmod=$(q "$kmod") out=$(q "$tmp/out") cwd=$(q "$PWD")"
   echo "now=$(date +%s)"
   printf 'sysctls="%s"\n' "${sysctls[*]:-}"
@@ -308,16 +316,43 @@ if [ "$disk" != 0 ]; then
   mkdir -p /disk; $b mount -t ext4 /dev/ubda /disk; chmod 1777 /disk
   export LAB_DISK=/disk
 fi
-mkdir -p /home/lab /run/user/1000; chown 1000:1000 /home/lab /run/user/1000; chmod 700 /run/user/1000
+mkdir -p /home/lab; chown 1000:1000 /home/lab
+o=/run/lab/stdout e=/run/lab/stderr
+if [ "$engine" = uml ]; then o=/dev/tty1 e=/dev/tty2
+  for t in $o $e; do $b stty -F $t raw -echo; done; fi
+chmod 755 /run/lab; chmod 644 /run/lab/cmd
+cut -d' ' -f1 /proc/uptime >/run/lab/out/boot
+if [ "$systemd" = 1 ]; then
+  # Only what a login needs: nothing of what this machine would start.
+  who=root home=/root
+  [ "$user" = 0 ] || who=lab home=/home/lab
+  mkfifo -m 666 /run/lab/1 /run/lab/2 /run/lab/3
+  $b cat </run/lab/1 >$o & $b cat </run/lab/2 >$e &
+  ( read -r rc </run/lab/3; $b sleep 0.05; finish "$rc" ) &
+  units=/run/systemd/system; mkdir -p $units
+  printf '%s\n' 'account required pam_permit.so' 'auth required pam_permit.so' \
+    'session required pam_systemd.so class=user type=tty' >/etc/pam.d/lab
+  for d in /etc /lib /usr/lib; do rm -rf $d/systemd/system/*.target.wants; done # of the scratch overlay
+  printf '%s\n' '[Unit]' 'DefaultDependencies=no' | tee $units/sysinit.target >$units/basic.target
+  printf '%s\n' '[Unit]' 'DefaultDependencies=no' 'Requires=dbus.socket lab.service' >$units/lab.target
+  printf '%s\n' '[Unit]' 'DefaultDependencies=no' \
+    'Requires=dbus.socket systemd-logind.service' 'After=dbus.socket systemd-logind.service' '[Service]' "User=$who" PAMName=lab "WorkingDirectory=$home" \
+    "Environment=HOME=$home USER=$who LOGNAME=$who" StandardInput=null \
+    StandardOutput=file:/run/lab/1 StandardError=file:/run/lab/2 LimitNOFILE=65536 \
+    "ExecStart=/usr/bin/setsid --wait /bin/bash -c '/bin/bash /run/lab/cmd; echo \$\$? >/run/lab/3'" \
+    >$units/lab.service
+  for p in /lib/systemd/systemd /usr/lib/systemd/systemd; do
+    [ ! -x $p ] || exec $p --system --unit=lab.target --log-target=kmsg
+  done
+  finish 125
+fi
+mkdir -p /run/user/1000; chown 1000:1000 /run/user/1000; chmod 700 /run/user/1000
 cg=/sys/fs/cgroup
 on() { for c in $(cat $1/cgroup.controllers); do echo +$c >$1/cgroup.subtree_control 2>/dev/null; done; }
 if [ $rootcg = 0 ]; then
   mkdir -p $cg/lab.slice/job.scope; on $cg; on $cg/lab.slice
   export LAB_CGROUP=$cg/lab.slice/job.scope
 else on $cg; export LAB_CGROUP=$cg; fi
-o=/run/lab/stdout e=/run/lab/stderr
-if [ "$engine" = uml ]; then o=/dev/tty1 e=/dev/tty2
-  for t in $o $e; do $b stty -F $t raw -echo; done; fi
 if [ $user = 1 ]; then
   if [ $rootcg = 0 ]; then
     chown 1000:1000 $LAB_CGROUP
@@ -326,8 +361,6 @@ if [ $user = 1 ]; then
   export HOME=/home/lab USER=lab XDG_RUNTIME_DIR=/run/user/1000
   as="/usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups --"
 else as=; fi
-chmod 755 /run/lab; chmod 644 /run/lab/cmd
-cut -d' ' -f1 /proc/uptime >/run/lab/out/boot
 ( [ $rootcg = 1 ] || echo 0 >$LAB_CGROUP/cgroup.procs
   exec /usr/bin/setsid $as /bin/bash /run/lab/cmd ) </dev/null >$o 2>$e &
 wait $!; rc=$?
