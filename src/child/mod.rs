@@ -200,6 +200,7 @@ impl Child<'_> {
             Op::ForkPayload { alone } => self.fork_payload(*alone),
             Op::JoinNamespace { .. }
             | Op::MakeMountPoint { .. }
+            | Op::AskForScope(_)
             | Op::CreateGroup { .. }
             | Op::SetLimit(_)
             | Op::MakeIdmap { .. }

@@ -3,8 +3,10 @@
 //! Nothing here changes anything. The rules of the two versions are in cgroups(7),
 //! Documentation/admin-guide/cgroup-v1 and Documentation/admin-guide/cgroup-v2.rst.
 
+mod holder;
 mod look;
 mod parse;
+mod systemd;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +14,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use holder::Holder;
 pub use parse::Cgroups;
+pub use systemd::{Manager, Scope, Socket, Surroundings};
 
 /// Where the processes of a populated v2 group wait while a run has its limits beside them.
 pub const LEAF: &str = "sandbox.leaf";
@@ -102,7 +106,7 @@ pub struct V1Hierarchy {
 }
 
 /// How the base directory of a v2 group relates to our own group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// It is the parent of our own group.
     Beside,
@@ -111,6 +115,16 @@ pub enum Kind {
     /// It is our own group, which holds processes: they have to move into a leaf ([`LEAF`]) first,
     /// because of the no-internal-process rule (Documentation/admin-guide/cgroup-v2.rst).
     Leaf,
+    /// It is a scope that a manager of systemd is asked for; we move into it, and there into a leaf.
+    Scope(Box<Scope>),
+}
+
+impl Kind {
+    /// Whether processes have to be moved out of the base into a leaf.
+    #[must_use]
+    pub fn has_leaf(&self) -> bool {
+        matches!(self, Self::Leaf | Self::Scope(_))
+    }
 }
 
 /// Why no group with the wanted controllers can be made here.
@@ -157,10 +171,34 @@ pub enum NoPlace {
         path: PathBuf,
     },
     /// We may not write there: the group is not delegated to us.
-    #[error("{} may not be written by this user", path.display())]
+    #[error("{} may not be written by this user{}", path.display(), Holder::of(.path).map_or("", Holder::words))]
     NotDelegated {
         /// What would have to be written.
         path: PathBuf,
+    },
+    /// v2: a login session's group, and no manager of the user's that could give another.
+    #[error("{} is not delegated to uid {uid}, and no systemd user manager can be asked for another group: there is neither {}", own.display(), alternatives(.looked))]
+    NoManager {
+        /// Our own group.
+        own: PathBuf,
+        /// Whose manager is looked for.
+        uid: u32,
+        /// The sockets on which it would be called.
+        looked: Vec<PathBuf>,
+    },
+    /// v2: systemd does not hand the controller on to the user's manager.
+    #[error("systemd does not delegate the {controller} controller to the user manager, {}", dir.display())]
+    NotGiven {
+        /// The controller.
+        controller: Controller,
+        /// The manager's group.
+        dir: PathBuf,
+    },
+    /// v2: our own group is limited in a way that a scope elsewhere would not be.
+    #[error("{} is not delegated, and has limits that would not hold in another group", dir.display())]
+    Limited {
+        /// Our own group.
+        dir: PathBuf,
     },
     /// v2: our group is threaded, and a threaded group cannot hold memory limits or be left by itself.
     #[error("the control group {} is of type `{kind}`", dir.display())]
@@ -179,6 +217,14 @@ pub enum NoPlace {
         #[source]
         cause: io::Error,
     },
+}
+
+fn alternatives(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(" nor ")
 }
 
 fn carrying(controller: &Option<Controller>) -> String {
@@ -207,8 +253,20 @@ impl NoPlace {
             Self::ReadOnly { .. } => {
                 "remount the cgroup file system read-write, or start the container so that its own group is writable"
             }
-            Self::NotDelegated { .. } => {
-                "run in a delegated group: `systemd-run --user --scope -p Delegate=yes …` on v2, or a group below that root has handed over with chown"
+            Self::NotDelegated { path } => match Holder::of(path) {
+                Some(holder) => holder.remedy(),
+                None => {
+                    "run in a delegated group: `systemd-run --user --scope -p Delegate=yes …` on v2, or a group below that root has handed over with chown"
+                }
+            },
+            Self::NoManager { .. } => {
+                "log in through PAM with pam_systemd (ssh, login; not su or sudo), or have root start the manager: `loginctl enable-linger USER`; and set XDG_RUNTIME_DIR where it is not /run/user/UID"
+            }
+            Self::NotGiven { .. } => {
+                "as root, write `[Service]` and `Delegate=cpu cpuset io memory pids` into /etc/systemd/system/user@.service.d/delegate.conf, run `systemctl daemon-reload`, and log in anew"
+            }
+            Self::Limited { .. } => {
+                "start from a group without limits of its own, or have it delegated: `Delegate=yes` in its unit"
             }
             Self::NotDomain { .. } => {
                 "start from a group whose cgroup.type is `domain`; a threaded group cannot be changed back"
@@ -231,10 +289,15 @@ impl Cgroups {
                 cause,
             }),
         };
-        Ok(Self::parse(
-            &text("/proc/self/cgroup")?,
-            &text("/proc/self/mountinfo")?,
-        ))
+        let all = Self::parse(&text("/proc/self/cgroup")?, &text("/proc/self/mountinfo")?);
+        Ok(all.with(Surroundings::here()))
+    }
+
+    /// The same with managers of systemd around it; [`Cgroups::parse`] assumes none.
+    #[must_use]
+    pub fn with(mut self, around: Surroundings) -> Self {
+        self.around = around;
+        self
     }
 
     /// Finds where a group with the wanted controllers can be made. Only looks.

@@ -203,6 +203,14 @@ impl fmt::Display for Op {
                 s(tree).trim_end_matches('/'),
                 s(missing)
             ),
+            Self::AskForScope(scope) => write!(
+                f,
+                "ask {} at {} for the scope {} in {}",
+                scope.manager.name(),
+                scope.socket.path.display(),
+                scope.unit,
+                scope.slice
+            ),
             Self::CreateGroup { name, .. } => write!(f, "make the cgroup {name}"),
             Self::SetLimit(limit) => write!(f, "limit {}", limit),
             Self::MakeIdmap { users, groups, .. } => {

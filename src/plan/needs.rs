@@ -21,7 +21,7 @@ pub fn of<'o>(operations: impl IntoIterator<Item = &'o Op>) -> BTreeSet<Mechanis
 /// Every operation is listed, so that a new one cannot be forgotten.
 fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
     match op {
-        Op::CreateGroup { .. } | Op::JoinGroups => {
+        Op::AskForScope(_) | Op::CreateGroup { .. } | Op::JoinGroups => {
             needs.insert(Mechanism::Cgroups);
         }
         Op::SetLimit(limit) => needs.extend(of_limit(limit)),

@@ -5,7 +5,7 @@ mod limit;
 
 use super::attempt::Attempt;
 pub use crate::host::caller::IdRange;
-use crate::host::cgroup::Place;
+use crate::host::cgroup::{Place, Scope};
 use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::Attributes;
 use crate::sys::process::StringArray;
@@ -127,6 +127,8 @@ pub enum Op {
         /// The path below it, relative; no link is followed there.
         missing: CString,
     },
+    /// Asks a manager of systemd for a scope, and moves this process into it.
+    AskForScope(Box<Scope>),
     /// Makes the cgroup.
     CreateGroup {
         /// Where.

@@ -60,6 +60,8 @@ phases! {
     /// Sources that a profile wants made are made on the host, to stay; then mount points that a
     /// writable grant lacks are made in it, to be removed in the end.
     MountPoints: Supervisor,
+    /// A manager of systemd is asked for a scope, where our own cgroup is not ours to divide.
+    Scope: Supervisor,
     /// The cgroup is made.
     Group: Supervisor,
     /// Its limits are written and read back.
@@ -177,6 +179,7 @@ macro_rules! rules {
 rules! {
     MountPoints < Clone: "a mount point in the host's tree is made with the caller's rights, not with those that init has over its namespaces",
     MountPoints < MappedSources: "a source that is made has to be there when it is opened",
+    Scope < Group: "the group goes into the scope, once there is one",
     Group < Limits: "limits are files of the group",
     Limits < Clone: "on v2 the clone is what puts init into the group, and nothing may run there unlimited",
     Limits < JoinGroup: "the same on v1: init enters a group whose limits hold already",

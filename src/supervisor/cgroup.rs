@@ -3,10 +3,12 @@
 //! Fails closed: a limit that the kernel has not taken over exactly is an error, on both versions.
 //! See cgroups(7), Documentation/admin-guide/cgroup-v2.rst and Documentation/admin-guide/cgroup-v1.
 
+mod bus;
 mod clear;
 mod counts;
 mod error;
 mod limits;
+mod scope;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use error::{CgroupError, Operation};
+pub use scope::ask;
 pub use sweep::sweep;
 
 use crate::host::cgroup::{Controller, Place};
@@ -69,7 +72,7 @@ impl Group {
         let version = match place {
             Place::V1 { hierarchies } => Version::One(v1::V1::create(hierarchies, name)?),
             Place::V2 { base, kind, enable } => {
-                Version::Two(v2::V2::create(base, *kind, enable, name)?)
+                Version::Two(v2::V2::create(base, kind, enable, name)?)
             }
         };
         Ok(Group {

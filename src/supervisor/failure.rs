@@ -109,6 +109,9 @@ impl Failure {
                 Op::CreateGroup { .. } | Op::SetLimit(_) => {
                     "change the limit, or set `limits = \"prefer\"` under [enforce]".into()
                 }
+                Op::AskForScope(_) => {
+                    "see `systemctl --user status` and the journal; or set `limits = \"off\"` under [enforce]".into()
+                }
                 Op::MakeIdmap { .. } => {
                     "this machine refuses a user namespace to this caller: `sandbox doctor` says why, and what to do".into()
                 }

@@ -138,6 +138,7 @@ impl<'p> Run<'p> {
             Op::MakeSource { tree, missing } => {
                 source::make(tree, missing, &mut self.sources).map_err(errno)?;
             }
+            Op::AskForScope(scope) => cgroup::ask(scope).map_err(text)?,
             Op::CreateGroup { place, name } => {
                 cgroup::sweep(place);
                 self.group = Some(Group::create(place, name).map_err(|e| text(e.to_string()))?);

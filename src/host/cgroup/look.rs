@@ -11,6 +11,7 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
+use super::systemd::is_delegated;
 use super::{Cgroups, Controller, Kind, LEAF, NoPlace, Place, parse::Spot, run_name};
 
 impl Cgroups {
@@ -34,10 +35,30 @@ impl Cgroups {
             self.leaf_base(base, wanted)?;
             return Ok(place(base, Kind::Leaf));
         }
-        if is_root(&own) || wanted.is_empty() {
+        // Without a controller there is nothing that a manager could take away.
+        if is_root(&own) || (wanted.is_empty() && writable(&own).is_ok()) {
             writable(&own)?;
             self.hands_on(&own, wanted)?;
             return Ok(place(&own, Kind::Below));
+        }
+        let own_alone = || {
+            self.leaf_base(&own, wanted)?;
+            Ok(place(&own, Kind::Leaf))
+        };
+        let (manager, login) = match self.managed(&own, &top) {
+            Some(managed) if managed.unit.is_some() => (Some(managed), None),
+            login => (None, login),
+        };
+        if let Some(managed) = manager {
+            // What systemd did not delegate it also changes: without it, what can be had is had, but
+            // never beside our own group.
+            return match is_delegated(&own) {
+                true => own_alone(),
+                false => match self.scope(&own, managed, wanted) {
+                    Err(NoPlace::NoManager { .. } | NoPlace::Limited { .. }) => own_alone(),
+                    found => found,
+                },
+            };
         }
         // A nested run must stay inside the group of the run around it, and any run inside the
         // limits that our own group has: beside it they would not hold.
@@ -48,8 +69,10 @@ impl Cgroups {
         {
             return Ok(place(parent, Kind::Beside));
         }
-        self.leaf_base(&own, wanted)?;
-        Ok(place(&own, Kind::Leaf))
+        match (own_alone(), login) {
+            (Err(NoPlace::NotDelegated { .. }), Some(login)) => self.scope(&own, login, wanted),
+            (found, _) => found,
+        }
     }
 
     /// Whether a child of `parent`, which is not our own group, can have the controllers.
@@ -152,7 +175,7 @@ fn is_domain(dir: &Path) -> Result<(), NoPlace> {
 ///
 /// Its pids limit does not count where the run gets its own: service managers put a generous one on
 /// every group, and to stay inside it would mean to move everything in the group about for each run.
-fn has_limits(dir: &Path, wanted: &[Controller]) -> bool {
+pub(super) fn has_limits(dir: &Path, wanted: &[Controller]) -> bool {
     let files = [
         ("memory.max", "max"),
         ("memory.high", "max"),
@@ -171,11 +194,11 @@ fn has_limits(dir: &Path, wanted: &[Controller]) -> bool {
         })
 }
 
-fn has_all(words: &[String], wanted: &[Controller]) -> bool {
+pub(super) fn has_all(words: &[String], wanted: &[Controller]) -> bool {
     wanted.iter().all(|c| words.iter().any(|w| w == c.name()))
 }
 
-fn words(path: &Path) -> Result<Vec<String>, NoPlace> {
+pub(super) fn words(path: &Path) -> Result<Vec<String>, NoPlace> {
     Ok(read(path)?.split_whitespace().map(str::to_owned).collect())
 }
 

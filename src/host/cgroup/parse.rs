@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::Surroundings;
+
 /// The control groups of this process and the mounts through which they can be seen.
 ///
 /// Nothing is looked up in the file system yet: the value is a pure function of the two texts.
@@ -13,6 +15,7 @@ pub struct Cgroups {
     pub(super) v1: Vec<Member>,
     pub(super) v2: Option<PathBuf>,
     mounts: Vec<Mount>,
+    pub(super) around: Surroundings,
 }
 
 /// Our membership in one v1 hierarchy.

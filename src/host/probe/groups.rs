@@ -41,6 +41,11 @@ pub(super) fn controller(controller: Controller, host: &Host) -> Found {
                 Kind::Leaf => {
                     format!("v2, below our own group {base}, whose processes move into a leaf")
                 }
+                Kind::Scope(scope) => format!(
+                    "v2, in a scope of its own, for which {} is asked at {}",
+                    scope.manager.name(),
+                    scope.socket.path.display()
+                ),
             })
         }
         Err(no) => Found::blocked(no.to_string(), no.remedy()),

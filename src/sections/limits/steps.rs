@@ -2,7 +2,7 @@
 
 use super::{Limits, io, key, part};
 use crate::diag::{At, Origin};
-use crate::host::cgroup::{Controller, Place};
+use crate::host::cgroup::{Controller, Kind, Place};
 use crate::plan::op::{Limit, Op};
 use crate::plan::{Draft, Phase, needs};
 use crate::profile::value::Size;
@@ -89,6 +89,13 @@ impl Limits {
         let parts = part::resolve(&self.parts, &place, draft);
         let v1 = matches!(place, Place::V1 { .. });
         let name = crate::host::cgroup::group_name();
+        if let Place::V2 {
+            kind: Kind::Scope(scope),
+            ..
+        } = &place
+        {
+            draft.step(Phase::Scope, Op::AskForScope(scope.clone()), first);
+        }
         draft.step(Phase::Group, Op::CreateGroup { place, name }, first);
         let io = io::resolve(&self.io, draft);
         for limit in parts.iter().chain(group).chain(&io) {

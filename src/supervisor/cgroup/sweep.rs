@@ -41,7 +41,7 @@ pub fn sweep(place: &Place) {
                 && let Ok(_turn) = turn(base, Duration::ZERO)
             {
                 sweep_base(base);
-                let _ = restore(base, *kind);
+                let _ = restore(base, kind);
             }
         }
     }

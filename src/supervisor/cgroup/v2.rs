@@ -33,7 +33,7 @@ pub(super) struct V2 {
 impl V2 {
     pub(super) fn create(
         base: &Path,
-        kind: Kind,
+        kind: &Kind,
         enable: &[Controller],
         name: &str,
     ) -> Result<V2, CgroupError> {
@@ -51,7 +51,7 @@ impl V2 {
                 dir,
                 fd,
                 base: base.to_path_buf(),
-                kind,
+                kind: kind.clone(),
             }),
             Err(e) => {
                 let _ = restore(base, kind);
@@ -63,19 +63,23 @@ impl V2 {
     pub(super) fn remove(&mut self) -> Result<(), CgroupError> {
         // Killing may take a while, and needs no lock: our claim keeps sweepers away.
         clear::remove(&self.dir)?;
-        if self.kind != Kind::Leaf && noted(&self.base).is_empty() {
-            return Ok(());
+        match self.kind {
+            // The scope ends with us, and systemd removes what is in it.
+            Kind::Scope(_) => return Ok(()),
+            Kind::Leaf => {}
+            Kind::Beside | Kind::Below if noted(&self.base).is_empty() => return Ok(()),
+            Kind::Beside | Kind::Below => {}
         }
         let _turn = turn(&self.base, TURN)?;
-        restore(&self.base, self.kind)
+        restore(&self.base, &self.kind)
     }
 }
 
 /// Has the base hand the controllers on, clearing it of processes first where it must be.
-fn switch_on(base: &Path, kind: Kind, enable: &[Controller]) -> Result<(), CgroupError> {
+fn switch_on(base: &Path, kind: &Kind, enable: &[Controller]) -> Result<(), CgroupError> {
     let path = base.join("cgroup.subtree_control");
     for attempt in 0.. {
-        if kind == Kind::Leaf {
+        if kind.has_leaf() {
             move_all(base, &base.join(LEAF), true)?;
         }
         let on = words(&path)?;
@@ -87,7 +91,7 @@ fn switch_on(base: &Path, kind: Kind, enable: &[Controller]) -> Result<(), Cgrou
         if off.is_empty() {
             break;
         }
-        if kind != Kind::Leaf {
+        if !kind.has_leaf() {
             note(base, &off);
         }
         let order: Vec<String> = off.iter().map(|name| format!("+{name}")).collect();
@@ -95,7 +99,7 @@ fn switch_on(base: &Path, kind: Kind, enable: &[Controller]) -> Result<(), Cgrou
             Ok(()) => break,
             // A process may have forked into the base between the two steps.
             Err(e)
-                if kind == Kind::Leaf
+                if kind.has_leaf()
                     && attempt < 50
                     && e.cause.kind() == io::ErrorKind::ResourceBusy =>
             {
@@ -171,7 +175,7 @@ fn move_all(from: &Path, to: &Path, make: bool) -> Result<(), CgroupError> {
 }
 
 /// Puts the base back as it was, unless another run still needs it as it is. It must be our turn.
-pub(super) fn restore(base: &Path, kind: Kind) -> Result<(), CgroupError> {
+pub(super) fn restore(base: &Path, kind: &Kind) -> Result<(), CgroupError> {
     let is_run = |name: &String| run_name(name).is_some();
     if children(base).iter().any(is_run) {
         // Those whose supervisor was killed must not keep it so.
@@ -181,7 +185,7 @@ pub(super) fn restore(base: &Path, kind: Kind) -> Result<(), CgroupError> {
         }
     }
     let path = base.join("cgroup.subtree_control");
-    if kind != Kind::Leaf {
+    if !kind.has_leaf() {
         // Somebody else may have come to rely on it; then the kernel refuses, and that is fine.
         let _ = switch_off(&path, &noted(base));
         let _ = removexattr(base, NOTE);

@@ -1,0 +1,105 @@
+//! Asking a manager of systemd for a scope (org.freedesktop.systemd1(5), StartTransientUnit), and moving
+//! into it.
+//!
+//! The manager moves us: a plain user may not write to the group that is above both. The scope has no
+//! other processes, and ends with its last one, however that ends: nothing has to be cleared away.
+
+use std::io;
+use std::time::Duration;
+
+use super::bus::{BUS, Callee, Connection, Message};
+use crate::host::cgroup::{Manager, Scope};
+use zvariant::Value;
+
+/// How long the manager may take. It may be starting units of its own.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const MANAGER: Callee = Callee {
+    destination: "org.freedesktop.systemd1",
+    path: "/org/freedesktop/systemd1",
+    interface: "org.freedesktop.systemd1.Manager",
+};
+
+/// Gets the scope, with this process in it; there is nothing to do where this process is in it already.
+///
+/// # Errors
+/// A sentence: the manager cannot be reached, refuses, does not answer within some ten seconds, or
+/// says that it is done while we are not there.
+pub fn ask(scope: &Scope) -> Result<(), String> {
+    if is_in(scope) {
+        return Ok(());
+    }
+    let socket = &scope.socket;
+    let uid = rustix::process::geteuid().as_raw();
+    let lost = |error: io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("it has not answered within {} seconds", PATIENCE.as_secs())
+        }
+        _ => format!("it cannot be talked to: {error}"),
+    };
+    let connection = Connection::new(&socket.path, socket.bus, uid, PATIENCE);
+    start(&mut connection.map_err(lost)?, scope).map_err(lost)??;
+    if is_in(scope) {
+        return Ok(());
+    }
+    Err(format!(
+        "it says that the scope was started, but this process is not in {}",
+        scope.dir.display()
+    ))
+}
+
+/// Whether this process is in the scope, or in a group below it.
+fn is_in(scope: &Scope) -> bool {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let path = own.lines().find_map(|line| line.strip_prefix("0::"));
+    path.is_some_and(|path| path.split('/').any(|name| name == scope.unit)) && scope.dir.exists()
+}
+
+/// Sends what there is to send at once, and waits for the end of the job.
+fn start(to: &mut Connection, scope: &Scope) -> io::Result<Result<(), String>> {
+    if to.is_bus() {
+        // Signals come from a bus to those only who want them; a manager itself sends all.
+        let rule = "type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
+        to.call(BUS, "AddMatch", Some(&(rule,)))?;
+        to.call(MANAGER, "Subscribe", None::<&(u8,)>)?;
+    }
+    let mut properties = vec![
+        ("Description", Value::from("a run of sandbox")),
+        ("Slice", Value::from(scope.slice.as_str())),
+        ("Delegate", Value::from(true)),
+        // Also after a process in it was killed for want of memory.
+        ("CollectMode", Value::from("inactive-or-failed")),
+        // Zero is who asks, as the kernel knows it: a number would be one of our pid namespace.
+        ("PIDs", Value::from(vec![0_u32])),
+    ];
+    if let Some(unit) = &scope.part_of {
+        properties.push(("PartOf", Value::from(vec![unit.as_str()])));
+    }
+    let none: Vec<(&str, Vec<(&str, Value<'_>)>)> = Vec::new();
+    let arguments = (scope.unit.as_str(), "fail", properties, none);
+    to.call(MANAGER, "StartTransientUnit", Some(&arguments))?;
+    loop {
+        match to.receive()? {
+            // Of any call: without a subscription no end would be heard of.
+            Message::Error(said) => return Ok(Err(format!("it refuses: {said}"))),
+            Message::Signal(name, body) if name == "JobRemoved" => {
+                let job: Option<(u32, zvariant::ObjectPath<'_>, &str, &str)> = body.read();
+                match job {
+                    Some((_, _, unit, "done")) if unit == scope.unit => return Ok(Ok(())),
+                    Some((_, _, unit, result)) if unit == scope.unit => {
+                        let journal = match scope.manager {
+                            Manager::System => "journalctl -b",
+                            Manager::User => "journalctl --user -b",
+                        };
+                        let why = format!(
+                            "the scope could not be started ({result}): `{journal}` says why"
+                        );
+                        return Ok(Err(why));
+                    }
+                    _ => {}
+                }
+            }
+            Message::Signal(..) | Message::Other => {}
+        }
+    }
+}
