@@ -55,7 +55,9 @@ impl Cgroups {
             return match is_delegated(&own) {
                 true => own_alone(),
                 false => match self.scope(&own, managed, wanted) {
-                    Err(NoPlace::NoManager { .. } | NoPlace::Limited { .. }) => own_alone(),
+                    Err(no @ (NoPlace::NoManager { .. } | NoPlace::Limited { .. })) => {
+                        own_alone().map_err(|_| no)
+                    }
                     found => found,
                 },
             };

@@ -102,7 +102,7 @@ impl Socket {
 }
 
 /// The path in the first address of a list that has one (D-Bus Specification, "Server Addresses").
-fn bus_path(addresses: OsString) -> Option<PathBuf> {
+pub(super) fn bus_path(addresses: OsString) -> Option<PathBuf> {
     let bytes = addresses.into_vec();
     let mut each = bytes.split(|byte| *byte == b';');
     each.find_map(|address| {
@@ -114,7 +114,7 @@ fn bus_path(addresses: OsString) -> Option<PathBuf> {
 }
 
 /// The group in which systemd as pid 1 has its units: the one above `init.scope`.
-fn above_init(cgroup: &str) -> Option<PathBuf> {
+pub(super) fn above_init(cgroup: &str) -> Option<PathBuf> {
     let path = cgroup.lines().find_map(|line| line.strip_prefix("0::"))?;
     Some(path.strip_suffix("/init.scope")?).map(|root| match root {
         "" => "/".into(),

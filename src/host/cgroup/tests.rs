@@ -1,3 +1,5 @@
+mod managed;
+
 use super::*;
 use std::fs;
 
@@ -126,12 +128,12 @@ fn only_names_of_runs_are_names_of_runs() {
 }
 
 /// A directory that looks like a v2 hierarchy to somebody who only reads.
-struct Fake(PathBuf);
+struct Fake(PathBuf, Surroundings);
 
 impl Fake {
     fn new(name: &str) -> Fake {
         let top = std::env::temp_dir().join(format!("cgroup-{}-{name}", std::process::id()));
-        let fake = Fake(top);
+        let fake = Fake(top, Surroundings::default());
         fake.group("", "", &[]);
         fs::remove_file(fake.0.join("cgroup.type")).unwrap();
         fake
@@ -155,10 +157,13 @@ impl Fake {
         }
     }
 
-    fn place(&self, own: &str, wanted: &[Controller]) -> Result<(String, Kind), NoPlace> {
+    fn at(&self, own: &str) -> Cgroups {
         let mounts = format!("1 0 0:3 / {} rw - cgroup2 cgroup2 rw\n", self.0.display());
-        let all = Cgroups::parse(&format!("0::{own}\n"), &mounts);
-        all.place(wanted).map(|place| match place {
+        Cgroups::parse(&format!("0::{own}\n"), &mounts).with(self.1.clone())
+    }
+
+    fn place(&self, own: &str, wanted: &[Controller]) -> Result<(String, Kind), NoPlace> {
+        self.at(own).place(wanted).map(|place| match place {
             Place::V2 { base, kind, .. } => {
                 let below = base.strip_prefix(&self.0).unwrap();
                 (below.display().to_string(), kind)
