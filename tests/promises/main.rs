@@ -29,6 +29,7 @@ mod parts;
 mod process;
 mod proofs;
 mod report;
+mod scope;
 mod settings;
 mod soft_limits;
 mod sources;

@@ -197,7 +197,7 @@ impl Connection {
         Ok(match header.1 {
             ERROR => {
                 let said = body.read::<(String,)>().unwrap_or_default().0;
-                Message::Error(format!("{}: {said}", text(ERROR_NAME)))
+                Message::Error(format!("{}: {}", text(ERROR_NAME), said.trim()))
             }
             SIGNAL => Message::Signal(text(MEMBER), body),
             _ => Message::Other,

@@ -100,7 +100,7 @@ fn a_call_says_what_it_asks_for_in_the_form_of_the_specification() {
             "\u{1}\u{1}o\0\u{19}\0\0\0/org/freedesktop/systemd1\0",
             "StartTransientUnit\0",
             // Without brackets around it.
-            "\u{8}\u{1}g\0\u{f}ssa(sv)a(sa(sv))\0",
+            "\u{8}\u{1}g\0\u{10}ssa(sv)a(sa(sv))\0",
             "sandbox-1-2.scope\0",
             "Delegate\0\u{1}b\0",
             "PIDs\0\u{2}au\0",
@@ -112,7 +112,7 @@ fn a_call_says_what_it_asks_for_in_the_form_of_the_specification() {
         let answer = message(3, 4, "org.example.No", said);
         stream.write_all(&answer).unwrap();
     });
-    assert_eq!(other.ask(), "it refuses: org.example.No: go away\n");
+    assert_eq!(other.ask(), "it refuses: org.example.No: go away");
 }
 
 #[test]
