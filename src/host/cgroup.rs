@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use holder::Holder;
 pub use parse::Cgroups;
-pub use systemd::{Manager, Scope, Socket, Surroundings};
+pub use systemd::{Manager, Scope, Socket, Surroundings, run_of_scope, scope_name};
 
 /// Where the processes of a populated v2 group wait while a run has its limits beside them.
 pub const LEAF: &str = "sandbox.leaf";

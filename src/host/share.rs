@@ -1,7 +1,7 @@
 //! How much of something a group could use at most: what the machine has, and what the groups permit in
 //! which it is.
 
-use super::cgroup::{Controller, Place};
+use super::cgroup::{Controller, Kind, Place};
 use std::io;
 use std::path::Path;
 
@@ -23,6 +23,21 @@ pub fn most(place: &Place, controller: Controller) -> io::Result<u64> {
         Place::V2 { base, .. } => (Some(base.as_path()), true),
     };
     let Some(base) = base else { return Ok(machine) };
+    // A scope is not there yet; the groups around it are.
+    let (base, tasks) = match place {
+        Place::V2 {
+            kind: Kind::Scope(scope),
+            ..
+        } => (
+            base.ancestors().find(|dir| dir.exists()).unwrap_or(base),
+            scope.tasks,
+        ),
+        _ => (base, None),
+    };
+    let machine = match (controller, tasks) {
+        (Controller::Pids, Some(tasks)) => machine.min(tasks),
+        _ => machine,
+    };
     let file = match (controller, v2) {
         (Controller::Memory, true) => "memory.max",
         (Controller::Memory, false) => "memory.limit_in_bytes",

@@ -203,14 +203,21 @@ impl fmt::Display for Op {
                 s(tree).trim_end_matches('/'),
                 s(missing)
             ),
-            Self::AskForScope(scope) => write!(
-                f,
-                "ask {} at {} for the scope {} in {}",
-                scope.manager.name(),
-                scope.socket.path.display(),
-                scope.unit,
-                scope.slice
-            ),
+            Self::AskForScope(scope) => {
+                let (manager, socket) = (scope.manager.name(), scope.socket.path.display());
+                let (unit, slice) = (&scope.unit, &scope.slice);
+                write!(
+                    f,
+                    "ask {manager} at {socket} for the scope {unit} in {slice}"
+                )?;
+                if let Some(weight) = scope.cpu_weight {
+                    write!(f, ", of cpu weight {weight}")?;
+                }
+                match &scope.part_of {
+                    Some(unit) => write!(f, ", to be stopped with {unit}"),
+                    None => Ok(()),
+                }
+            }
             Self::CreateGroup { name, .. } => write!(f, "make the cgroup {name}"),
             Self::SetLimit(limit) => write!(f, "limit {}", limit),
             Self::MakeIdmap { users, groups, .. } => {

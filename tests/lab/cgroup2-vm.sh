@@ -337,7 +337,7 @@ if [ "$systemd" = 1 ]; then
   printf '%s\n' '[Unit]' 'DefaultDependencies=no' 'Requires=dbus.socket lab.service' >$units/lab.target
   printf '%s\n' '[Unit]' 'DefaultDependencies=no' \
     'Requires=dbus.socket systemd-logind.service' 'After=dbus.socket systemd-logind.service' '[Service]' "User=$who" PAMName=lab "WorkingDirectory=$home" \
-    "Environment=HOME=$home USER=$who LOGNAME=$who" StandardInput=null \
+    "Environment=HOME=$home USER=$who LOGNAME=$who${LAB_DISK:+ LAB_DISK=$LAB_DISK}" StandardInput=null \
     StandardOutput=file:/run/lab/1 StandardError=file:/run/lab/2 LimitNOFILE=65536 \
     "ExecStart=/usr/bin/setsid --wait /bin/bash -c '/bin/bash /run/lab/cmd; echo \$\$? >/run/lab/3'" \
     >$units/lab.service

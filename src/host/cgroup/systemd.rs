@@ -51,7 +51,7 @@ pub struct Scope {
     pub manager: Manager,
     /// Where.
     pub socket: Socket,
-    /// The name of the unit, `sandbox-<pid>-<start>.scope`.
+    /// The name of the unit: see [`scope_name`].
     pub unit: String,
     /// The slice that it goes into: the one in which we are, so that its limits stay ours.
     pub slice: String,
@@ -59,6 +59,10 @@ pub struct Scope {
     pub part_of: Option<String>,
     /// The directory that it will have.
     pub dir: PathBuf,
+    /// The most tasks in it: as many as in the group that we leave. None for no limit.
+    pub tasks: Option<u64>,
+    /// Its share of processor time among its neighbours, who are no neighbours of a group inside it.
+    pub cpu_weight: Option<u32>,
 }
 
 /// What is said about managers outside the hierarchy: the caller and the sockets.
@@ -198,7 +202,7 @@ impl Cgroups {
             slices,
             unit,
         } = managed;
-        // A limit on tasks the scope gets from its manager like any other unit.
+        // A limit on tasks every unit has; the scope takes it along.
         if has_limits(own, &[Controller::Pids]) {
             return Err(NoPlace::Limited { dir: own.into() });
         }
@@ -222,21 +226,45 @@ impl Cgroups {
                 false => NoPlace::Missing { controller },
             });
         }
-        let name = format!("{}.scope", group_name());
+        let name = scope_name();
+        let base = dir.join(slices.iter().collect::<PathBuf>()).join(&name);
         Ok(Place::V2 {
-            base: dir.join(slices.iter().collect::<PathBuf>()).join(&name),
+            base: base.clone(),
             kind: Kind::Scope(Box::new(Scope {
                 manager,
                 socket: socket.clone(),
                 slice: slices.last().map_or("-.slice", String::as_str).to_owned(),
-                dir: dir.join(slices.iter().collect::<PathBuf>()).join(&name),
+                dir: base,
                 unit: name,
                 // pid 1's own scope is stopped never.
+                tasks: words(&own.join("pids.max"))
+                    .ok()
+                    .and_then(|all| all.first()?.parse().ok()),
+                cpu_weight: None,
                 part_of: unit.filter(|unit| unit != "init.scope"),
             })),
             enable: wanted.to_vec(),
         })
     }
+}
+
+/// The name for this process's scope, `sandbox-<pid>-<start>-<namespace>.scope`: that of its group, and
+/// the pid namespace in which the id means something, since a manager may serve several.
+pub fn scope_name() -> String {
+    format!("{}-{}.scope", group_name(), pid_namespace().unwrap_or(0))
+}
+
+/// The process id and start time in the name of a scope, if it is one of this pid namespace.
+pub fn run_of_scope(name: &str) -> Option<(u32, u64)> {
+    let (run, namespace) = name.strip_suffix(".scope")?.rsplit_once('-')?;
+    let here = pid_namespace()?;
+    run_name(run).filter(|_| namespace == here.to_string())
+}
+
+/// The inode number of our pid namespace (namespaces(7)).
+fn pid_namespace() -> Option<u64> {
+    let found = std::fs::metadata("/proc/self/ns/pid").ok()?;
+    Some(std::os::unix::fs::MetadataExt::ino(&found))
 }
 
 /// Whether systemd says that it has delegated the group. A user manager does not say so, as of

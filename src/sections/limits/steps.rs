@@ -94,7 +94,12 @@ impl Limits {
             ..
         } = &place
         {
-            draft.step(Phase::Scope, Op::AskForScope(scope.clone()), first);
+            let mut scope = scope.clone();
+            scope.cpu_weight = group.iter().find_map(|limit| match limit.value {
+                Limit::CpuWeight(weight) => Some(weight),
+                _ => None,
+            });
+            draft.step(Phase::Scope, Op::AskForScope(scope), first);
         }
         draft.step(Phase::Group, Op::CreateGroup { place, name }, first);
         let io = io::resolve(&self.io, draft);

@@ -26,6 +26,7 @@ const PATH: u8 = 1;
 const INTERFACE: u8 = 2;
 const MEMBER: u8 = 3;
 const ERROR_NAME: u8 = 4;
+const REPLY_TO: u8 = 5;
 const DESTINATION: u8 = 6;
 const SIGNATURE: u8 = 8;
 
@@ -57,8 +58,8 @@ pub(super) struct Connection {
 
 /// What has come.
 pub(super) enum Message {
-    /// A call failed: the error's name and what it says.
-    Error(String),
+    /// The call of this serial failed: the error's name and what it says.
+    Error(u32, String),
     /// A signal of this name, and its body.
     Signal(String, Body),
     /// Anything else.
@@ -118,8 +119,8 @@ impl Connection {
         self.bus
     }
 
-    /// Sends a call, without waiting for the answer.
-    pub(super) fn call<B>(&mut self, to: Callee, member: &str, body: Option<&B>) -> io::Result<()>
+    /// Sends a call, without waiting for the answer: an error names the serial.
+    pub(super) fn call<B>(&mut self, to: Callee, member: &str, body: Option<&B>) -> io::Result<u32>
     where
         B: Serialize + DynamicType,
     {
@@ -150,7 +151,8 @@ impl Connection {
         message.extend(fields);
         message.resize(message.len().next_multiple_of(8), 0);
         message.extend(arguments);
-        self.send(&message)
+        self.send(&message)?;
+        Ok(self.serial)
     }
 
     /// The next message.
@@ -194,10 +196,14 @@ impl Connection {
             Some(Value::Str(text)) => text.to_string(),
             _ => String::new(),
         };
+        let call = match field(REPLY_TO) {
+            Some(Value::U32(serial)) => *serial,
+            _ => 0,
+        };
         Ok(match header.1 {
             ERROR => {
                 let said = body.read::<(String,)>().unwrap_or_default().0;
-                Message::Error(format!("{}: {}", text(ERROR_NAME), said.trim()))
+                Message::Error(call, format!("{}: {}", text(ERROR_NAME), said.trim()))
             }
             SIGNAL => Message::Signal(text(MEMBER), body),
             _ => Message::Other,

@@ -2,13 +2,16 @@
 //! into it.
 //!
 //! The manager moves us: a plain user may not write to the group that is above both. The scope has no
-//! other processes, and ends with its last one, however that ends: nothing has to be cleared away.
+//! other processes, and ends with its last one, however that ends; the manager clears it away.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::bus::{BUS, Callee, Connection, Message};
-use crate::host::cgroup::{Manager, Scope};
+use super::clear::children;
+use super::keyed;
+use crate::host::cgroup::{Manager, Scope, run_of_scope, start_time};
 use zvariant::Value;
 
 /// How long the manager may take. It may be starting units of its own.
@@ -40,7 +43,7 @@ pub fn ask(scope: &Scope) -> Result<(), String> {
     let connection = Connection::new(&socket.path, socket.bus, uid, PATIENCE);
     start(&mut connection.map_err(lost)?, scope).map_err(lost)??;
     if is_in(scope) {
-        return Ok(());
+        return weighs(scope);
     }
     Err(format!(
         "it says that the scope was started, but this process is not in {}",
@@ -48,11 +51,45 @@ pub fn ask(scope: &Scope) -> Result<(), String> {
     ))
 }
 
+/// Reads back what the manager was asked for.
+fn weighs(scope: &Scope) -> Result<(), String> {
+    let Some(wanted) = scope.cpu_weight else {
+        return Ok(());
+    };
+    let file = scope.dir.join("cpu.weight");
+    let found = std::fs::read_to_string(&file).unwrap_or_else(|error| error.to_string());
+    match found.trim() == wanted.to_string() {
+        true => Ok(()),
+        false => Err(format!(
+            "the scope was started with a cpu weight of {wanted}, but {} says {}",
+            file.display(),
+            found.trim()
+        )),
+    }
+}
+
 /// Whether this process is in the scope, or in a group below it.
 fn is_in(scope: &Scope) -> bool {
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let path = own.lines().find_map(|line| line.strip_prefix("0::"));
     path.is_some_and(|path| path.split('/').any(|name| name == scope.unit)) && scope.dir.exists()
+}
+
+/// Scopes beside ours that their runs never entered. A supervisor that is killed while the manager is
+/// about to move it leaves an empty one, and nothing tells the manager that it became so (seen with
+/// systemd 252); of all others the manager knows when they end.
+fn stale(scope: &Scope) -> Vec<(String, PathBuf)> {
+    let Some(slice) = scope.dir.parent() else {
+        return Vec::new();
+    };
+    let names = children(slice).into_iter();
+    let is_stale = |name: &String| {
+        let gone = run_of_scope(name)
+            .is_some_and(|(pid, start)| start_time(&pid.to_string()) != Some(start));
+        gone && keyed(&slice.join(name).join("cgroup.events"), "populated") == Some(0)
+    };
+    let stale = names.filter(is_stale);
+    stale.map(|name| (name.clone(), slice.join(name))).collect()
 }
 
 /// Sends what there is to send at once, and waits for the end of the job.
@@ -63,6 +100,11 @@ fn start(to: &mut Connection, scope: &Scope) -> io::Result<Result<(), String>> {
         to.call(BUS, "AddMatch", Some(&(rule,)))?;
         to.call(MANAGER, "Subscribe", None::<&(u8,)>)?;
     }
+    let mut swept = Vec::new();
+    for (unit, dir) in stale(scope) {
+        let call = to.call(MANAGER, "StopUnit", Some(&(unit.as_str(), "replace")))?;
+        swept.push((call, dir));
+    }
     let mut properties = vec![
         ("Description", Value::from("a run of sandbox")),
         ("Slice", Value::from(scope.slice.as_str())),
@@ -72,6 +114,10 @@ fn start(to: &mut Connection, scope: &Scope) -> io::Result<Result<(), String>> {
         // Zero is who asks, as the kernel knows it: a number would be one of our pid namespace.
         ("PIDs", Value::from(vec![0_u32])),
     ];
+    properties.push(("TasksMax", Value::from(scope.tasks.unwrap_or(u64::MAX))));
+    if let Some(weight) = scope.cpu_weight {
+        properties.push(("CPUWeight", Value::from(u64::from(weight))));
+    }
     if let Some(unit) = &scope.part_of {
         properties.push(("PartOf", Value::from(vec![unit.as_str()])));
     }
@@ -80,8 +126,14 @@ fn start(to: &mut Connection, scope: &Scope) -> io::Result<Result<(), String>> {
     to.call(MANAGER, "StartTransientUnit", Some(&arguments))?;
     loop {
         match to.receive()? {
-            // Of any call: without a subscription no end would be heard of.
-            Message::Error(said) => return Ok(Err(format!("it refuses: {said}"))),
+            // Somebody else has swept meanwhile, or the manager does not know of it any more.
+            Message::Error(call, _) if swept.iter().any(|(swept, _)| *swept == call) => {
+                for (_, dir) in swept.iter().filter(|(swept, _)| *swept == call) {
+                    let _ = std::fs::remove_dir(dir);
+                }
+            }
+            // Of any other call: without a subscription no end would be heard of.
+            Message::Error(_, said) => return Ok(Err(format!("it refuses: {said}"))),
             Message::Signal(name, body) if name == "JobRemoved" => {
                 let job: Option<(u32, zvariant::ObjectPath<'_>, &str, &str)> = body.read();
                 match job {

@@ -44,12 +44,14 @@ fn a_unit_that_systemd_did_not_delegate_is_not_divided() {
     let own = |rest: &str| format!("/{MANAGER}/{rest}");
     let (base, asked) = scope(fake.place(&own("app.slice/term.scope"), &[Memory, Pids]));
     assert_eq!(base, format!("{MANAGER}/app.slice/{}", asked.unit));
-    assert_eq!(asked.unit, format!("{}.scope", group_name()));
+    assert!(asked.unit.starts_with(&format!("{}-", group_name())));
+    assert_eq!(run_of_scope(&asked.unit), run_name(&group_name()));
     assert_eq!(asked.dir, fake.0.join(&base));
     assert_eq!(asked.manager, Manager::User);
     assert_eq!(asked.socket, fake.1.user[1]);
     assert_eq!(asked.slice, "app.slice");
     assert_eq!(asked.part_of.as_deref(), Some("term.scope"));
+    assert_eq!(asked.tasks, Some(99));
 
     // It stays in the slices whose limits it has.
     fake.group(&own("app.slice/app-x.slice/y.service")[1..], "7\n", &[]);
@@ -202,6 +204,21 @@ fn root_asks_the_manager_that_started_its_unit() {
         (base, asked.slice.as_str()),
         (format!("mine/{}", asked.unit), "-.slice")
     );
+}
+
+#[test]
+fn a_scope_is_told_to_be_a_runs_only_in_the_pid_namespace_of_the_run() {
+    let own = scope_name();
+    assert!(run_of_scope(&own).is_some());
+    let run = own.rsplit_once('-').unwrap().0;
+    for other in [
+        format!("{run}.scope"),
+        format!("{run}-1.scope"),
+        own.replace(".scope", ".slice"),
+        own.replace("sandbox-", "other-"),
+    ] {
+        assert_eq!(run_of_scope(&other), None, "{other}");
+    }
 }
 
 #[test]
