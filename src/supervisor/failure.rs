@@ -3,6 +3,7 @@
 
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::exit;
+use crate::host::cgroup::Manager;
 use crate::plan::op::Op;
 use crate::plan::{Phase, Plan, Step};
 use nix::errno::Errno;
@@ -109,9 +110,10 @@ impl Failure {
                 Op::CreateGroup { .. } | Op::SetLimit(_) => {
                     "change the limit, or set `limits = \"prefer\"` under [enforce]".into()
                 }
-                Op::AskForScope(_) => {
-                    "see `systemctl --user status` and the journal; or set `limits = \"off\"` under [enforce]".into()
-                }
+                Op::AskForScope(ref scope) => match scope.manager {
+                    Manager::System => "see `systemctl status` and `journalctl -b`; or leave the limits out".into(),
+                    Manager::User => "see `systemctl --user status` and `journalctl --user -b`; or leave the limits out".into(),
+                },
                 Op::MakeIdmap { .. } => {
                     "this machine refuses a user namespace to this caller: `sandbox doctor` says why, and what to do".into()
                 }

@@ -117,8 +117,7 @@ fn a_supervisor_that_is_killed_leaves_no_scope() {
     eventually("the unit is gone", || !units().contains(&name));
 }
 
-/// How systemd comes to have one: a supervisor that is killed while it is being moved. The test has
-/// it made for a process that is gone.
+/// systemd comes to have one when a supervisor is killed while it is being moved.
 #[test]
 fn a_scope_that_no_process_ever_entered_goes_with_the_next_run() {
     if without_manager("a_scope_that_no_process_ever_entered_goes_with_the_next_run") {
@@ -130,16 +129,16 @@ fn a_scope_that_no_process_ever_entered_goes_with_the_next_run() {
     let name = scope.file_name().unwrap().to_str().unwrap();
     let (_, namespace) = name.rsplit_once('-').unwrap();
     live.go(&project).ok();
-    // No process was ever born at this tick under this number.
+    // Process 1 was not born at this tick. The other name is one of another pid namespace.
     let empty = scope.with_file_name(format!("sandbox-1-1-{namespace}"));
     let other = scope.with_file_name("sandbox-1-1-1.scope");
     for folder in [&empty, &other] {
-        std::fs::create_dir(folder.with_extension("scope")).unwrap();
+        std::fs::create_dir(folder).unwrap();
     }
     project.run(PROFILE, "true").ok();
-    let swept = !empty.with_extension("scope").exists();
+    let swept = !empty.exists();
     let spared = other.exists();
-    let _ = std::fs::remove_dir(empty.with_extension("scope"));
+    let _ = std::fs::remove_dir(&empty);
     let _ = std::fs::remove_dir(&other);
     assert!(swept && spared, "{swept} {spared}");
 }

@@ -105,7 +105,7 @@ fn a_call_says_what_it_asks_for_in_the_form_of_the_specification() {
             "\u{8}\u{1}g\0\u{10}ssa(sv)a(sa(sv))\0",
             "sandbox-1-2.scope\0",
             "Delegate\0\u{1}b\0",
-            "TasksMax\0\u{1}t\0\0\0\0\0\u{9}\0",
+            "TasksMax\0\u{1}t\0\u{9}\0\0",
             "PIDs\0\u{2}au\0",
         ] {
             assert!(text.contains(word), "no {word:?} in {text:?}");
