@@ -19,6 +19,7 @@ pub mod review;
 pub mod sections;
 pub mod supervisor;
 pub mod sys;
+pub mod why;
 
 /// The unit tests run on the guarded allocator too, as the program does in debug builds.
 #[cfg(test)]

@@ -76,6 +76,8 @@ pub struct Child<'p> {
     pub inner: RawFd,
     /// The call that an attempt makes, stopped.
     pub stop: Option<Stop>,
+    /// Whether the filter is installed already, with a listener.
+    pub filtered: bool,
 }
 
 /// What a child is given before it has opened anything.
@@ -96,6 +98,8 @@ pub enum Tag {
     Cloned = 3,
     /// An attempt was made in the place of the command: a detail, and errno or 0.
     Attempted = 4,
+    /// The filter is installed; with the message comes its listener.
+    Listens = 5,
 }
 
 /// Puts a message together.
@@ -124,6 +128,7 @@ pub fn parse(bytes: &[u8]) -> Option<(Tag, u32, i32)> {
         2 => Tag::Ended,
         3 => Tag::Cloned,
         4 => Tag::Attempted,
+        5 => Tag::Listens,
         _ => return None,
     };
     Some((tag, u32::from_ne_bytes(*first), i32::from_ne_bytes(*second)))
@@ -210,6 +215,11 @@ impl Child<'_> {
             | Op::DenySetgroups
             | Op::WriteIdMap { .. }
             | Op::Release => Err(Errno::ENOTSUP),
+            Op::TellRefusals { first, second } => {
+                self.filtered = payload::tell_refusals(first, second.as_deref(), self.socket)?;
+                Ok(())
+            }
+            Op::SetFilter(_) if self.filtered => Ok(()),
             Op::NewProcessGroup
             | Op::SetUmask(_)
             | Op::SetNice(_)

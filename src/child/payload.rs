@@ -1,8 +1,10 @@
 //! The payload: from the fork to the command's first instruction.
 
+use super::{Tag, message};
 use crate::plan::Op;
-use crate::sys::{self, descriptor, identity, process, scheduling, signal};
+use crate::sys::{self, descriptor, identity, process, scheduling, seccomp, signal};
 use nix::errno::Errno;
+use std::os::fd::RawFd;
 
 pub(super) fn perform(op: &Op) -> sys::Result<()> {
     match op {
@@ -76,6 +78,22 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
         } => Err(process::exec_first(candidates, arguments, environment)),
         _ => Err(Errno::ENOTSUP),
     }
+}
+
+/// Installs a filter with a listener, and hands that to the supervisor; false if there can be none, and
+/// nothing was installed. Nothing but the hand-over is done between the two, and every filter lets it pass:
+/// what was refused now would wait for an answer that nobody gives.
+pub(super) fn tell_refusals(
+    first: &[libc::sock_filter],
+    second: Option<&[libc::sock_filter]>,
+    socket: RawFd,
+) -> sys::Result<bool> {
+    let Ok(listener) = seccomp::set_filter_and_listen(first) else {
+        return Ok(false);
+    };
+    descriptor::send_with_descriptor(socket, &message(Tag::Listens, 0, 0), listener)?;
+    second.map_or(Ok(()), identity::set_filter)?;
+    Ok(true)
 }
 
 /// Does something for every capability of a mask.

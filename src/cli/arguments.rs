@@ -65,6 +65,11 @@ pub(super) enum Action {
     /// Exit codes: 0 if all assertions hold, 1 if one does not, 125 if the profile is wrong, asserts
     /// nothing, or the sandbox could not be set up.
     Test(Test),
+    /// Say whether a profile allows something, which line decides, and what to write to allow it
+    ///
+    /// For example: `sandbox why build write /etc/passwd`. Nothing is run. Exit codes: 0 if it is
+    /// allowed, 1 if it is denied, 125 if the profile or the question is wrong.
+    Why(Why),
 }
 
 /// Running a command.
@@ -300,6 +305,24 @@ pub(super) enum TestFormat {
     Json,
     /// For CI services
     Junit,
+}
+
+/// Asking a profile.
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    #[command(flatten)]
+    pub(super) settings: Settings,
+    /// The profile, by path or name, where it is not the first word [default: as for a run]
+    #[arg(short, long, value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+    /// `read PATH`, `write PATH`, `see PATH`, `exec PROGRAM`, `connect HOST:PORT` (or unix:PATH,
+    /// unix-abstract:NAME, vsock:CID:PORT), `call NAME` (or "NAME(1, 0x2)"), `capability NAME`,
+    /// `env NAME`
+    #[arg(value_names = ["[PROFILE] QUESTION", "ABOUT"], num_args = 2..=3, required = true)]
+    pub(super) words: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// For whom an output is.

@@ -15,11 +15,18 @@ pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refu
         return Ok(0);
     }
     if arguments.bpf {
-        let filters = plan.steps.iter().filter_map(|step| match &step.op {
-            Op::SetFilter(program) => Some(bpf::text(program)),
+        let told = plan.steps.iter().find_map(|step| match &step.op {
+            Op::TellRefusals { first, second } => Some((first, second.as_ref())),
             _ => None,
         });
-        output(&filters.collect::<String>())?;
+        let alone = plan.steps.iter().find_map(|step| match &step.op {
+            Op::SetFilter(program) => Some((program, None)),
+            _ => None,
+        });
+        let programs = told.or(alone).into_iter();
+        let programs = programs.flat_map(|(first, second)| std::iter::once(first).chain(second));
+        let texts: Vec<_> = programs.map(|program| bpf::text(program)).collect();
+        output(&texts.join("\n"))?;
         return Ok(0);
     }
     output(&explain::text(&plan, &session.sources, arguments.why))?;

@@ -18,6 +18,7 @@ mod score;
 mod settings;
 mod show;
 mod test;
+mod why;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources, text};
 use crate::exit;
@@ -66,6 +67,7 @@ pub fn run() -> u8 {
         Some(arguments::Action::Diff(diff)) => diff::run(&diff, &mut session),
         Some(arguments::Action::Score(score)) => score::run(&score, &mut session),
         Some(arguments::Action::Test(test)) => test::run(&test, &mut session),
+        Some(arguments::Action::Why(why)) => why::run(&why, &mut session),
         None => run::run(&arguments.run, &mut session),
     };
     match result {

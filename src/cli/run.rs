@@ -6,7 +6,9 @@ use super::{Refused, Session, command_of};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
 use crate::plan::{Plan, Step};
+use crate::report::denial::{self, Refusals};
 use crate::report::{Measured, Outcome, summary};
+use crate::sections::Profile;
 use crate::supervisor::progress::is_in_the_way;
 use crate::supervisor::{self, Failure, Observer};
 use std::cell::RefCell;
@@ -34,15 +36,18 @@ fn attempt(
     reporting.planned(&profile, &plan, session)?;
     let stats = arguments.stats || profile.report.stats.value;
     let mut measured = Measured::default();
+    let mut refused = Refusals::default();
     let observer = Observer {
         measured: (stats || reporting.is_wanted()).then_some(&mut measured),
         progress: arguments.progress,
+        refused: Some(&mut refused),
     };
     if arguments.progress && is_in_the_way() {
         session.say(OCCUPIED);
     }
     match execute(&plan, observer, session, reporting) {
         Ok(outcome) => {
+            tell(&refused, &profile, session);
             if let Some(line) = outcome.line(&plan, &session.sources) {
                 session.say(&line);
             }
@@ -82,6 +87,31 @@ fn execute<'p>(
         reporting.borrow_mut().without(step, why, session);
     };
     supervisor::execute_observed(plan, &say, observer)
+}
+
+/// How many refused calls are told of; the rest is counted.
+const MOST: usize = 40;
+
+/// Says which calls were refused, and what to write to allow them.
+fn tell(refused: &Refusals, profile: &Profile, session: &Session) {
+    if refused.all.is_empty() {
+        return;
+    }
+    let denials = denial::explain(refused, profile, &session.sources);
+    for denial in denials.iter().take(MOST) {
+        for line in denial.to_string().lines() {
+            session.say(line);
+        }
+    }
+    let left = denials
+        .iter()
+        .skip(MOST)
+        .map(|denial| denial.times)
+        .sum::<u64>()
+        + refused.others;
+    if left > 0 {
+        session.say(&format!("denied: {left} more calls of other kinds"));
+    }
 }
 
 fn nothing_to_run() -> Diagnostic {

@@ -84,7 +84,10 @@ impl Plan {
     /// The same plan with an attempt in the place of the command. `asked` is the line that asks.
     #[must_use]
     pub fn attempting(mut self, attempt: Attempt, asked: &Origin) -> Self {
-        self.steps.retain(|step| step.phase != Phase::Exec);
+        // A stop in front of a filter shows what that answers by itself; and nobody asks what was refused.
+        self.steps.retain(|step| {
+            step.phase != Phase::Exec && !matches!(step.op, Op::TellRefusals { .. })
+        });
         let ambient = self.steps.iter().find_map(|step| match step.op {
             Op::SetCapabilities { ambient, .. } => Some(ambient),
             _ => None,

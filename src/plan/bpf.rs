@@ -3,7 +3,8 @@
 use libc::{
     BPF_A, BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_JSET, BPF_K,
     BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ACTION_FULL, SECCOMP_RET_ALLOW, SECCOMP_RET_DATA,
-    SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_LOG, SECCOMP_RET_TRAP, sock_filter,
+    SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_LOG, SECCOMP_RET_TRAP,
+    SECCOMP_RET_USER_NOTIF, sock_filter,
 };
 use std::fmt::Write as _;
 
@@ -35,7 +36,7 @@ fn one(at: usize, sock_filter { code, jt, jf, k }: sock_filter) -> String {
         c if c == BPF_JMP | BPF_JGE | BPF_K => compare(">="),
         c if c == BPF_JMP | BPF_JGT | BPF_K => compare(">"),
         c if c == BPF_JMP | BPF_JSET | BPF_K => compare("&"),
-        c if c == BPF_RET | BPF_K => format!("return {}", answer(k)),
+        c if c == BPF_RET | BPF_K => format!("return {}", action(k)),
         c if c == BPF_RET | BPF_A => "return A".into(),
         _ => format!("code {code:#x} jt {jt} jf {jf} k {k:#x}"),
     }
@@ -54,18 +55,106 @@ fn field(offset: u32) -> String {
     }
 }
 
-fn answer(value: u32) -> String {
+fn action(value: u32) -> String {
     let data = value & SECCOMP_RET_DATA;
     match value & SECCOMP_RET_ACTION_FULL {
         SECCOMP_RET_ALLOW => "ALLOW".into(),
         SECCOMP_RET_LOG => "LOG".into(),
         SECCOMP_RET_TRAP => "TRAP".into(),
         SECCOMP_RET_KILL_PROCESS => "KILL_PROCESS".into(),
-        SECCOMP_RET_ERRNO => match syscalls::Errno::new(data.cast_signed()).name() {
-            Some(name) => format!("ERRNO({name})"),
-            None => format!("ERRNO({data})"),
-        },
+        SECCOMP_RET_ERRNO => errno(data),
+        SECCOMP_RET_USER_NOTIF => format!("USER_NOTIF, answered with {}", errno(data)),
         _ => format!("{value:#x}"),
+    }
+}
+
+fn errno(data: u32) -> String {
+    match syscalls::Errno::new(data.cast_signed()).name() {
+        Some(name) => format!("ERRNO({name})"),
+        None => format!("ERRNO({data})"),
+    }
+}
+
+/// The same program with a listener that is told of refusals, and answers them. The errno stands where the
+/// kernel looks at nothing (`SECCOMP_RET_DATA`). It is not told of `ENOSYS`, by which programs find out that
+/// they have to do something in another way, and mostly do, nor of what is answered with success.
+#[must_use]
+pub fn told(program: &[sock_filter]) -> Vec<sock_filter> {
+    let quiet = [0, libc::ENOSYS.cast_unsigned()];
+    let one = |i: &sock_filter| {
+        let refuses = u32::from(i.code) == BPF_RET | BPF_K
+            && i.k & SECCOMP_RET_ACTION_FULL == SECCOMP_RET_ERRNO;
+        match i.k & SECCOMP_RET_DATA {
+            errno if refuses && !quiet.contains(&errno) => sock_filter {
+                k: SECCOMP_RET_USER_NOTIF | errno,
+                ..*i
+            },
+            _ => *i,
+        }
+    };
+    program.iter().map(one).collect()
+}
+
+/// Whether the program ever tells its listener of a call.
+#[must_use]
+pub fn tells(program: &[sock_filter]) -> bool {
+    program
+        .iter()
+        .any(|i| u32::from(i.code) == BPF_RET | BPF_K && errno_told(i.k).is_some())
+}
+
+/// The errno with which the listener has to answer, if the answer of a program is to tell it.
+#[must_use]
+pub const fn errno_told(answer: u32) -> Option<i32> {
+    match answer & SECCOMP_RET_ACTION_FULL {
+        SECCOMP_RET_USER_NOTIF => Some((answer & SECCOMP_RET_DATA).cast_signed()),
+        _ => None,
+    }
+}
+
+/// What the kernel finds out by the program about a call; `None` for a program that is not made of the
+/// instructions which filters here are made of.
+#[must_use]
+pub fn answer(
+    program: &[sock_filter],
+    number: u32,
+    architecture: u32,
+    arguments: &[u64; 6],
+) -> Option<u32> {
+    let load = |offset: u32| match offset {
+        0 => Some(number),
+        4 => Some(architecture),
+        16..64 => {
+            let argument = arguments.get((offset as usize - 16) / 8)?;
+            let half = if offset & 4 == 0 { 0 } else { 32 };
+            Some((argument >> half) as u32)
+        }
+        _ => None,
+    };
+    let (mut accumulator, mut at) = (0, 0);
+    loop {
+        let sock_filter { code, jt, jf, k } = *program.get(at)?;
+        at += 1;
+        let holds = match u32::from(code) {
+            c if c == BPF_RET | BPF_K => return Some(k),
+            c if c == BPF_LD | BPF_W | BPF_ABS => {
+                accumulator = load(k)?;
+                continue;
+            }
+            c if c == BPF_ALU | BPF_AND | BPF_K => {
+                accumulator &= k;
+                continue;
+            }
+            c if c == BPF_JMP | BPF_JA => {
+                at += k as usize;
+                continue;
+            }
+            c if c == BPF_JMP | BPF_JEQ | BPF_K => accumulator == k,
+            c if c == BPF_JMP | BPF_JGE | BPF_K => accumulator >= k,
+            c if c == BPF_JMP | BPF_JGT | BPF_K => accumulator > k,
+            _ => return None,
+        };
+        at += usize::from(if holds { jt } else { jf });
     }
 }
 

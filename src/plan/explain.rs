@@ -407,6 +407,13 @@ impl fmt::Display for Op {
                 Ok(())
             }
             Self::ResetSignals => f.write_str("reset signal dispositions and mask"),
+            Self::TellRefusals { first, second } => {
+                let count = first.len() + second.as_ref().map_or(0, Vec::len);
+                write!(
+                    f,
+                    "install the system call filter ({count} instructions) and hand its listener to the supervisor, which answers refused calls and tells of them; where there can be none, go on"
+                )
+            }
             Self::SetFilter(program) => {
                 write!(
                     f,

@@ -400,7 +400,16 @@ pub enum Op {
     },
     /// Where an attempt is made: a program that is executed ends at its first system call.
     EndAfterExec,
-    /// The system call filter.
+    /// The system call filter, with a listener that the supervisor gets: it answers the refused calls as the
+    /// filter would, and tells of them in the end. Not installed where a filter around this one has a listener,
+    /// or the kernel is older than 5.19.
+    TellRefusals {
+        /// It gets the listener; see [`bpf::told`](crate::plan::bpf::told).
+        first: Vec<libc::sock_filter>,
+        /// It refuses what the first must let pass for the hand-over, where that is anything.
+        second: Option<Vec<libc::sock_filter>>,
+    },
+    /// The system call filter, where it is not installed yet.
     SetFilter(Vec<libc::sock_filter>),
     /// Executes the command.
     Exec {

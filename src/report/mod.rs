@@ -7,6 +7,8 @@ pub mod place;
 pub mod summary;
 pub mod usage;
 
+pub mod denial;
+
 use crate::diag::Sources;
 use crate::exit;
 use crate::plan::Plan;

@@ -104,6 +104,25 @@ impl Capabilities {
         naming.next().map_or(&self.origin, |(name, _)| &name.origin)
     }
 
+    /// Whether a capability is kept, whether a program without file capabilities has it, and which line says so.
+    #[must_use]
+    pub fn decide(&self, capability: Capability) -> (bool, bool, &Origin) {
+        let bit = 1 << capability.index();
+        let [kept, _] = &self.named;
+        let line = kept.iter().rev().find(|(_, mask)| mask & bit != 0);
+        (
+            self.keep & bit != 0,
+            self.ambient & bit != 0,
+            line.map_or(&self.origin, |(name, _)| &name.origin),
+        )
+    }
+
+    /// Those that are kept, a bit each.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.keep
+    }
+
     /// Whether all are dropped.
     #[must_use]
     pub fn keeps_none(&self) -> bool {

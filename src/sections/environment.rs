@@ -162,6 +162,25 @@ impl Environment {
         all
     }
 
+    /// Whether the command gets a variable, and which line says so or could: as [`Environment::variables`]
+    /// puts them together.
+    #[must_use]
+    pub fn decide(&self, name: &str, profile: &Profile) -> (bool, Origin) {
+        let there = self.variables(profile).contains_key(name);
+        let fits = |list: &[At<String>]| {
+            let found = list
+                .iter()
+                .rev()
+                .find(|pattern| matches(&pattern.value, name));
+            found.map(|pattern| pattern.origin.clone())
+        };
+        let set = self.set.get(name).map(|value| value.origin.clone());
+        let line = set
+            .or_else(|| fits(&self.unset))
+            .or_else(|| fits(&self.inherit));
+        (there, line.unwrap_or(Origin::Default("environment")))
+    }
+
     /// Which of the caller's variables the command is told. HOME and PATH always are.
     ///
     /// What is `set` grants nothing: the command could set it itself. A value that is taken from the

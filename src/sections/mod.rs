@@ -161,6 +161,7 @@ pub fn check(
 ) -> Profile {
     let raw: Raw = table::read(document, Origin::File(id, (0..0).into()), problems);
     let namespaces = namespaces::Namespaces::check(raw.namespaces);
+    let capabilities = capabilities::Capabilities::check(raw.capabilities, problems);
     let profile = Profile {
         names: names::Names::check(raw.hostname, raw.domainname, problems),
         rootfs: rootfs::Rootfs::check(raw.rootfs, variables, problems),
@@ -168,8 +169,14 @@ pub fn check(
         mounts: mounts::Mounts::check(raw.mounts, variables, problems),
         devices: devices::Devices::check(raw.devices, problems),
         network: network::Network::check(raw.network),
-        capabilities: capabilities::Capabilities::check(raw.capabilities, problems),
-        seccomp: seccomp::Seccomp::check(raw.seccomp, &namespaces.nested_user, problems),
+        seccomp: seccomp::Seccomp::check(
+            raw.seccomp,
+            &namespaces.nested_user,
+            capabilities.kept(),
+            sources,
+            problems,
+        ),
+        capabilities,
         limits: limits::Limits::check(raw.limits, variables, problems),
         rlimits: rlimits::Rlimits::check(raw.rlimits, problems),
         environment: environment::Environment::check(raw.environment, problems),

@@ -5,6 +5,7 @@ mod failure;
 mod idmap;
 mod meter;
 mod mount_point;
+mod notify;
 pub mod progress;
 mod source;
 mod usage;
@@ -16,13 +17,14 @@ use crate::child::{self, Child, Tag};
 use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
-use crate::report::{Measured, Outcome};
+use crate::report::{Measured, Outcome, denial::Refusals};
 use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};
 use cgroup::Group;
 use mount_point::MountPoint;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use std::cell::Cell;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 /// Performs a plan: the command runs, or does not start at all. `say` is told of steps that are
@@ -41,6 +43,8 @@ pub struct Observer<'o> {
     pub measured: Option<&'o mut Measured>,
     /// Whether a line on the caller's terminal says how far it is ([`progress`]).
     pub progress: bool,
+    /// Told in the end which calls the filter has refused, where the plan tells of them ([`Op::TellRefusals`]).
+    pub refused: Option<&'o mut Refusals>,
 }
 
 /// The same as [`execute`], for somebody who wants to know more.
@@ -78,6 +82,8 @@ struct Run<'p> {
     /// Our end of the socket to init, and init's end until it is cloned.
     socket: OwnedFd,
     theirs: Option<OwnedFd>,
+    /// The listener of the filter, as it came.
+    listener: Cell<Option<OwnedFd>>,
     arguments: Arguments,
     observer: Observer<'p>,
 }
@@ -118,6 +124,7 @@ impl<'p> Run<'p> {
             killed: Vec::new(),
             socket,
             theirs: Some(theirs),
+            listener: Cell::new(None),
             arguments: Arguments::of_this_process(),
             observer,
         })
@@ -274,6 +281,7 @@ impl<'p> Run<'p> {
             staging: child::UNOPENED,
             inner: child::UNOPENED,
             stop: None,
+            filtered: false,
         };
         match process::clone_into(first, first_group) {
             Ok(Side::Child) if joins => child.join_and_clone(flags, directory, number),
@@ -327,11 +335,17 @@ impl<'p> Run<'p> {
     fn receive(&self) -> Option<(Tag, u32, i32)> {
         let mut bytes = child::Message::default();
         loop {
-            match descriptor::read(self.socket.as_raw_fd(), &mut bytes) {
+            match descriptor::read_with_descriptor(self.socket.as_raw_fd(), &mut bytes) {
                 // The child has ended without reading what we sent. The kernel says so once, before
                 // it hands out what the child had sent (unix(7)).
                 Err(Errno::ECONNRESET) => {}
-                result => return child::parse(bytes.get(..result.ok()?)?),
+                result => {
+                    let (length, listener) = result.ok()?;
+                    if listener.is_some() {
+                        self.listener.set(listener);
+                    }
+                    return child::parse(bytes.get(..length)?);
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Watching: hands on signals, keeps the time, and finds out how the command ended.
 
 use super::meter::Meter;
+use super::notify::Notifier;
 use super::progress::Progress;
 use super::{Failure, Run};
 use crate::child::Tag;
@@ -86,26 +87,36 @@ impl Run<'_> {
         let mut progress = self.observer.progress.then(Progress::begin).flatten();
         let mut end = Heard::default();
         let mut listening = true;
+        let mut notifier: Option<Notifier> = None;
         while let Some(init) = self.init.as_ref() {
-            let mut fds = [
+            let waiting = notifier.as_ref().and_then(Notifier::waiting);
+            let mut fds = vec![
                 PollFd::new(init.pidfd.as_fd(), PollFlags::POLLIN),
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
             ];
-            let fds = if listening {
-                &mut fds[..]
-            } else {
-                &mut fds[..2]
-            };
+            fds.extend(listening.then(|| PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)));
+            fds.extend(waiting.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
             let timeout = clock.timeout(meter.as_ref());
-            match poll(fds, Progress::sooner(progress.as_ref(), timeout)) {
+            match poll(&mut fds, Progress::sooner(progress.as_ref(), timeout)) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Failure::step(last, errno)),
             }
             let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+            let called = waiting
+                .and(fds.last())
+                .and_then(|fd| fd.revents())
+                .unwrap_or(PollFlags::empty());
             // The message first: init may have written it and ended.
-            if ready.get(2) == Some(&true) {
+            if listening && ready.get(2) == Some(&true) {
                 listening = self.hear(&mut end);
+                let came = self.listener.take();
+                notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan)));
+            }
+            if called.contains(PollFlags::POLLIN) {
+                notifier = notifier.and_then(Notifier::serve);
+            } else if !called.is_empty() {
+                // Nobody is left under the filter.
+                notifier = None;
             }
             if ready.get(1) == Some(&true) {
                 while let Ok(Some(info)) = signals.read_signal() {
@@ -129,6 +140,12 @@ impl Run<'_> {
         }
         drop(progress);
         let init = self.reap();
+        if let Some(notifier) = notifier {
+            let refused = notifier.finish();
+            if let Some(told) = &mut self.observer.refused {
+                **told = refused;
+            }
+        }
         // An init that exits has sent what it ended for, or could not.
         if self.plan.watch.init
             && end.failure.is_none()
@@ -165,7 +182,7 @@ impl Run<'_> {
                 end.attempted = Some(Outcome::Attempted { errno, detail });
                 true
             }
-            Some((Tag::Cloned, ..)) => true,
+            Some((Tag::Cloned | Tag::Listens, ..)) => true,
             None => false,
         }
     }

@@ -164,6 +164,66 @@ pub fn read(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
+/// Room for the header of a control message and one descriptor (cmsg(3)), aligned as the kernel wants it.
+type Control = [u64; 4];
+
+/// Sends a packet with a descriptor of which the receiver gets a copy (unix(7), `SCM_RIGHTS`).
+pub fn send_with_descriptor(socket: RawFd, bytes: &[u8], fd: RawFd) -> Result<()> {
+    let mut control: Control = [0; 4];
+    let mut part = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: zeros are a valid msghdr. All that it is made to point to lives here, and the control
+    // message, header and one descriptor, fits into its room.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
+        libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(fd);
+        check(libc::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) as libc::c_long)
+            .map(drop)
+    }
+}
+
+/// Reads once, again if interrupted, and takes a descriptor that comes along; 0 means end of file.
+pub fn read_with_descriptor(socket: RawFd, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
+    let mut control: Control = [0; 4];
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // SAFETY: as above; the kernel writes no more than the lengths say.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        loop {
+            message.msg_control = control.as_mut_ptr().cast();
+            message.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
+            let n = libc::recvmsg(socket, &raw mut message, libc::MSG_CMSG_CLOEXEC);
+            match check(n as libc::c_long) {
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+                Ok(n) => {
+                    let header = libc::CMSG_FIRSTHDR(&raw const message);
+                    let came = !header.is_null()
+                        && (*header).cmsg_level == libc::SOL_SOCKET
+                        && (*header).cmsg_type == libc::SCM_RIGHTS;
+                    let fd = came.then(|| libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned());
+                    return Ok((n as usize, fd.map(own)));
+                }
+            }
+        }
+    }
+}
+
 /// Reads entries of a directory, as many as fit (getdents64(2)); 0 means that there are no more.
 pub fn read_entries(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: the pointer and the length are those of a live, exclusive slice.

@@ -799,6 +799,7 @@ fn origins_are_shown_beside_every_value() {
     # [seccomp]
     # preset = "default"  # default
     # refuse = "EPERM"  # default
+    # denials = "tell"  # default
 
     [limits]
     pids = 3  # sandbox.toml:5

@@ -28,13 +28,19 @@ use crate::review::arguments::{Is, Row, Test};
 
 /// `AUDIT_ARCH_*` of linux/audit.h: the ELF machine with the 64-bit and little-endian flags.
 #[cfg(target_arch = "x86_64")]
-const NATIVE: (u32, TargetArch) = (0xc000_003e, TargetArch::x86_64);
+pub(super) const NATIVE: (u32, TargetArch) = (0xc000_003e, TargetArch::x86_64);
 #[cfg(target_arch = "aarch64")]
-const NATIVE: (u32, TargetArch) = (0xc000_00b7, TargetArch::aarch64);
+pub(super) const NATIVE: (u32, TargetArch) = (0xc000_00b7, TargetArch::aarch64);
 
 /// Numbers from here on are x32 calls on x86_64, under the architecture value of the native ones; a list
 /// without them is passed by. Nothing has such a number elsewhere.
-const X32_BIT: u32 = 0x4000_0000;
+pub(super) const X32_BIT: u32 = 0x4000_0000;
+
+/// Whether a call is one of the architecture, and the ABI, that programs are made for.
+#[must_use]
+pub fn is_native(number: u32, architecture: u32) -> bool {
+    architecture == NATIVE.0 && number < X32_BIT
+}
 
 /// Offsets into `struct seccomp_data`.
 const DATA_NR: u32 = 0;
@@ -73,16 +79,11 @@ impl Policy {
         if self.is_off() {
             return Ok(None);
         }
-        let ranges = self.ranges();
-        let mut program = Backwards::default();
-        let leaves = program.leaves(&ranges)?;
-        let root = program.tree(&leaves)?;
-        program.head(root, self.foreign());
-        program.finish().map(Some)
+        program(self.table(), self.foreign()).map(Some)
     }
 
-    /// All numbers, cut where the verdict changes: each entry holds from its number up to the next.
-    fn ranges(&self) -> Vec<(u32, Verdict)> {
+    /// The verdict on each number; the last one holds for all above it, too.
+    pub(super) fn table(&self) -> Vec<Verdict> {
         // One slot more than there are numbers, so that the last range has an end.
         let mut table = vec![Verdict::from(self.unlisted()); Sysno::table_size() + 1];
         for group in GROUPS {
@@ -92,15 +93,33 @@ impl Policy {
                 }
             }
         }
-        let mut ranges: Vec<(u32, Verdict)> = Vec::new();
-        let x32 = (X32_BIT, Verdict::from(self.foreign()));
-        for (nr, verdict) in (0..).zip(table).chain([x32]) {
-            if ranges.last().is_none_or(|(_, before)| *before != verdict) {
-                ranges.push((nr, verdict));
-            }
-        }
-        ranges
+        table
     }
+}
+
+/// The program for a table of verdicts, with what becomes of calls of other architectures.
+pub(super) fn program(
+    table: Vec<Verdict>,
+    foreign: Answer,
+) -> Result<Vec<sock_filter>, CompileError> {
+    let ranges = ranges(table, foreign);
+    let mut program = Backwards::default();
+    let leaves = program.leaves(&ranges)?;
+    let root = program.tree(&leaves)?;
+    program.head(root, foreign);
+    program.finish()
+}
+
+/// All numbers, cut where the verdict changes: each entry holds from its number up to the next.
+fn ranges(table: Vec<Verdict>, foreign: Answer) -> Vec<(u32, Verdict)> {
+    let mut ranges: Vec<(u32, Verdict)> = Vec::new();
+    let x32 = (X32_BIT, Verdict::from(foreign));
+    for (nr, verdict) in (0..).zip(table).chain([x32]) {
+        if ranges.last().is_none_or(|(_, before)| *before != verdict) {
+            ranges.push((nr, verdict));
+        }
+    }
+    ranges
 }
 
 /// A position in a program that is built from its end: the index counts from the last instruction.

@@ -20,6 +20,13 @@ impl Seccomp {
             preset,
             // What a refusal does permits nothing, unless it only logs; then the policy says so.
             refuse: _,
+            // Nor does being told of it.
+            denials: _,
+            foreign: _,
+            // What the file says is a part of the policy.
+            file: _,
+            unknown: _,
+            nested: _,
             allow: _,
             deny: _,
             allowed: _,

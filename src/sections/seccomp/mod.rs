@@ -3,15 +3,19 @@
 pub mod call;
 pub mod compile;
 pub mod conditions;
+pub mod decide;
 pub mod entry;
+mod file;
 mod grants;
+mod oci;
 pub mod policy;
 pub mod presets;
 pub mod sets;
+mod told;
 mod words;
 
 use super::{Profile, enforce::Level, split};
-use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
 use crate::host::probe::Mechanism;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
@@ -49,6 +53,11 @@ crate::table! {
     pub struct RawSeccomp as "[seccomp]" {
         /// What the filter starts from.
         preset: Preset = "default",
+        /// A policy in the JSON form of the OCI runtime specification, in place of a preset: a path that ends in
+        /// `.json`, relative to this profile. `allow` and `deny` count besides it; what it refuses by name stays
+        /// refused. Calls of other architectures are refused, whatever it says, and what starting a program and
+        /// ending it takes is permitted.
+        file: String,
         /// What becomes of calls that `deny` names, and with the preset `"none"` of all that are not allowed: they
         /// return an errno, by name or number (with 0 they return 0 and do nothing), or another answer.
         refuse: Answer = "EPERM",
@@ -56,6 +65,9 @@ crate::table! {
         /// never permitted: as for `refuse`, but for `"log"`. Default: `"ENOSYS"`, with the preset `"none"` as
         /// `refuse` says; without any filter they are permitted.
         foreign: Answer,
+        /// Whether refused calls are told of in the end: each call once, with its arguments, the program that made
+        /// it, the line that refuses it, and what to write to allow it.
+        denials: Denials = "tell",
         /// Calls that are permitted besides those of the preset. A call that is named by itself is permitted
         /// with any arguments, one of a set as far as the default preset permits it, or would.
         allow: List<Item>,
@@ -64,15 +76,37 @@ crate::table! {
     }
 }
 
+crate::choice! {
+    /// What becomes of the knowledge that a call was refused.
+    pub enum Denials {
+        /// It is told of. What is refused with `ENOSYS` is not: programs then do the same in another way. Nor is
+        /// what is answered with 0, killed or trapped for. The command can then open no listener
+        /// of its own for system calls (`SECCOMP_FILTER_FLAG_NEW_LISTENER` is answered with EBUSY).
+        Tell = "tell",
+        /// Nobody knows.
+        Silent = "silent",
+    }
+}
+
 /// The checked table.
 #[derive(Clone, Debug)]
 pub struct Seccomp {
     /// What the filter does.
     pub policy: Policy,
+    /// Whether refused calls are told of.
+    pub denials: At<Denials>,
+    /// The file that it is from.
+    file: Option<At<String>>,
+    /// The line that permits what nested user namespaces take.
+    nested: Option<Origin>,
+    /// Names in it that are no calls here.
+    unknown: Vec<String>,
     /// The table, and what of it the profile names.
     origin: Origin,
     preset: At<Preset>,
     refuse: At<Answer>,
+    /// Where it is said what becomes of other architectures.
+    foreign: Option<Origin>,
     allow: Vec<Placed>,
     deny: Vec<Placed>,
     /// The calls that are allowed by themselves, and where.
@@ -99,16 +133,32 @@ impl Seccomp {
     /// Checks the names and the conditions.
     ///
     /// Where user namespaces may be `nested`, the calls that this takes are permitted too, by the line
-    /// that says so.
+    /// that says so. `keeps` are the capabilities that are kept, which a policy in a file may ask for.
     pub fn check(
         raw: Option<At<RawSeccomp>>,
         nested: &At<bool>,
+        keeps: u64,
+        sources: &Sources,
         problems: &mut Diagnostics,
     ) -> Self {
-        let (raw, origin) = split(raw, "seccomp");
+        let (mut raw, origin) = split(raw, "seccomp");
+        let file = raw.file.take();
         let mut budget = Budget::default();
-        let allow = entry::check(raw.allow, true, &mut budget, problems);
-        let deny = entry::check(raw.deny, false, &mut budget, problems);
+        let mut allow = entry::check(raw.allow.take(), true, &mut budget, problems);
+        let mut deny = entry::check(raw.deny.take(), false, &mut budget, problems);
+        let mut unknown = Vec::new();
+        if let Some(file) = &file
+            && let Some(oci) = file::read(file, &raw.preset, keeps, sources, problems)
+        {
+            for own in deny.iter_mut().filter(|own| own.entry.with.is_none()) {
+                own.entry.with = Some(raw.refuse.value);
+            }
+            raw.preset = At::new(oci.preset(), file.origin.clone());
+            raw.refuse = At::new(oci.otherwise, file.origin.clone());
+            allow = file::placed(oci.allow, file).chain(allow).collect();
+            deny = file::placed(oci.deny, file).chain(deny).collect();
+            unknown = oci.unknown;
+        }
         let entries = |list: &[Placed]| -> Vec<_> {
             list.iter().map(|placed| placed.entry.clone()).collect()
         };
@@ -130,7 +180,10 @@ impl Seccomp {
             );
         }
         let mut allowed = Vec::new();
-        for (name, calls) in allow.iter().flat_map(|placed| &placed.names) {
+        // What a file says there, the profile may say otherwise.
+        let in_file = |name: &At<String>| file.as_ref().is_some_and(|f| f.origin == name.origin);
+        let names = allow.iter().flat_map(|placed| &placed.names);
+        for (name, calls) in names.filter(|(name, _)| !in_file(name)) {
             let by_itself = calls.iter().filter(|named| !named.by_set);
             allowed.extend(by_itself.map(|named| (named.call, name.origin.clone())));
         }
@@ -146,9 +199,14 @@ impl Seccomp {
         }
         let this = Self {
             policy: Policy::new(preset, refuse, &permitted, &entries(&deny)).foreign_calls(foreign),
+            denials: raw.denials,
+            file,
+            unknown,
+            nested: Some(nested.origin.clone()).filter(|_| nested.value),
             origin,
             preset: raw.preset,
             refuse: raw.refuse,
+            foreign: raw.foreign.map(|foreign| foreign.origin),
             lines,
             allow,
             deny,
@@ -393,6 +451,25 @@ impl Seccomp {
                 "this kernel has no system call filters (seccomp), or /proc is not mounted",
                 "mount /proc, write `preset = \"off\"` under [seccomp], or `seccomp = \"prefer\"` under [enforce]",
             );
+        }
+        if let Some(file) = self.file.as_ref().filter(|_| !self.unknown.is_empty()) {
+            let names = self.unknown.join(", ");
+            let text = format!("{} names what is no system call here: {names}", file.value);
+            draft.note(&file.origin, text);
+        }
+        if self.denials.value == Denials::Tell {
+            match self.policy.compile_told() {
+                Ok(Some((first, second))) => {
+                    let op = Op::TellRefusals { first, second };
+                    draft.step(Phase::Filter, op, &self.denials.origin);
+                }
+                Ok(None) => {}
+                // What cannot be compiled is refused below; this needs some instructions more.
+                Err(error) => draft.note(
+                    &self.denials.origin,
+                    format!("refused calls are not told of: {error}"),
+                ),
+            }
         }
         match self.policy.compile() {
             Ok(Some(program)) => draft.step(Phase::Filter, Op::SetFilter(program), &self.origin),

@@ -60,7 +60,7 @@ pub struct Case {
 }
 
 impl Case {
-    fn holds(&self, args: &[u64; 6]) -> bool {
+    pub(super) fn holds(&self, args: &[u64; 6]) -> bool {
         let row = |row: &Row| row.iter().all(|test| test.holds(args));
         self.rows.iter().any(row)
     }

@@ -66,6 +66,16 @@ fn numbers(list: &str) -> Option<[u64; 6]> {
 }
 
 impl Call {
+    /// Which call.
+    pub(crate) fn call(&self) -> Sysno {
+        self.call
+    }
+
+    /// Its arguments, if only those are meant.
+    pub(crate) fn arguments(&self) -> Option<[u64; 6]> {
+        self.arguments
+    }
+
     /// One attempt for the arguments that are given, else one for each that the filter may treat in
     /// its own way.
     pub(super) fn attempts(&self, profile: &Profile) -> Vec<Attempt> {

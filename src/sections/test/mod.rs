@@ -2,7 +2,7 @@
 
 mod address;
 mod call;
-mod subject;
+pub(crate) mod subject;
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::profile::table::List;

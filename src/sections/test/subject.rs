@@ -98,7 +98,7 @@ pub(super) fn program(value: &At<String>, problems: &mut Diagnostics) -> Option<
     Some(Subject::Execute(value.value.clone()))
 }
 
-pub(super) fn socket(value: &At<String>, problems: &mut Diagnostics) -> Option<Subject> {
+pub(crate) fn socket(value: &At<String>, problems: &mut Diagnostics) -> Option<Subject> {
     match address::parse(&value.value) {
         Ok(address) => Some(Subject::Connect(address)),
         Err(wrong) => {
@@ -110,7 +110,7 @@ pub(super) fn socket(value: &At<String>, problems: &mut Diagnostics) -> Option<S
     }
 }
 
-pub(super) fn system_call(value: &At<String>, problems: &mut Diagnostics) -> Option<Subject> {
+pub(crate) fn system_call(value: &At<String>, problems: &mut Diagnostics) -> Option<Subject> {
     call::parse(value, problems).map(Subject::Call)
 }
 

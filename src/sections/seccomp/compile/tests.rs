@@ -4,41 +4,12 @@ use super::super::policy::tests::any_policy;
 use super::super::policy::{Entry, Policy};
 use super::super::presets::Preset;
 use super::*;
-use libc::{BPF_ALU, BPF_AND, BPF_JGT, EPERM};
+use libc::EPERM;
 use proptest::prelude::*;
 
 /// What the kernel's interpreter would return, for the instructions that filters here are made of.
 fn evaluate(program: &[sock_filter], nr: u32, arch: u32, args: &[u64; 6]) -> u32 {
-    let mut data = vec![nr, arch, 0, 0];
-    for arg in args {
-        data.extend([(arg & 0xffff_ffff) as u32, (arg >> 32) as u32]);
-    }
-    let (mut accumulator, mut at) = (0, 0);
-    loop {
-        let sock_filter { code, jt, jf, k } = program[at];
-        let code = u32::from(code);
-        at += 1;
-        let holds = match code {
-            c if c == BPF_RET | BPF_K => return k,
-            c if c == BPF_LD | BPF_W | BPF_ABS => {
-                accumulator = data[k as usize / 4];
-                continue;
-            }
-            c if c == BPF_ALU | BPF_AND | BPF_K => {
-                accumulator &= k;
-                continue;
-            }
-            c if c == BPF_JMP | BPF_JA => {
-                at += k as usize;
-                continue;
-            }
-            c if c == BPF_JMP | BPF_JEQ | BPF_K => accumulator == k,
-            c if c == BPF_JMP | BPF_JGE | BPF_K => accumulator >= k,
-            c if c == BPF_JMP | BPF_JGT | BPF_K => accumulator > k,
-            _ => panic!("instruction {code:#x} at {at}"),
-        };
-        at += usize::from(if holds { jt } else { jf });
-    }
+    crate::plan::bpf::answer(program, nr, arch, args).expect("a known instruction")
 }
 
 /// What the documentation promises, by the shortest way.

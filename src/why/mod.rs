@@ -1,0 +1,557 @@
+//! Why something is allowed or denied: answered from a profile, and what its plan would build, without a run.
+//!
+//! Files are looked at where they lie on this machine, since their modes and owners decide too. What only the
+//! kernel knows, such as access control lists and security modules, is left out.
+
+mod inside;
+
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest, printable};
+use crate::host::Host;
+use crate::plan::Plan;
+use crate::plan::attempt::Address;
+use crate::plan::draft::c_string;
+use crate::profile::variables::Variables;
+use crate::sections::network::Mode;
+use crate::sections::test::{Subject, subject};
+use crate::sections::{Profile, environment};
+use crate::sys::mount::Attributes;
+use caps::Capability;
+use inside::{Found, Inside, Is, Lost};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use syscalls::Sysno;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The word of [`WORDS`].
+    pub word: &'static str,
+    /// What it is about, as it was written.
+    pub text: String,
+    about: About,
+}
+
+#[derive(Clone, Debug)]
+enum About {
+    Read(PathBuf),
+    Write(PathBuf),
+    See(PathBuf),
+    Execute(String),
+    /// A host by its name: whether that is this machine.
+    Host(bool),
+    Connect(Address),
+    Call(Sysno, Option<[u64; 6]>),
+    Capability(Capability),
+    Variable(String),
+}
+
+/// What can be asked, with a sample of each.
+pub const WORDS: &[(&str, &str)] = &[
+    ("read", "/etc/shadow"),
+    ("write", "/etc/passwd"),
+    ("see", "/home"),
+    ("exec", "make"),
+    ("connect", "example.com:443"),
+    ("call", "mount"),
+    ("capability", "sys_admin"),
+    ("env", "HOME"),
+];
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// Why, in a sentence without an end.
+    pub reason: String,
+    /// The line that decides.
+    pub origin: Origin,
+    /// What to write to allow it.
+    pub remedy: Option<String>,
+}
+
+impl Answer {
+    fn allowed(reason: impl Into<String>, origin: &Origin) -> Self {
+        Self {
+            allowed: true,
+            reason: reason.into(),
+            origin: origin.clone(),
+            remedy: None,
+        }
+    }
+
+    fn denied(reason: impl Into<String>, origin: &Origin, remedy: impl Into<String>) -> Self {
+        Self {
+            allowed: false,
+            reason: reason.into(),
+            origin: origin.clone(),
+            remedy: Some(remedy.into()),
+        }
+    }
+}
+
+impl Question {
+    /// Reads a question.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(word: &str, text: &str, variables: &Variables) -> Result<Self, Diagnostics> {
+        let mut problems = Diagnostics::default();
+        let value = At::new(text.to_owned(), Origin::CommandLine);
+        let path = |text: &str| match &variables.working_directory {
+            Some(here) => here.join(text),
+            None => PathBuf::from(text),
+        };
+        let about = match word {
+            "read" => Some(About::Read(path(text))),
+            "write" => Some(About::Write(path(text))),
+            "see" => Some(About::See(path(text))),
+            "exec" => Some(About::Execute(text.to_owned())),
+            "connect" => match by_name(text) {
+                Some(own) => Some(About::Host(own)),
+                None => match subject::socket(&value, &mut problems) {
+                    Some(Subject::Connect(address)) => Some(About::Connect(address)),
+                    _ => None,
+                },
+            },
+            "call" => match subject::system_call(&value, &mut problems) {
+                Some(Subject::Call(call)) => Some(About::Call(call.call(), call.arguments())),
+                _ => None,
+            },
+            "capability" => capability(text, &mut problems),
+            "env" => Some(About::Variable(text.to_owned())),
+            _ => {
+                let words: Vec<_> = WORDS.iter().map(|(word, _)| *word).collect();
+                let near = nearest(word, words.iter().copied());
+                let message = format!("`{}` is no question", printable(word));
+                problems.push(
+                    Diagnostic::new(Code::WrongValue, &Origin::CommandLine, message).help(
+                        match near {
+                            Some(near) => format!("did you mean `{near}`?"),
+                            None => format!("the questions are: {}", words.join(", ")),
+                        },
+                    ),
+                );
+                None
+            }
+        };
+        let known = WORDS.iter().find(|(known, _)| *known == word);
+        match (about, known) {
+            (Some(about), Some((word, _))) if problems.is_empty() => Ok(Self {
+                word,
+                text: text.to_owned(),
+                about,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    /// The answer, by a profile and its plan.
+    #[must_use]
+    pub fn answer(&self, profile: &Profile, plan: &Plan, host: &Host) -> Answer {
+        let inside = || Inside::of(plan, host);
+        match &self.about {
+            About::Read(path) => inside().reads(path),
+            About::Write(path) => inside().writes(path, profile),
+            About::See(path) => match inside().find(path) {
+                Ok(found) => Answer::allowed("it is there", found.origin),
+                Err(lost) => inside().lost(path, lost),
+            },
+            About::Execute(name) => inside().executes(name, profile),
+            About::Host(own) => network(profile, *own, Sysno::socket, 2),
+            About::Connect(address) => connects(address, profile, &inside()),
+            About::Call(call, arguments) => calls(*call, arguments.as_ref(), profile),
+            About::Capability(capability) => keeps(*capability, profile),
+            About::Variable(name) => {
+                let (there, origin) = profile.environment.decide(name, profile);
+                if there {
+                    Answer::allowed("the command gets it", &origin)
+                } else {
+                    let callers = profile.variables.environment.contains_key(name);
+                    let reason = if callers {
+                        "the command does not get it"
+                    } else {
+                        "the command does not get it, nor does the caller have it"
+                    };
+                    Answer::denied(
+                        reason,
+                        &origin,
+                        format!(
+                            "[environment] inherit = [\"{name}\"], or set = {{ {name} = \"…\" }}"
+                        ),
+                    )
+                }
+            }
+        }
+    }
+}
+
+/// Whether an address names a host, and if so, whether it is this machine.
+fn by_name(text: &str) -> Option<bool> {
+    let (host, port) = text.rsplit_once(':')?;
+    let name = host
+        .chars()
+        .all(|c| c.is_alphanumeric() || "-._".contains(c));
+    let named = name && host.contains(char::is_alphabetic) && port.parse::<u16>().is_ok();
+    (named && !host.starts_with("unix") && !host.starts_with("vsock"))
+        .then(|| host == "localhost" || host.ends_with(".localhost"))
+}
+
+fn capability(text: &str, problems: &mut Diagnostics) -> Option<About> {
+    let plain = text.to_lowercase();
+    let plain = plain.trim_start_matches("cap_");
+    if let Ok(found) = format!("CAP_{}", plain.to_uppercase()).parse::<Capability>() {
+        return Some(About::Capability(found));
+    }
+    let known: Vec<_> = caps::all()
+        .into_iter()
+        .map(|c| c.to_string().to_lowercase().replacen("cap_", "", 1))
+        .collect();
+    let near = nearest(plain, known.iter().map(String::as_str));
+    let message = format!("there is no capability `{}`", printable(text));
+    problems.push(
+        Diagnostic::new(Code::UnknownCapability, &Origin::CommandLine, message).help(match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => "the names are those of capabilities(7), for example \"net_raw\"".into(),
+        }),
+    );
+    None
+}
+
+fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile) -> Answer {
+    let seccomp = &profile.seccomp;
+    let verdict = seccomp.verdict(call, profile);
+    // Without arguments: whether there are some with which it runs.
+    let examples;
+    let arguments = match arguments {
+        Some(arguments) => arguments,
+        None => {
+            examples = verdict.examples();
+            examples.first().unwrap_or(&[0; 6])
+        }
+    };
+    let decision = seccomp.decide(profile, call, arguments);
+    let reason = if verdict.cases.is_empty() {
+        format!("{} by {}", decision.answer, decision.rule)
+    } else {
+        format!(
+            "{} by {}; in all, {verdict}",
+            decision.answer, decision.rule
+        )
+    };
+    if decision.answer.permits() {
+        return Answer::allowed(reason, decision.origin);
+    }
+    let remedy = seccomp.remedy(&decision, call, arguments);
+    Answer::denied(reason, decision.origin, remedy)
+}
+
+fn keeps(capability: Capability, profile: &Profile) -> Answer {
+    let name = capability
+        .to_string()
+        .to_lowercase()
+        .replacen("cap_", "", 1);
+    let (kept, ambient, origin) = profile.capabilities.decide(capability);
+    if !kept {
+        let remedy = format!("[capabilities] keep = [\"{name}\"]");
+        return Answer::denied("it is dropped from every set", origin, remedy);
+    }
+    Answer::allowed(
+        if ambient {
+            "it is kept, and every program has it"
+        } else {
+            "it is kept: uid 0 has it, and programs with file capabilities"
+        },
+        origin,
+    )
+}
+
+/// A host of the network, or this machine itself.
+fn network(profile: &Profile, own: bool, call: Sysno, family: u64) -> Answer {
+    for (call, arguments) in [(call, [family, 1, 0, 0, 0, 0]), (Sysno::connect, [0; 6])] {
+        let answer = calls(call, Some(&arguments), profile);
+        if !answer.allowed {
+            return Answer {
+                reason: format!("{call}(2) is {}", answer.reason),
+                ..answer
+            };
+        }
+    }
+    let mode = &profile.network.mode;
+    let net = &profile.namespaces.net;
+    if !profile.namespaces.has_own_network(mode.value) {
+        let origin = if mode.value == Mode::Host {
+            &mode.origin
+        } else {
+            &net.origin
+        };
+        return Answer::allowed("the network is not the sandbox's own", origin);
+    }
+    let word = mode.value.word();
+    let reason = if own {
+        format!(
+            "network.mode is \"{word}\": what this machine's programs listen on is not reached, the sandbox's own are"
+        )
+    } else {
+        format!("network.mode is \"{word}\": there is no way out")
+    };
+    Answer::denied(reason, &mode.origin, "[network] mode = \"host\"")
+}
+
+fn connects(address: &Address, profile: &Profile, inside: &Inside<'_>) -> Answer {
+    match address {
+        Address::V4(address) => network(profile, address.ip().is_loopback(), Sysno::socket, 2),
+        Address::V6(address) => network(profile, address.ip().is_loopback(), Sysno::socket, 10),
+        Address::Vsock(_) => {
+            let answer = calls(Sysno::socket, Some(&[40, 1, 0, 0, 0, 0]), profile);
+            Answer {
+                reason: format!("socket(2) is {}", answer.reason),
+                ..answer
+            }
+        }
+        Address::Unix(unix) => {
+            let answer = network(profile, true, Sysno::socket, 1);
+            let Some(path) = unix.path() else {
+                // Abstract names belong to the network namespace.
+                return answer;
+            };
+            if !answer.allowed && answer.origin != profile.network.mode.origin {
+                return answer;
+            }
+            match inside.find(path) {
+                Ok(found) if found.is != Is::Socket => {
+                    let reason = "what is there is no socket";
+                    Answer::denied(reason, found.origin, "start what makes it")
+                }
+                Ok(found) if inside.may(&found, 2) => {
+                    Answer::allowed("it is there, and may be written", found.origin)
+                }
+                Ok(found) => not_permitted(&found),
+                Err(lost) => inside.lost(path, lost),
+            }
+        }
+    }
+}
+
+/// The permissions of a file are in the way.
+fn not_permitted(found: &Found<'_>) -> Answer {
+    Answer::denied(
+        format!(
+            "the uid inside may not: of {}, {}",
+            found.path.display(),
+            found.permissions()
+        ),
+        found.origin,
+        "change its mode or owner; or see `uid`, `gid` and `groups` under [user]",
+    )
+}
+
+fn bind(path: &Path, more: &str) -> String {
+    format!(
+        "[[mounts]] type = \"bind\", target = {:?}{more}",
+        path.display().to_string()
+    )
+}
+
+impl Inside<'_> {
+    fn lost(&self, path: &Path, lost: Lost<'_>) -> Answer {
+        match lost {
+            Lost::Loop => Answer::denied(
+                "its links lead on for ever",
+                &Origin::CommandLine,
+                "name where it should lead",
+            ),
+            Lost::Closed(at) => Answer::denied(
+                format!(
+                    "{} may not be entered: {}",
+                    at.path.display(),
+                    at.permissions()
+                ),
+                at.origin,
+                if at.mode() & 0o777 & !0o111 == 0 && at.attributes.contains(Attributes::INERT) {
+                    format!("remove what hides {}", at.path.display())
+                } else {
+                    bind(path, "")
+                },
+            ),
+            Lost::NotDirectory(at) => Answer::denied(
+                format!("{} is no directory", at.path.display()),
+                at.origin,
+                "correct the path",
+            ),
+            Lost::Nothing(above) if path.symlink_metadata().is_ok() => Answer::denied(
+                format!(
+                    "it is not there: outside it is, and inside {} is not the host's",
+                    above.path.display()
+                ),
+                above.origin,
+                bind(path, ""),
+            ),
+            Lost::Nothing(above) => Answer::denied(
+                "it is not there, nor outside",
+                above.origin,
+                "make it, or correct the path",
+            ),
+        }
+    }
+
+    fn reads(&self, path: &Path) -> Answer {
+        match self.find(path) {
+            Ok(found) if is_closed_device(&found) => closed_device(&found),
+            Ok(found) if found.is == Is::Socket => {
+                Answer::denied("it is a socket", found.origin, "ask with `connect unix:…`")
+            }
+            Ok(found) if self.may(&found, 4) => {
+                Answer::allowed("it is there, and may be read", found.origin)
+            }
+            Ok(found) => not_permitted(&found),
+            Err(lost) => self.lost(path, lost),
+        }
+    }
+
+    fn writes(&self, path: &Path, profile: &Profile) -> Answer {
+        let (found, new) = match self.find(path) {
+            Ok(found) => (found, false),
+            Err(Lost::Nothing(above)) if path.parent().is_some_and(|p| self.is(p, &above)) => {
+                (*above, true)
+            }
+            Err(lost) => return self.lost(path, lost),
+        };
+        if is_closed_device(&found) {
+            return closed_device(&found);
+        }
+        // The mount of a device or a socket does not decide on what is sent through it.
+        let on_mount = matches!(found.is, Is::Directory | Is::File);
+        if on_mount && found.attributes.contains(Attributes::READ_ONLY) {
+            let project = &profile.rootfs.project.origin;
+            let remedy = if found.sealed == project {
+                "[rootfs] project = \"write\"".into()
+            } else if new {
+                bind(path.parent().unwrap_or(path), ", read_only = false")
+            } else {
+                bind(path, ", read_only = false")
+            };
+            let reason = format!("{} is on a read-only mount", found.path.display());
+            return Answer::denied(reason, found.sealed, remedy);
+        }
+        let bits = if found.is == Is::Directory { 3 } else { 2 };
+        if !self.may(&found, bits) {
+            return not_permitted(&found);
+        }
+        let reason = match (new, found.is) {
+            (true, _) => format!(
+                "it is not there, and can be made in {}",
+                found.path.display()
+            ),
+            (_, Is::Directory) => "files can be made in it".into(),
+            _ => "it is there, and may be written".into(),
+        };
+        Answer::allowed(reason, found.origin)
+    }
+
+    /// Whether a path leads to what was found.
+    fn is(&self, path: &Path, found: &Found<'_>) -> bool {
+        self.find(path).is_ok_and(|at| at.path == found.path)
+    }
+
+    /// Why the kernel cannot execute a file that may be executed: it is neither ELF nor a script whose interpreter
+    /// is there (execve(2)).
+    fn program(&self, found: &Found<'_>) -> Option<Answer> {
+        const NAME: usize = 256;
+        let file = std::fs::File::open(found.on_host.as_ref()?).ok()?;
+        let mut start = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, NAME as u64), &mut start).ok()?;
+        if start.starts_with(b"\x7fELF") {
+            return None;
+        }
+        let denied = |reason: String| Answer::denied(reason, found.origin, "correct the file");
+        let Some(line) = start.strip_prefix(b"#!") else {
+            let path = found.path.display();
+            return Some(denied(format!(
+                "{path} is no program: neither ELF nor a script"
+            )));
+        };
+        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let mut words = line.split(|byte| b" \t".contains(byte));
+        let name = words.find(|word| !word.is_empty()).unwrap_or_default();
+        let path = Path::new(OsStr::from_bytes(name));
+        match self.find(&self.folder.join(path)) {
+            Ok(found) if self.may(&found, 1) => None,
+            _ => Some(denied(format!(
+                "its interpreter {} is not there, or may not be executed",
+                path.display()
+            ))),
+        }
+    }
+
+    fn executes(&self, name: &str, profile: &Profile) -> Answer {
+        let search = profile.environment.search_path(profile);
+        let mut worst = None;
+        for candidate in environment::candidates(&c_string(name), &search) {
+            let path = Path::new(OsStr::from_bytes(candidate.to_bytes()));
+            let path = self.folder.join(path);
+            let answer = match self.find(&path) {
+                Err(lost @ Lost::Nothing(_)) => {
+                    let answer = self.lost(&path, lost);
+                    worst.get_or_insert(Answer {
+                        reason: if name.contains('/') {
+                            answer.reason
+                        } else {
+                            format!("no folder of PATH inside has it: {search}")
+                        },
+                        ..answer
+                    });
+                    continue;
+                }
+                Err(lost) => self.lost(&path, lost),
+                Ok(found) if found.is != Is::File => {
+                    Answer::denied("it is no program", found.origin, "correct the path")
+                }
+                Ok(found) if found.attributes.contains(Attributes::NOEXEC) => Answer::denied(
+                    format!("{} is on a mount with noexec", found.path.display()),
+                    found.sealed,
+                    bind(&path, ", noexec = false"),
+                ),
+                Ok(found) if !self.may(&found, 1) => not_permitted(&found),
+                Ok(found) => match self.program(&found) {
+                    Some(denied) => denied,
+                    None => {
+                        let reason = format!("{} may be executed", found.path.display());
+                        return Answer::allowed(reason, found.origin);
+                    }
+                },
+            };
+            // A later one may do, as for execvp(3).
+            worst = Some(answer);
+        }
+        worst.unwrap_or_else(|| {
+            Answer::denied("nothing is named", &Origin::CommandLine, "name a program")
+        })
+    }
+}
+
+/// A device on a mount with nodev: a mask, or a device that was not asked for.
+fn is_closed_device(found: &Found<'_>) -> bool {
+    found.is == Is::Device && found.attributes.contains(Attributes::NODEV)
+}
+
+fn closed_device(found: &Found<'_>) -> Answer {
+    let masked = found
+        .attributes
+        .contains(Attributes::INERT.with(Attributes::READ_ONLY));
+    Answer::denied(
+        if masked {
+            "it is masked"
+        } else {
+            "devices cannot be opened on this mount (nodev)"
+        },
+        found.origin,
+        if masked {
+            "remove the mask".to_owned()
+        } else {
+            let name = found.path.strip_prefix("/dev").unwrap_or(&found.path);
+            format!("[devices] nodes = [{:?}]", name.display().to_string())
+        },
+    )
+}
