@@ -1,0 +1,113 @@
+//! What is said of a run under a fault.
+
+use crate::look::MARKER;
+use crate::subject::Subject;
+use crate::tracer::{Fault, Point, Trace};
+use std::collections::BTreeSet;
+use syscalls::Sysno;
+
+/// A run that has ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) trace: Trace,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// When a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// By the start of the language's runtime: no line of the program has run yet.
+    Runtime,
+    /// Until the command is executed.
+    SetUp,
+    /// While it runs, and when all is taken away.
+    After,
+}
+
+/// What became of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The command did not start, and a sentence says why.
+    Refused,
+    /// It ran, in exactly the isolation that was asked for.
+    Same,
+    /// The program ended before it had begun.
+    Stillborn,
+    /// Its end was a failure with a sentence, after the command had run as declared.
+    EndedLate,
+    /// Who was killed is gone, with all the rest.
+    Gone,
+    /// The promise is broken.
+    Broken(String),
+}
+
+/// The facts that a run told. The id that root takes for it outside is left out: each run has its own.
+pub(crate) fn facts(stdout: &str) -> BTreeSet<String> {
+    let unprivileged = |digits: &&str| {
+        let id = digits.parse::<u64>().unwrap_or(0);
+        (0x7000_0000..0x8000_0000).contains(&id)
+    };
+    let fact = |line: &str| {
+        let numbers = line.split(|c: char| !c.is_ascii_digit());
+        numbers
+            .filter(unprivileged)
+            .fold(line.to_owned(), |fact, id| fact.replace(id, "[unprivileged]"))
+    };
+    stdout.lines().map(fact).collect()
+}
+
+/// Judges a run of a subject with a fault.
+pub(crate) fn judge(
+    subject: Subject,
+    (point, phase, fault): (&Point, Phase, Fault),
+    expected: &BTreeSet<String>,
+    run: &Run,
+) -> Verdict {
+    let broken = |why: &str| Verdict::Broken(why.into());
+    if let Some(who) = &run.trace.hung {
+        return Verdict::Broken(format!("hangs: {who:?}"));
+    }
+    for word in ["panicked", "allocation in the child"] {
+        if run.stderr.contains(word) {
+            return broken(word);
+        }
+    }
+    let code = run.trace.code;
+    let said = if subject.is_ours() {
+        run.stderr.contains("error[SBX") && run.stderr.contains("help: ")
+    } else {
+        !run.stderr.trim().is_empty()
+    };
+    let started = run.stdout.contains(MARKER);
+    let found = facts(&run.stdout);
+    let more: Vec<_> = found.difference(expected).collect();
+    if !more.is_empty() {
+        return Verdict::Broken(format!("isolated in another way: {more:#?}"));
+    }
+    let whole = found == *expected;
+    if fault == Fault::Kill && run.trace.reached && point.role == "0" {
+        return match code {
+            -9 => Verdict::Gone,
+            _ => broken("it outlives SIGKILL"),
+        };
+    }
+    if phase == Phase::Runtime && !started && code != 0 {
+        return Verdict::Stillborn;
+    }
+    match (started, code) {
+        (true, 0) if whole => Verdict::Same,
+        (true, 0) => broken("less is seen of it"),
+        (true, _) if said => Verdict::EndedLate,
+        // The command is told apart from what kills its init by a line.
+        (true, 137) if fault == Fault::Kill && !run.stderr.is_empty() => Verdict::EndedLate,
+        (true, _) => broken("it ran, and failed without a sentence"),
+        (false, 0) => broken("nothing ran, and the exit code hides it"),
+        (false, _) if !said && fault == Fault::Kill && !run.stderr.is_empty() => Verdict::Refused,
+        (false, _) if !said => broken("no sentence, or no remedy"),
+        (false, 125) => Verdict::Refused,
+        (false, 126 | 127) if point.call == Sysno::execve => Verdict::Refused,
+        (false, _) if !subject.is_ours() => Verdict::Refused,
+        (false, _) => broken("the exit code is that of a command"),
+    }
+}

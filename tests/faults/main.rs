@@ -1,0 +1,160 @@
+//! Fail closed, proven: every system call of a run fails in turn, with every plausible errno, and
+//! every process of it is killed at every call.
+//!
+//! The verdict on each: the command did not start and a sentence says why, or it ran in exactly the
+//! isolation that an undisturbed run has. Anything else is a broken promise: another isolation, a
+//! wait without an end, a panic, an unclear message, something left behind.
+//!
+//! `cargo test --test faults` takes a sample, `tests/faults/run --all` everything.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(not(target_arch = "x86_64"), allow(unused))]
+
+#[cfg(target_arch = "x86_64")]
+mod campaign;
+#[cfg(target_arch = "x86_64")]
+mod errnos;
+#[cfg(target_arch = "x86_64")]
+mod judge;
+#[cfg(target_arch = "x86_64")]
+mod look;
+#[cfg(target_arch = "x86_64")]
+mod subject;
+#[cfg(target_arch = "x86_64")]
+mod table;
+#[cfg(target_arch = "x86_64")]
+mod tracer;
+
+use std::process::ExitCode;
+
+/// How many faults the sample holds of each of our subjects.
+const SAMPLE: usize = 150;
+
+#[derive(Debug, Default)]
+struct Options {
+    all: bool,
+    peers: bool,
+    /// Only these calls.
+    calls: Vec<String>,
+    /// Only subjects with this in their name.
+    subject: Option<String>,
+    /// Only tests with one of these words in their name.
+    filters: Vec<String>,
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--all" => options.all = true,
+            "--peers" => options.peers = true,
+            "--call" => options.calls.extend(arguments.next()),
+            "--subject" => options.subject = arguments.next(),
+            // What the test harness of the language would take.
+            "--color" | "--test-threads" | "--skip" | "--format" | "-Z" => drop(arguments.next()),
+            word if word.starts_with('-') => {}
+            word => options.filters.push(word.into()),
+        }
+    }
+    options
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn main() -> ExitCode {
+    println!("the faults are injected on x86-64 alone");
+    ExitCode::SUCCESS
+}
+
+#[cfg(target_arch = "x86_64")]
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|word| word == "look") {
+        print!("{}", look::report(&arguments[2..]));
+        return ExitCode::SUCCESS;
+    }
+    let options = options();
+    let tests = [
+        ("a_call_that_fails_lets_the_command_start_as_declared_or_not_at_all", false),
+        ("a_process_that_is_killed_at_any_call_leaves_nothing", true),
+    ];
+    let (mut passed, mut failed) = (0, 0);
+    for (name, kill) in tests {
+        if !options.filters.is_empty() && !options.filters.iter().any(|word| name.contains(word.as_str())) {
+            continue;
+        }
+        if let Some(reason) = untraceable() {
+            skip(name, &reason);
+            passed += 1;
+            continue;
+        }
+        let broken = test(&options, kill);
+        println!("test {name} ... {}", if broken { "FAILED" } else { "ok" });
+        *if broken { &mut failed } else { &mut passed } += 1;
+    }
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!("\ntest result: {word}. {passed} passed; {failed} failed; 0 ignored;");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether our own promise was broken.
+#[cfg(target_arch = "x86_64")]
+fn test(options: &Options, kill: bool) -> bool {
+    use subject::{OURS, Subject};
+    let mut subjects = OURS.to_vec();
+    if options.peers {
+        subjects.extend([Subject::Bubblewrap, Subject::Crun]);
+    }
+    let wanted = |subject: &Subject| options.subject.as_ref().is_none_or(|word| subject.name().contains(word));
+    let mut table = table::Table::default();
+    let mut failed = false;
+    for subject in subjects.into_iter().filter(wanted) {
+        let ground = match campaign::Ground::new(subject) {
+            Ok(ground) => ground,
+            Err(why) => {
+                println!("{} cannot be compared here: {why}", subject.name());
+                failed |= subject.is_ours();
+                continue;
+            }
+        };
+        let mut injections = campaign::faults(&ground.points, kill);
+        drop(ground);
+        if !options.calls.is_empty() {
+            injections.retain(|(point, ..)| options.calls.iter().any(|call| call == point.call.name()));
+        }
+        if !options.all {
+            injections = campaign::sample(injections, SAMPLE);
+        }
+        let results = campaign::run(subject, &injections);
+        for broken in &results.broken {
+            println!("{}: {broken}", subject.name());
+        }
+        failed |= subject.is_ours() && !results.broken.is_empty();
+        table.add(subject.name(), results);
+    }
+    print!("{table}");
+    failed
+}
+
+/// Why nothing can be traced here, if so.
+#[cfg(target_arch = "x86_64")]
+fn untraceable() -> Option<String> {
+    let job = tracer::Job {
+        program: "true".into(),
+        folder: "/".into(),
+        stdout: "/dev/null".into(),
+        stderr: "/dev/null".into(),
+        environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        ..tracer::Job::default()
+    };
+    tracer::run(&job, None).err()
+}
+
+/// Says why a test cannot run here, as the promises do.
+fn skip(test: &str, reason: &str) {
+    eprintln!("SKIPPED {test}: {reason}");
+    if let Some(file) = std::env::var_os("SANDBOX_SKIPS") {
+        use std::io::Write as _;
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+        writeln!(file, "{test}: {reason}").unwrap();
+    }
+}

@@ -1,0 +1,346 @@
+//! Runs a program with every system call of it and of its descendants in sight, and makes one of
+//! them fail, or kills who makes it (ptrace(2)).
+//!
+//! A call is named by who makes it, which call it is, and the how many-th of its kind that is: the
+//! same in every run, whatever else goes on at the same time. Who makes it is told by birth: `0` is
+//! the program, `0.1` its second child, `0.1.0` the first child of that one.
+
+use nix::errno::Errno;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use syscalls::Sysno;
+
+/// Far beyond any run: what takes longer hangs.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A system call of a run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Point {
+    pub(crate) role: String,
+    pub(crate) call: Sysno,
+    pub(crate) nth: usize,
+}
+
+/// What is done at a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The call is not performed, and fails.
+    Error(Errno),
+    /// Who makes the call is killed before it is performed.
+    Kill,
+}
+
+/// What was seen of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    pub(crate) pid: i32,
+    /// The exit code, or minus the number of the signal that ended the program.
+    pub(crate) code: i32,
+    /// Every call until the fault, in the order in which they were made.
+    pub(crate) calls: Vec<Point>,
+    /// Successful calls of execve(2): who, and how many calls had been made before.
+    pub(crate) execs: Vec<(String, usize)>,
+    /// Whether the point was reached.
+    pub(crate) reached: bool,
+    /// Whether it took so long that it had to be killed; then, who was still there.
+    pub(crate) hung: Option<BTreeSet<String>>,
+}
+
+/// What the other thread needs to end a run that hangs.
+struct Watch {
+    until: Instant,
+    pids: BTreeMap<i32, String>,
+    hung: Option<BTreeSet<String>>,
+    over: bool,
+}
+
+struct Tracee {
+    role: String,
+    children: usize,
+    counts: BTreeMap<Sysno, usize>,
+    /// The call is made to fail with this when it returns.
+    pending: Option<(Sysno, Errno)>,
+}
+
+/// What is started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Job {
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) folder: PathBuf,
+    pub(crate) environment: Vec<(String, String)>,
+    /// The files that take the standard streams.
+    pub(crate) stdout: PathBuf,
+    pub(crate) stderr: PathBuf,
+}
+
+/// Starts a job under the tracer and follows it until it and all its descendants are gone.
+///
+/// # Errors
+/// Nothing can be traced here.
+pub(crate) fn run(job: &Job, fault: Option<(&Point, Fault)>) -> Result<Trace, String> {
+    // Stopped until it is traced: from its first instruction on.
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
+    let child = Command::new("sh")
+        .args(["-c", "kill -STOP $$; exec \"$@\"", "sh"])
+        .arg(&job.program)
+        .args(&job.arguments)
+        .current_dir(&job.folder)
+        .env_clear()
+        .envs(job.environment.iter().cloned())
+        .stdin(Stdio::null())
+        .stdout(File::create(&job.stdout).unwrap())
+        .stderr(File::create(&job.stderr).unwrap())
+        .spawn()
+        .unwrap();
+    let root = Pid::from_raw(child.id().try_into().unwrap());
+    let untraced = WaitPidFlag::WUNTRACED | WaitPidFlag::__WNOTHREAD;
+    let is_stopped = waitpid(root, Some(untraced)).unwrap();
+    assert_eq!(is_stopped, WaitStatus::Stopped(root, Signal::SIGSTOP));
+    let options = Options::PTRACE_O_TRACESYSGOOD
+        | Options::PTRACE_O_TRACEFORK
+        | Options::PTRACE_O_TRACEVFORK
+        | Options::PTRACE_O_TRACECLONE
+        | Options::PTRACE_O_TRACEEXEC
+        | Options::PTRACE_O_EXITKILL;
+    if let Err(errno) = ptrace::seize(root, options) {
+        kill(root, Signal::SIGKILL).unwrap();
+        waitpid(root, Some(WaitPidFlag::__WNOTHREAD)).unwrap();
+        return Err(format!("this process may not trace its children: {errno}"));
+    }
+    kill(root, Signal::SIGCONT).unwrap();
+
+    let watch = Arc::new(Mutex::new(Watch {
+        until: Instant::now() + DEADLINE,
+        pids: BTreeMap::new(),
+        hung: None,
+        over: false,
+    }));
+    let other = Arc::clone(&watch);
+    let watcher = std::thread::spawn(move || end_what_hangs(&other));
+    let mut tracer = Tracer {
+        fault,
+        tracees: BTreeMap::new(),
+        early: BTreeSet::new(),
+        watch: &watch,
+        begun: false,
+        free: false,
+        trace: Trace {
+            pid: root.as_raw(),
+            ..Trace::default()
+        },
+    };
+    tracer.add(root, "0".into());
+    tracer.follow(root);
+    let mut trace = tracer.trace;
+    let mut state = watch.lock().unwrap_or_else(PoisonError::into_inner);
+    state.over = true;
+    trace.hung = state.hung.take();
+    drop(state);
+    watcher.thread().unpark();
+    watcher.join().unwrap();
+    Ok(trace)
+}
+
+fn end_what_hangs(watch: &Mutex<Watch>) {
+    loop {
+        let mut state = watch.lock().unwrap();
+        if state.over {
+            return;
+        }
+        let left = state.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let who = state.pids.values().cloned().collect();
+            state.hung.get_or_insert(who);
+            for pid in state.pids.keys() {
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            }
+        }
+        drop(state);
+        std::thread::park_timeout(left.max(Duration::from_millis(100)));
+    }
+}
+
+struct Tracer<'a> {
+    fault: Option<(&'a Point, Fault)>,
+    tracees: BTreeMap<i32, Tracee>,
+    /// Children that stopped before their parents told of them.
+    early: BTreeSet<i32>,
+    watch: &'a Mutex<Watch>,
+    /// Whether the program has been executed.
+    begun: bool,
+    /// Whether nobody is stopped at calls any more.
+    free: bool,
+    trace: Trace,
+}
+
+impl Tracer<'_> {
+    fn add(&mut self, pid: Pid, role: String) {
+        let mut watch = self.watch.lock().unwrap();
+        watch.pids.insert(pid.as_raw(), role.clone());
+        self.tracees.insert(
+            pid.as_raw(),
+            Tracee {
+                role,
+                children: 0,
+                counts: BTreeMap::new(),
+                pending: None,
+            },
+        );
+    }
+
+    fn follow(&mut self, root: Pid) {
+        let any = Pid::from_raw(-1);
+        loop {
+            match waitpid(any, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)) {
+                Err(Errno::ECHILD) => return,
+                Err(Errno::EINTR) => {}
+                Err(errno) => panic!("waitpid: {errno}"),
+                Ok(WaitStatus::Exited(pid, code)) => self.ended(pid, root, code),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                    self.ended(pid, root, -(signal as i32));
+                }
+                Ok(WaitStatus::PtraceSyscall(pid)) => {
+                    self.at_call(pid);
+                    self.resume(pid, None);
+                }
+                Ok(WaitStatus::PtraceEvent(pid, _, event)) => self.at_event(pid, event),
+                Ok(WaitStatus::Stopped(pid, signal)) => self.resume(pid, Some(signal)),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn ended(&mut self, pid: Pid, root: Pid, code: i32) {
+        let mut watch = self.watch.lock().unwrap();
+        watch.pids.remove(&pid.as_raw());
+        drop(watch);
+        self.tracees.remove(&pid.as_raw());
+        self.early.remove(&pid.as_raw());
+        if pid == root {
+            self.trace.code = code;
+        }
+    }
+
+    /// Who was killed meanwhile cannot be resumed: its end is reported next.
+    fn resume(&self, pid: Pid, signal: Option<Signal>) {
+        let _ = if self.free {
+            ptrace::cont(pid, signal)
+        } else {
+            ptrace::syscall(pid, signal)
+        };
+    }
+
+    fn at_event(&mut self, pid: Pid, event: i32) {
+        const STOP: i32 = 128;
+        match event {
+            libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
+                if let Ok(child) = ptrace::getevent(pid) {
+                    let child = Pid::from_raw(i32::try_from(child).unwrap());
+                    let parent = self.tracees.get_mut(&pid.as_raw()).unwrap();
+                    let role = format!("{}.{}", parent.role, parent.children);
+                    parent.children += 1;
+                    self.add(child, role);
+                    if self.early.remove(&child.as_raw()) {
+                        self.resume(child, None);
+                    }
+                }
+            }
+            libc::PTRACE_EVENT_EXEC => {
+                let tracee = self.tracees.get_mut(&pid.as_raw()).unwrap();
+                if !self.begun {
+                    self.begun = true;
+                    tracee.counts.clear();
+                    tracee.children = 0;
+                } else {
+                    let role = tracee.role.clone();
+                    self.trace.execs.push((role, self.trace.calls.len()));
+                }
+            }
+            STOP if !self.tracees.contains_key(&pid.as_raw()) => {
+                self.early.insert(pid.as_raw());
+                return;
+            }
+            _ => {}
+        }
+        self.resume(pid, None);
+    }
+
+    fn at_call(&mut self, pid: Pid) {
+        let Ok(info) = ptrace::syscall_info(pid) else {
+            return;
+        };
+        let Some(tracee) = self.tracees.get_mut(&pid.as_raw()) else {
+            return;
+        };
+        if info.op == libc::PTRACE_SYSCALL_INFO_EXIT {
+            if let Some((call, errno)) = tracee.pending.take() {
+                let answer = match call {
+                    // The break that is in force, which is none that was asked for (brk(2)).
+                    Sysno::brk => 0,
+                    _ => -(errno as i32),
+                };
+                answer_with(pid, answer);
+                self.free = true;
+            }
+            return;
+        }
+        if !self.begun || info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+            return;
+        }
+        let Some(call) = number(pid) else { return };
+        let count = tracee.counts.entry(call).or_default();
+        *count += 1;
+        let point = Point {
+            role: tracee.role.clone(),
+            call,
+            nth: *count,
+        };
+        if let Some((_, fault)) = self.fault.filter(|(at, _)| !self.trace.reached && **at == point) {
+            self.trace.reached = true;
+            match fault {
+                Fault::Kill => {
+                    kill(pid, Signal::SIGKILL).unwrap();
+                    self.free = true;
+                }
+                Fault::Error(errno) => {
+                    tracee.pending = Some((call, errno));
+                    // close(2) lets go of the descriptor also where it fails.
+                    if !matches!(call, Sysno::close | Sysno::close_range) {
+                        skip(pid);
+                    }
+                }
+            }
+        }
+        self.trace.calls.push(point);
+    }
+}
+
+/// The number of the call at whose entry a process is stopped.
+fn number(pid: Pid) -> Option<Sysno> {
+    let registers = ptrace::getregs(pid).ok()?;
+    Sysno::new(registers.orig_rax.try_into().ok()?)
+}
+
+/// Lets the kernel perform no call in place of this one.
+fn skip(pid: Pid) {
+    if let Ok(mut registers) = ptrace::getregs(pid) {
+        registers.orig_rax = u64::MAX;
+        let _ = ptrace::setregs(pid, registers);
+    }
+}
+
+fn answer_with(pid: Pid, answer: i32) {
+    if let Ok(mut registers) = ptrace::getregs(pid) {
+        registers.rax = i64::from(answer).cast_unsigned();
+        let _ = ptrace::setregs(pid, registers);
+    }
+}
