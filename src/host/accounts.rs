@@ -1,10 +1,11 @@
 //! The accounts of a root: passwd(5) and group(5), from the two files alone. The resolver of libc
 //! would load plug-ins (nsswitch.conf(5)), which a static program cannot.
 
+use super::doubt::Doubt;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 /// The most that is read of a file, in bytes: a few hundred thousand accounts.
@@ -22,8 +23,11 @@ impl Accounts {
     /// Those of a root. Its links are followed as a process would that lives in it: a root may be
     /// anybody's, and none of them leads out of it.
     #[must_use]
-    pub fn of(root: &Path) -> Self {
-        let text = |path| text(root, path).unwrap_or_default();
+    pub fn of(root: &Path, doubt: &Doubt) -> Self {
+        let text = |path| {
+            let text = doubt.found(&root.join(path), text(root, path));
+            text.unwrap_or_default()
+        };
         Self::fixed(&text("etc/passwd"), &text("etc/group"))
     }
 
@@ -85,19 +89,19 @@ fn id(fields: &[&str], at: usize) -> Option<u32> {
 }
 
 /// A regular file of a root: neither a FIFO, which would be waited for, nor a device.
-fn text(root: &Path, path: &str) -> Option<String> {
+fn text(root: &Path, path: &str) -> io::Result<String> {
     let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(CWD, root, directory, Mode::empty()).ok()?;
+    let root = openat(CWD, root, directory, Mode::empty())?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file = File::from(openat2(root, path, flags, Mode::empty(), resolve).ok()?);
-    let metadata = file.metadata().ok()?;
+    let file = File::from(openat2(root, path, flags, Mode::empty(), resolve)?);
+    let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > LONGEST {
-        return None;
+        return Ok(String::new());
     }
     let mut bytes = Vec::new();
-    file.take(LONGEST).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -125,7 +129,7 @@ mod tests {
         std::fs::write(root.join("real"), "own:x:7:8::").unwrap();
         symlink("/real", root.join("etc/passwd")).unwrap();
         symlink("/etc/group", root.join("etc/group")).unwrap();
-        let accounts = Accounts::of(&root);
+        let accounts = Accounts::of(&root, &Doubt::default());
         std::fs::remove_dir_all(&root).unwrap();
         assert_eq!(accounts.user("own"), Some((7, 8)));
         // That link leads to itself.

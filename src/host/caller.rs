@@ -1,6 +1,7 @@
 //! Who runs the sandbox: ids, rights, subordinate ids.
 
 use super::accounts::Accounts;
+use super::doubt::Doubt;
 use crate::sys;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,9 @@ pub struct Caller {
     pub uid_map: Vec<IdRange>,
     /// The same for groups.
     pub gid_map: Vec<IdRange>,
+    /// Whether nobody may change supplementary groups in the caller's own user namespace, nor in any
+    /// below it: `/proc/self/setgroups`.
+    pub setgroups_denied: bool,
 }
 
 const CAP_SETGID: u64 = 1 << 6;
@@ -39,18 +43,32 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 impl Caller {
     /// This process.
     #[must_use]
-    pub fn here() -> Self {
+    pub fn here(doubt: &Doubt) -> Self {
+        let capabilities = sys::identity::effective_capabilities();
         let mut caller = Self {
             uid: nix::unistd::geteuid().as_raw(),
             gid: nix::unistd::getegid().as_raw(),
-            capabilities: sys::identity::effective_capabilities().unwrap_or(0),
+            capabilities: capabilities.unwrap_or_else(|errno| {
+                // Taken for a plain user, root would be mapped onto itself.
+                doubt.note("/proc/self/status", errno);
+                0
+            }),
             pid: std::process::id(),
             uid_map: Vec::new(),
             gid_map: Vec::new(),
+            setgroups_denied: false,
         };
         if caller.has_rights() {
-            caller.uid_map = read_map("/proc/self/uid_map");
-            caller.gid_map = read_map("/proc/self/gid_map");
+            caller.uid_map = read_map("/proc/self/uid_map", doubt);
+            caller.gid_map = read_map("/proc/self/gid_map", doubt);
+            // The initial namespace holds all ids, and denies nothing.
+            if caller.gid_map.iter().all(|range| range.count < u32::MAX) {
+                let path = "/proc/self/setgroups";
+                match std::fs::read_to_string(path) {
+                    Ok(text) => caller.setgroups_denied = text.trim() == "deny",
+                    Err(why) => doubt.note(path, why),
+                }
+            }
         }
         caller
     }
@@ -97,10 +115,12 @@ impl Caller {
 }
 
 /// The lines of an id map of `/proc`.
-fn read_map(path: &str) -> Vec<IdRange> {
-    std::fs::read_to_string(path)
-        .unwrap_or_default()
-        .lines()
+fn read_map(path: &str, doubt: &Doubt) -> Vec<IdRange> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|why| {
+        doubt.note(path, why);
+        String::new()
+    });
+    text.lines()
         .filter_map(|line| {
             let mut numbers = line.split_whitespace().map(str::parse);
             Some(IdRange {
@@ -128,10 +148,10 @@ pub struct SubordinateIds {
 impl SubordinateIds {
     /// Those of a caller.
     #[must_use]
-    pub fn of(caller: &Caller) -> Self {
-        let accounts = Accounts::of(Path::new("/"));
+    pub fn of(caller: &Caller, doubt: &Doubt) -> Self {
+        let accounts = Accounts::of(Path::new("/"), doubt);
         let name = accounts.name(caller.uid);
-        let ranges = |path| subordinate_ranges(path, caller.uid, name);
+        let ranges = |path| subordinate_ranges(path, caller.uid, name, doubt);
         let program = |name| {
             ["/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin"]
                 .iter()
@@ -147,9 +167,9 @@ impl SubordinateIds {
     }
 }
 
-fn subordinate_ranges(path: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
-    std::fs::read_to_string(path)
-        .unwrap_or_default()
+fn subordinate_ranges(path: &str, uid: u32, name: Option<&str>, doubt: &Doubt) -> Vec<(u32, u32)> {
+    let text = doubt.found(path.as_ref(), std::fs::read_to_string(path));
+    text.unwrap_or_default()
         .lines()
         .filter_map(|line| {
             let mut fields = line.split(':');

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod cgroup;
 pub mod descriptors;
 pub mod disk;
+pub mod doubt;
 pub mod expand;
 pub mod probe;
 pub mod program;
@@ -41,9 +42,10 @@ impl Host {
     /// This machine.
     #[must_use]
     pub fn here() -> Self {
+        let tree = Tree::here();
         Self {
-            caller: Caller::here(),
-            tree: Tree::here(),
+            caller: Caller::here(&tree.doubt),
+            tree,
             cgroups: OnceCell::new(),
             subordinate: OnceCell::new(),
             write_execute: OnceCell::new(),
@@ -101,7 +103,7 @@ impl Host {
     /// The caller's subordinate ids and the programs that map them.
     pub fn subordinate(&self) -> &SubordinateIds {
         self.subordinate
-            .get_or_init(|| SubordinateIds::of(&self.caller))
+            .get_or_init(|| SubordinateIds::of(&self.caller, &self.tree.doubt))
     }
 
     /// The caller's soft and hard limit (getrlimit(2)); a machine of given facts has none.
@@ -109,10 +111,13 @@ impl Host {
     pub fn rlimit(&self, resource: u32) -> (u64, u64) {
         let unlimited = (u64::MAX, u64::MAX);
         if self.is_fixed {
-            unlimited
-        } else {
-            crate::sys::process::rlimit(resource).unwrap_or(unlimited)
+            return unlimited;
         }
+        let limit = crate::sys::process::rlimit(resource);
+        limit.unwrap_or_else(|errno| {
+            self.tree.doubt.note("/proc/self/limits", errno);
+            unlimited
+        })
     }
 
     /// What the caller has left open under a number.
@@ -127,7 +132,8 @@ impl Host {
 
     /// The host's accounts.
     pub fn accounts(&self) -> &Accounts {
-        self.accounts.get_or_init(|| Accounts::of(Path::new("/")))
+        self.accounts
+            .get_or_init(|| Accounts::of(Path::new("/"), &self.tree.doubt))
     }
 
     /// Whether the kernel can refuse to execute memory that was written.

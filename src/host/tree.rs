@@ -1,9 +1,13 @@
 //! The host's files, as far as a plan asks for them.
 
 use super::disk::{self, Device, NoDisk};
+use super::doubt::Doubt;
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -111,6 +115,8 @@ impl<V> ByPath<V> {
 pub struct Tree {
     nodes: RefCell<ByPath<Node>>,
     lists: RefCell<BTreeMap<PathBuf, Vec<String>>>,
+    /// What could not be looked at, of files and of everything else.
+    pub doubt: Doubt,
     /// Whether what is not known is looked up, or missing.
     real: bool,
 }
@@ -155,7 +161,7 @@ impl Tree {
         Self {
             nodes: ByPath::from(nodes).into(),
             lists: lists.into(),
-            real: false,
+            ..Self::default()
         }
     }
 
@@ -164,7 +170,10 @@ impl Tree {
         if let Some(known) = self.nodes.borrow().get(path) {
             return known.clone();
         }
-        let node = if self.real { look(path) } else { Node::MISSING };
+        let node = match self.real {
+            true => self.look(path, path.symlink_metadata()),
+            false => Node::MISSING,
+        };
         self.nodes.borrow_mut().insert(path.into(), node.clone());
         node
     }
@@ -179,10 +188,7 @@ impl Tree {
             };
             if self.real {
                 // The kernel resolves the directories on the way; only the kind matters here.
-                return match std::fs::metadata(path) {
-                    Ok(metadata) => from(&metadata, path),
-                    Err(_) => Node::MISSING,
-                };
+                return self.look(path, path.metadata());
             }
             at = at.parent().unwrap_or(Path::new("/")).join(to);
             node = self.node(&at);
@@ -193,7 +199,7 @@ impl Tree {
     /// The path without links of something that is there.
     pub fn resolve(&self, path: &Path) -> Option<PathBuf> {
         if self.real {
-            return path.canonicalize().ok();
+            return self.doubt.found(path, path.canonicalize());
         }
         match self.node(path).kind {
             Kind::Missing => None,
@@ -226,31 +232,45 @@ impl Tree {
         if !self.real {
             return Some(Vec::new());
         }
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(path).ok()? {
-            // A name that is not UTF-8 cannot be shown or typed: it is left out.
-            if let Ok(name) = entry.ok()?.file_name().into_string() {
-                names.push(name);
-            }
-        }
+        let entries = self.doubt.found(path, entries(path))?;
+        // A name that is not UTF-8 cannot be shown or typed: it is left out.
+        let names = entries.into_iter().map(|(name, _)| name.into_string());
+        let mut names: Vec<_> = names.filter_map(Result::ok).collect();
         names.sort_unstable();
         self.lists.borrow_mut().insert(path.into(), names.clone());
         Some(names)
     }
-}
 
-fn look(path: &Path) -> Node {
-    match path.symlink_metadata() {
-        Ok(metadata) => from(&metadata, path),
-        Err(_) => Node::MISSING,
+    fn look(&self, path: &Path, metadata: io::Result<std::fs::Metadata>) -> Node {
+        let node = metadata.and_then(|metadata| from(&metadata, path));
+        self.doubt.found(path, node).unwrap_or(Node::MISSING)
     }
 }
 
-fn from(metadata: &std::fs::Metadata, path: &Path) -> Node {
+/// What is in a directory: names, and whether each is a directory, where the file system says so at
+/// once. The standard library's own iterator panics where the directory cannot be closed.
+///
+/// # Errors
+/// The directory cannot be opened or read to its end (getdents(2)).
+pub fn entries(path: &Path) -> io::Result<Vec<(OsString, bool)>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut found = Vec::new();
+    for entry in Dir::new(openat(CWD, path, flags, Mode::empty())?)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            let is_directory = entry.file_type() == FileType::Directory;
+            found.push((OsStr::from_bytes(name).to_owned(), is_directory));
+        }
+    }
+    Ok(found)
+}
+
+fn from(metadata: &std::fs::Metadata, path: &Path) -> io::Result<Node> {
     let kind = if metadata.is_dir() {
         Kind::Directory
     } else if metadata.is_symlink() {
-        Kind::Link(std::fs::read_link(path).unwrap_or_default())
+        Kind::Link(path.read_link()?)
     } else {
         Kind::File
     };
@@ -259,11 +279,11 @@ fn from(metadata: &std::fs::Metadata, path: &Path) -> Node {
         (Kind::File, mode) => mode == FILE_MARK && metadata.is_file() && metadata.len() == 0,
         _ => false,
     };
-    Node {
+    Ok(Node {
         kind,
         uid: metadata.uid(),
         gid: metadata.gid(),
         made,
         mode: metadata.mode() & 0o7777,
-    }
+    })
 }

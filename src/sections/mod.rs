@@ -296,6 +296,14 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     profile.seccomp.steps(profile, &mut draft);
     profile.environment.steps(profile, &mut draft);
     profile.report.note(&mut draft);
+    if let Some(doubt) = host.tree.doubt.sentence() {
+        // What is not known may be what the profile is about.
+        draft.refuse(
+            &Origin::CommandLine,
+            doubt,
+            "without knowing what is there, no plan can be relied on: see the log of the kernel, and the filter of the container that this runs in",
+        );
+    }
     draft.finish()
 }
 

@@ -496,6 +496,7 @@ fn among_accounts(text: &str) -> String {
         pid: 4711,
         uid_map: every.clone(),
         gid_map: every,
+        setgroups_denied: false,
     };
     let host = Host::fixed(root, Tree::here(), SubordinateIds::default());
     let host = host.with_accounts(Accounts::fixed(USERS, "tape:x:26:\n"));

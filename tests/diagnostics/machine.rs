@@ -4,6 +4,7 @@ use crate::{Folder, refused};
 use sandbox::diag::{Source, Sources};
 use sandbox::host::Host;
 use sandbox::host::caller::{Caller, SubordinateIds};
+use sandbox::host::doubt::Doubt;
 use sandbox::host::tree::Tree;
 use sandbox::plan::draft::Command;
 use sandbox::profile::overlay::Overlay;
@@ -117,7 +118,11 @@ fn limits_that_are_not_enforced_and_need_not_be() {
     let (profile, warnings) =
         sections::load(&mut sources, id, &Variables::default(), &Overlay::default()).unwrap();
     assert!(warnings.is_empty());
-    let host = Host::fixed(Caller::here(), Tree::here(), SubordinateIds::default());
+    let host = Host::fixed(
+        Caller::here(&Doubt::default()),
+        Tree::here(),
+        SubordinateIds::default(),
+    );
     let plan = sections::build(&profile, &host, &Command::default()).unwrap();
     let weaker: Vec<_> = plan.notes.iter().filter(|note| note.weaker).collect();
     assert_eq!(weaker.len(), 1);
@@ -173,7 +178,11 @@ fn written_memory_on_a_kernel_that_executes_it() {
         let id = sources.add(Source::new("sandbox.toml", text));
         let (profile, _) =
             sections::load(&mut sources, id, &Variables::default(), &Overlay::default()).unwrap();
-        let host = Host::fixed(Caller::here(), Tree::here(), SubordinateIds::default());
+        let host = Host::fixed(
+            Caller::here(&Doubt::default()),
+            Tree::here(),
+            SubordinateIds::default(),
+        );
         let host = host.that_executes_written_memory();
         match sections::build(&profile, &host, &Command::default()) {
             Ok(plan) => {

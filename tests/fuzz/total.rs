@@ -116,6 +116,7 @@ fn host() -> Host {
         pid: 4711,
         uid_map: all.clone(),
         gid_map: all,
+        setgroups_denied: false,
     };
     let subordinate = SubordinateIds {
         users: vec![(100_000, 65_536)],

@@ -124,6 +124,7 @@ impl Machine {
             pid: 4711,
             uid_map: self.map.clone(),
             gid_map: self.map.clone(),
+            setgroups_denied: false,
         };
         let helper = |name: &str| self.helpers.then(|| Path::new("/usr/bin").join(name));
         let subordinate = SubordinateIds {

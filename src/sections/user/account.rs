@@ -158,7 +158,7 @@ impl User {
         let own;
         let (accounts, root) = match &profile.rootfs.source.value {
             Source::Directory(path) if profile.namespaces.builds_root() => {
-                own = Accounts::of(path);
+                own = Accounts::of(path, &draft.host.tree.doubt);
                 (&own, path.as_path())
             }
             _ => (outside, Path::new("/")),
