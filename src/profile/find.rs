@@ -225,8 +225,7 @@ pub fn nameable(variables: &Variables) -> Vec<Nameable> {
             continue;
         }
         seen.push(real);
-        for entry in folder.read_dir().into_iter().flatten().flatten() {
-            let file_name = entry.file_name();
+        for (file_name, _) in crate::host::tree::entries(&folder).unwrap_or_default() {
             // What ends in `.toml` again is taken for a path.
             let name = file_name.to_str().and_then(|n| n.strip_suffix(".toml"));
             if let Some(name) = name.filter(|n| !n.is_empty() && !n.ends_with(".toml")) {

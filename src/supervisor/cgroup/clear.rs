@@ -8,6 +8,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::error::{CgroupError, Operation};
 use super::limits::write;
+use crate::host::tree::entries;
 
 /// How long to go on removing a group whose processes do not go away. A killed process leaves its group
 /// when it has given back its memory, which takes a moment per gigabyte.
@@ -24,13 +25,10 @@ pub(super) fn members(dir: &Path) -> Vec<u32> {
 
 /// The names of the groups directly below.
 pub(super) fn children(dir: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return Vec::new();
-    };
+    let entries = entries(dir).unwrap_or_default().into_iter();
     entries
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|(_, is_directory)| *is_directory)
+        .filter_map(|(name, _)| name.into_string().ok())
         .collect()
 }
 
