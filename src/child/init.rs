@@ -108,36 +108,49 @@ impl Child<'_> {
                 process::exit(0)
             }
             Some(payload) => {
-                self.close_all_but_what_is_needed();
-                let status = self.serve(payload);
+                let end = self
+                    .close_all_but_what_is_needed()
+                    .and_then(|()| self.serve(payload));
+                if end.is_err() {
+                    let _ = signal::kill(payload, libc::SIGKILL);
+                }
                 if !alone {
                     end_descendants(self.children);
                 }
-                let bytes = message(Tag::Ended, 0, status);
-                let told = descriptor::write_all(self.socket, &bytes);
-                // As pid 1, this ends every process that is left in the namespace.
+                let told = end.and_then(|(unborn, status)| {
+                    let bytes = message(Tag::Ended, u32::from(unborn), status);
+                    descriptor::write_all(self.socket, &bytes)
+                });
+                // As pid 1, this ends every process that is left in the namespace. To end without a
+                // word says that something is wrong.
                 process::exit(if told.is_ok() { 0 } else { 125 })
             }
         }
     }
 
-    /// Reaps and hands on signals until the payload or the supervisor ends; returns the payload's
-    /// wait status.
-    fn serve(&self, payload: libc::pid_t) -> libc::c_int {
+    /// Reaps and hands on signals until the payload or the supervisor ends; returns whether the
+    /// payload had not become the command, and its wait status.
+    fn serve(&self, payload: libc::pid_t) -> sys::Result<(bool, libc::c_int)> {
         loop {
             // Children may have ended while no signal was waited for: look first, then wait.
-            while let Ok(Some((pid, status))) = process::reap() {
-                if pid == payload {
-                    return status;
+            loop {
+                match process::reap_executed() {
+                    Ok(Some((pid, status))) if pid == payload => return Ok((false, status)),
+                    Ok(Some(_)) | Err(Errno::EINTR) => {}
+                    Ok(None) => break,
+                    Err(_) => match process::reap_unborn(payload)? {
+                        Some(status) => return Ok((true, status)),
+                        None => break,
+                    },
                 }
             }
             let Ok(arrived) = signal::wait() else {
                 continue;
             };
             if arrived.signal == libc::SIGTERM && descriptor::is_hung_up(self.socket) {
-                return libc::SIGKILL;
+                return Ok((false, libc::SIGKILL));
             }
-            if arrived.signal != libc::SIGCHLD {
+            if !matches!(arrived.signal, libc::SIGCHLD | libc::SIGURG) {
                 let to = if arrived.to_group {
                     payload.wrapping_neg()
                 } else {
@@ -151,7 +164,7 @@ impl Child<'_> {
 
     /// Init keeps nothing open that somebody could get at through it: neither the caller's files,
     /// nor directories of the host, nor the standard streams, whose readers wait for their end.
-    fn close_all_but_what_is_needed(&self) {
+    fn close_all_but_what_is_needed(&self) -> sys::Result<()> {
         let (low, high) = if self.children < self.socket {
             (self.children, self.socket)
         } else {
@@ -160,11 +173,11 @@ impl Child<'_> {
         let mut first = 0;
         for kept in [low, high] {
             if kept > first {
-                let _ = descriptor::close_range(first, kept.saturating_sub(1));
+                descriptor::close_range(first, kept.saturating_sub(1))?;
             }
             first = kept.saturating_add(1);
         }
-        let _ = descriptor::close_range(first, RawFd::MAX);
+        descriptor::close_range(first, RawFd::MAX)
     }
 }
 

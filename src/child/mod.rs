@@ -92,7 +92,7 @@ pub type Message = [u8; 12];
 pub enum Tag {
     /// A step failed: its number and errno.
     Failed = 1,
-    /// The command ended: its wait status, and whether the payload had reached it.
+    /// The payload ended: 1 if it had not become the command, and its wait status.
     Ended = 2,
     /// The joiner cloned init: its pid.
     Cloned = 3,

@@ -67,7 +67,7 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
         Op::NoNewPrivileges => identity::no_new_privileges(),
         Op::CloseDescriptors { first, kept } => descriptor::close_on_exec_from(*first, kept),
         Op::ResetSignals => {
-            signal::reset_dispositions();
+            signal::reset_dispositions()?;
             signal::unblock_all()
         }
         Op::SetFilter(program) => identity::set_filter(program),

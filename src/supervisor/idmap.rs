@@ -47,8 +47,10 @@ pub(super) fn namespace(
         std::fs::write(format!("/proc/{pid}/gid_map"), lines(groups))?;
         File::open(format!("/proc/{pid}/ns/user"))
     })();
-    let _ = signal::send(pidfd.as_raw_fd(), libc::SIGKILL, false);
-    killed.push(pid);
+    // Who cannot be killed is not waited for: it ends with the supervisor.
+    if signal::kill_child(pid, pidfd.as_raw_fd()).is_ok() {
+        killed.push(pid);
+    }
     made.map(|file| file.into_raw_fd())
 }
 

@@ -174,9 +174,10 @@ impl<'p> Run<'p> {
                 let path = sys::descriptor::own(path);
                 let tree = sys::mount::clone_tree(path.as_raw_fd()).map_err(errno)?;
                 self.put(*slot, tree);
+                // EPERM: it was mounted in a user namespace above.
                 match sys::mount::set_idmap(tree, namespace) {
-                    Err(Errno::EINVAL) if *need == IdmapNeed::Optional => {}
-                    Err(Errno::EINVAL) if *need == IdmapNeed::Preferred => {
+                    Err(Errno::EINVAL | Errno::EPERM) if *need == IdmapNeed::Optional => {}
+                    Err(Errno::EINVAL | Errno::EPERM) if *need == IdmapNeed::Preferred => {
                         (self.say)(step, "its file system cannot map owners");
                     }
                     result => result.map_err(errno)?,
@@ -375,6 +376,15 @@ impl<'p> Run<'p> {
         Some(status)
     }
 
+    /// Whether the first process has ended without having executed a program. It is not waited for.
+    fn is_unborn(&self) -> bool {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        let pid = Id::Pid(nix::unistd::Pid::from_raw(self.pid()));
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let ended = waitid(pid, look | WaitPidFlag::__WCLONE);
+        ended.is_ok_and(|status| status != WaitStatus::StillAlive)
+    }
+
     /// Waits for the children that were killed during the set-up.
     fn reap_killed(&mut self) {
         for pid in self.killed.drain(..) {
@@ -397,9 +407,12 @@ impl Drop for Run<'_> {
     /// Ends what still runs, and removes what was made, in the reverse order.
     fn drop(&mut self) {
         if let Some(init) = self.init.as_ref().filter(|init| !init.reaped) {
-            let _ = signal::send(init.pidfd.as_raw_fd(), libc::SIGKILL, false);
+            let killed = signal::kill_child(init.pid, init.pidfd.as_raw_fd());
+            // Who cannot be killed is not waited for: it ends with this process.
+            if killed.is_ok() {
+                self.reap();
+            }
         }
-        self.reap();
         self.reap_killed();
         drop(self.group.take());
         while let Some(point) = self.mount_points.pop() {

@@ -60,6 +60,8 @@ struct Heard {
     failure: Option<Failure>,
     attempted: Option<Outcome>,
     status: Option<i32>,
+    /// Whether the payload had not become the command.
+    unborn: bool,
 }
 
 impl Run<'_> {
@@ -139,6 +141,8 @@ impl Run<'_> {
             listening = self.hear(&mut end);
         }
         drop(progress);
+        // Without an init, the first process itself becomes the command.
+        end.unborn |= !self.plan.watch.init && self.is_unborn();
         let init = self.reap();
         if let Some(notifier) = notifier {
             let refused = notifier.finish();
@@ -159,10 +163,17 @@ impl Run<'_> {
             (Some(failure), _) => Err(failure),
             (None, Some(attempted)) => Ok(attempted),
             (None, None) => {
+                let outcome = self.outcome(end.status, init, clock);
+                // Other signals may have been handed on to it.
+                let killed = outcome == Outcome::Signaled(libc::SIGKILL);
+                if end.unborn && killed && clock.runs() {
+                    let cause = "signal 9 ended the process that was to become the command";
+                    return Err(Failure::text(last, cause.into()));
+                }
                 // From here on they hold what the command has written, or may write again.
                 self.sources.clear();
                 self.measure(end.status.or(init), clock);
-                Ok(self.outcome(end.status, init, clock))
+                Ok(outcome)
             }
         }
     }
@@ -174,8 +185,9 @@ impl Run<'_> {
                 end.failure = Some(Failure::step(step as usize, Errno::from_raw(errno)));
                 true
             }
-            Some((Tag::Ended, _, status)) => {
+            Some((Tag::Ended, unborn, status)) => {
                 end.status = Some(status);
+                end.unborn = unborn != 0;
                 true
             }
             Some((Tag::Attempted, detail, errno)) => {
@@ -215,12 +227,10 @@ impl Run<'_> {
 
     fn send(&self, number: i32, to_group: bool) {
         if let Some(init) = &self.init {
+            let to_group = to_group && self.plan.watch.init;
             // It may have ended: then there is nobody to tell.
-            let _ = signal::send(
-                init.pidfd.as_raw_fd(),
-                number,
-                to_group && self.plan.watch.init,
-            );
+            let _ = signal::send(init.pidfd.as_raw_fd(), number, to_group)
+                .or_else(|_| signal::kill(init.pid, number));
         }
     }
 
@@ -294,6 +304,11 @@ impl Run<'_> {
 }
 
 impl Clock {
+    /// Whether nothing has ended the run yet.
+    const fn runs(self) -> bool {
+        matches!(self, Self::Open | Self::Wall(_))
+    }
+
     fn timeout(self, meter: Option<&Meter>) -> PollTimeout {
         let look = meter.map(Meter::next);
         let until = match self {

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::sys::process;
     use nix::sys::signal::Signal;
-    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
     fn end_of(child: impl FnOnce()) -> WaitStatus {
         match process::fork().unwrap() {
@@ -68,7 +68,10 @@ mod tests {
                 child();
                 process::exit(0)
             }
-            Some(pid) => waitpid(nix::unistd::Pid::from_raw(pid), None).unwrap(),
+            Some(pid) => {
+                let pid = nix::unistd::Pid::from_raw(pid);
+                waitpid(pid, Some(WaitPidFlag::__WALL)).unwrap()
+            }
         }
     }
 

@@ -36,7 +36,8 @@ pub enum Side {
 }
 
 /// Clones the calling process, as fork(2) does, into new namespaces and (on cgroup v2) straight
-/// into a group. `flags` are the `CLONE_NEW*` (and `CLONE_PARENT`) of clone3(2).
+/// into a group. `flags` are the `CLONE_NEW*` (and `CLONE_PARENT`) of clone3(2). The child's end
+/// sends no signal: its pidfd tells.
 ///
 /// Not through glibc: clone3 has no wrapper, and the child must not run fork handlers.
 pub fn clone_into(flags: u64, cgroup: Option<RawFd>) -> Result<Side> {
@@ -44,11 +45,6 @@ pub fn clone_into(flags: u64, cgroup: Option<RawFd>) -> Result<Side> {
     let mut args = CloneArgs {
         flags: flags | libc::CLONE_PIDFD as u64,
         pidfd: (&raw mut pidfd) as u64,
-        exit_signal: if flags & libc::CLONE_PARENT as u64 == 0 {
-            libc::SIGCHLD as u64
-        } else {
-            0
-        },
         ..CloneArgs::default()
     };
     if let Some(group) = cgroup {
@@ -71,10 +67,12 @@ pub fn clone_into(flags: u64, cgroup: Option<RawFd>) -> Result<Side> {
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// fork(2) without fork handlers and without a pidfd; `None` in the child.
+/// fork(2) without fork handlers and without a pidfd; `None` in the child. Until the child executes
+/// a program, its end sends SIGURG, and only [`reap_unborn`] sees it; from then on SIGCHLD, since an
+/// exec resets that (clone(2)).
 pub fn fork() -> Result<Option<libc::pid_t>> {
     let args = CloneArgs {
-        exit_signal: libc::SIGCHLD as u64,
+        exit_signal: libc::SIGURG as u64,
         ..CloneArgs::default()
     };
     // SAFETY: as in clone_into.
@@ -98,10 +96,25 @@ pub fn exit(code: libc::c_int) -> ! {
 
 /// Waits for any child that has ended, without blocking: its pid and wait status (wait(2)).
 pub fn reap() -> Result<Option<(libc::pid_t, libc::c_int)>> {
+    wait(-1, libc::WNOHANG | libc::__WALL)
+}
+
+/// Waits for any child that has ended and had executed a program, without blocking: its pid and wait
+/// status. ECHILD where there is no child that has executed one.
+pub fn reap_executed() -> Result<Option<(libc::pid_t, libc::c_int)>> {
+    wait(-1, libc::WNOHANG)
+}
+
+/// The wait status of a child that has ended without executing a program ([`fork`], [`clone_into`]),
+/// without blocking; ECHILD where it has executed one.
+pub fn reap_unborn(child: libc::pid_t) -> Result<Option<libc::c_int>> {
+    wait(child, libc::WNOHANG | libc::__WCLONE).map(|ended| ended.map(|(_, status)| status))
+}
+
+fn wait(pid: libc::pid_t, flags: libc::c_int) -> Result<Option<(libc::pid_t, libc::c_int)>> {
     let mut status = 0;
     // SAFETY: status lives here.
-    let pid =
-        check_int(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) })?;
+    let pid = check_int(unsafe { libc::waitpid(pid, &raw mut status, flags) })?;
     Ok((pid > 0).then_some((pid, status)))
 }
 

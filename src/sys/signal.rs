@@ -43,11 +43,22 @@ fn set_mask(how: libc::c_int, fill: impl FnOnce(*mut libc::sigset_t)) -> Result<
 
 /// Gives every signal its default disposition: the runtime ignores SIGPIPE, and the caller may
 /// have ignored more, which an exec would hand on (signal(7)).
-pub fn reset_dispositions() {
+///
+/// # Errors
+/// One stays as it is.
+pub fn reset_dispositions() -> Result<()> {
+    // From 32 on, some are the C library's own, which it lets nobody set.
+    let reserved = 32..libc::SIGRTMIN();
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL is a valid disposition; numbers that cannot be set are refused.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        if matches!(signal, libc::SIGKILL | libc::SIGSTOP) || reserved.contains(&signal) {
+            continue;
+        }
+        // SAFETY: SIG_DFL is a valid disposition.
+        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(nix::errno::Errno::last());
+        }
     }
+    Ok(())
 }
 
 /// Waits for the next of the (blocked) signals (sigwaitinfo(2)).
@@ -75,6 +86,15 @@ pub fn wait() -> Result<Arrived> {
 pub fn kill(pid: libc::pid_t, signal: libc::c_int) -> Result<()> {
     // SAFETY: no pointers.
     check_int(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Kills a child that was not waited for, so that its pid cannot be anybody else's: by its pid where
+/// a filter around us does not know pidfd_send_signal(2).
+///
+/// # Errors
+/// Neither way is open. To wait for the child then could take forever.
+pub fn kill_child(pid: libc::pid_t, pidfd: std::os::fd::RawFd) -> Result<()> {
+    send(pidfd, libc::SIGKILL, false).or_else(|_| kill(pid, libc::SIGKILL))
 }
 
 /// Sends a signal to the process of a pidfd, marked for its whole group or not

@@ -138,13 +138,16 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
 mod tests {
     use super::*;
     use crate::sys::process;
-    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
     /// The end of a process in which `child` runs.
     fn end_of(child: impl FnOnce() -> i32) -> WaitStatus {
         match process::fork().unwrap() {
             None => process::exit(child()),
-            Some(pid) => waitpid(nix::unistd::Pid::from_raw(pid), None).unwrap(),
+            Some(pid) => {
+                let pid = nix::unistd::Pid::from_raw(pid);
+                waitpid(pid, Some(WaitPidFlag::__WALL)).unwrap()
+            }
         }
     }
 
