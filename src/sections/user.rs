@@ -185,7 +185,9 @@ impl User {
         let gid = own(&self.gid_map, &wanted_gid, caller.gid);
         let (users, user_writer) = self.map(Ids::User, uid, draft).unwrap_or_default();
         let (groups, group_writer) = self.map(Ids::Group, gid, draft).unwrap_or_default();
-        let setgroups = rights || matches!(group_writer, Some(MapWriter::Helper(_)));
+        // What a namespace denies, all below it deny too.
+        let denied = caller.setgroups_denied;
+        let setgroups = !denied && (rights || matches!(group_writer, Some(MapWriter::Helper(_))));
         for (id, map, wanted, what) in [
             (uid, &users, &wanted_uid, "uid"),
             (gid, &groups, &wanted_gid, "gid"),
@@ -202,7 +204,13 @@ impl User {
             }
         }
         for group in &numbers(&self.groups) {
-            if !setgroups {
+            if denied {
+                draft.refuse(
+                    &group.origin,
+                    "the user namespace that this runs in denies supplementary groups (/proc/self/setgroups)",
+                    "run outside of it, or remove `groups`",
+                );
+            } else if !setgroups {
                 draft.refuse(
                     &group.origin,
                     "supplementary groups cannot be set by a plain user with a map of one id",
@@ -213,7 +221,14 @@ impl User {
             }
         }
         if !setgroups {
-            let text = "the caller's supplementary groups stay in force: only root, or a map by newgidmap, can drop them";
+            let text = match denied {
+                true => {
+                    "the caller's supplementary groups stay in force: the user namespace that this runs in denies to drop them"
+                }
+                false => {
+                    "the caller's supplementary groups stay in force: only root, or a map by newgidmap, can drop them"
+                }
+            };
             draft.note(&self.gid_map.origin, text);
         }
         Identity {
@@ -241,7 +256,7 @@ impl User {
         let value = |id: &At<u32>| id.value;
         let uid = wanted_uid.as_ref().map_or(default(caller.uid), value);
         let gid = wanted_gid.as_ref().map_or(default(caller.gid), value);
-        let setgroups = joined || caller.has_rights();
+        let setgroups = joined || (caller.has_rights() && !caller.setgroups_denied);
         if !setgroups {
             let others = wanted_uid.iter().filter(|id| id.value != caller.uid);
             let others = others.chain(wanted_gid.iter().filter(|id| id.value != caller.gid));

@@ -166,6 +166,9 @@ impl Failure {
             (Op::OpenMapped { .. }, Errno::EINVAL) => {
                 "its file system cannot map owners: set `idmap = false` on the mount, or `idmap = \"prefer\"` under [enforce]".into()
             }
+            (Op::OpenMapped { .. }, Errno::EPERM) => {
+                "what a user namespace above has mounted, this one cannot map: set `idmap = false` on the mount, or `idmap = \"prefer\"` under [enforce]".into()
+            }
             (Op::OpenSource { .. } | Op::OpenMapped { .. }, Errno::ENOENT) => {
                 "the source is not there (any more)".into()
             }
