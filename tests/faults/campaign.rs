@@ -20,16 +20,17 @@ pub(crate) type Injection = (Point, Phase, Fault);
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) by_call: BTreeMap<String, BTreeMap<&'static str, usize>>,
-    pub(crate) broken: Vec<String>,
+    pub(crate) broken: usize,
 }
 
 impl Results {
-    fn add(&mut self, injection: &Injection, verdict: &Verdict, run: &Run) {
+    fn add(&mut self, subject: Subject, injection: &Injection, verdict: &Verdict, run: &Run) {
         let (point, phase, fault) = injection;
         let word = match verdict {
             Verdict::Refused => "refused",
             Verdict::Same => "same",
             Verdict::Stillborn => "stillborn",
+            Verdict::Answered => "answered",
             Verdict::EndedLate => "late",
             Verdict::Gone => "gone",
             Verdict::Broken(_) => "broken",
@@ -37,11 +38,21 @@ impl Results {
         let row = self.by_call.entry(point.call.name().into()).or_default();
         *row.entry(word).or_default() += 1;
         if let Verdict::Broken(why) = verdict {
-            let reached = if run.trace.reached { "" } else { " (not reached)" };
-            self.broken.push(format!(
-                "{} {:?} at {} of {} ({phase:?}){reached}: {why}\n    exit code {}, stderr: {}",
-                point.call, fault, point.nth, point.role, run.trace.code, run.stderr.trim(),
-            ));
+            let reached = if run.trace.reached {
+                ""
+            } else {
+                " (not reached)"
+            };
+            self.broken += 1;
+            println!(
+                "{}: {} {fault:?} at {} of {} ({phase:?}){reached}: {why}\n    exit code {}, stderr: {}",
+                subject.name(),
+                point.call,
+                point.nth,
+                point.role,
+                run.trace.code,
+                run.stderr.trim(),
+            );
         }
     }
 }
@@ -76,7 +87,11 @@ impl Ground {
         let first = ground.run(None);
         let second = ground.run(None);
         if second.trace.code != 0 || !second.stdout.contains(MARKER) {
-            return Err(format!("exit code {}: {}", second.trace.code, second.stderr.trim()));
+            return Err(format!(
+                "exit code {}: {}",
+                second.trace.code,
+                second.stderr.trim()
+            ));
         }
         ground.expected = facts(&second.stdout);
         let other = facts(&first.stdout);
@@ -119,9 +134,18 @@ impl Ground {
     /// failed, could not.
     fn left(&self, run: &Run) -> Option<String> {
         let left = || {
-            let mut left: Vec<_> = self.bench.files().difference(&self.files).cloned().collect();
+            let mut left: Vec<_> = self
+                .bench
+                .files()
+                .difference(&self.files)
+                .cloned()
+                .collect();
             left.extend(self.bench.mounts());
-            left.extend(groups_of(run.trace.pid).iter().map(|path| path.display().to_string()));
+            left.extend(
+                groups_of(run.trace.pid)
+                    .iter()
+                    .map(|path| path.display().to_string()),
+            );
             left
         };
         if left().is_empty() {
@@ -153,10 +177,18 @@ impl Ground {
 /// The calls of an undisturbed run, and when they are made.
 fn points(subject: Subject, run: &Run) -> Vec<(Point, Phase)> {
     // The last program to be executed is the command.
-    let (command, executed) = run.trace.execs.last().expect("something was executed").clone();
-    // The runtime asks for a stack for its signal handlers right before `main`.
+    let (command, executed) = run
+        .trace
+        .execs
+        .last()
+        .expect("something was executed")
+        .clone();
+    // The runtime asks which stack its signal handlers have, and sets one, right before `main`.
     let supervisors = |point: &Point| subject.is_ours() && point.role == "0";
-    let main = run.trace.calls.iter().position(|p| supervisors(p) && p.call == Sysno::sigaltstack);
+    let main =
+        run.trace.calls.iter().position(|point| {
+            supervisors(point) && point.call == Sysno::sigaltstack && point.nth == 2
+        });
     let mut found = Vec::new();
     for (number, point) in run.trace.calls.iter().enumerate() {
         let phase = match number {
@@ -192,14 +224,23 @@ pub(crate) fn sample(mut all: Vec<Injection>, size: usize) -> Vec<Injection> {
     let mut keyed: Vec<_> = all
         .drain(..)
         .map(|injection| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33, injection)
         })
         .collect();
     keyed.sort_by_key(|(key, _)| *key);
     let mut calls = BTreeSet::new();
-    let (first, rest): (Vec<_>, Vec<_>) = keyed.into_iter().partition(|(_, (point, ..))| calls.insert((point.role.clone(), point.call)));
-    first.into_iter().chain(rest).map(|(_, injection)| injection).take(size).collect()
+    let (first, rest): (Vec<_>, Vec<_>) = keyed
+        .into_iter()
+        .partition(|(_, (point, ..))| calls.insert((point.role.clone(), point.call)));
+    first
+        .into_iter()
+        .chain(rest)
+        .map(|(_, injection)| injection)
+        .take(size)
+        .collect()
 }
 
 /// Makes every one of these faults happen to a subject, on all processors.
@@ -213,7 +254,10 @@ pub(crate) fn run(subject: Subject, injections: &[Injection]) -> Results {
                 let ground = Ground::new(subject).unwrap();
                 while let Some(injection) = injections.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let (verdict, run) = ground.inject(injection);
-                    results.lock().unwrap().add(injection, &verdict, &run);
+                    results
+                        .lock()
+                        .unwrap()
+                        .add(subject, injection, &verdict, &run);
                 }
             });
         }

@@ -28,40 +28,59 @@ pub(crate) fn of(call: Sysno) -> &'static [Errno] {
         Sysno::arch_prctl | Sysno::set_robust_list | Sysno::rseq => &[EINVAL, EPERM],
         Sysno::futex => &[EAGAIN, EINTR],
         Sysno::poll | Sysno::ppoll => &[EINTR, ENOMEM, EINVAL],
-        Sysno::getrandom => &[EINTR, EAGAIN, ENOSYS, EPERM],
+        // Never asked not to wait, so no EAGAIN.
+        Sysno::getrandom => &[EINTR, ENOSYS, EPERM],
         Sysno::close => &[EINTR, EIO],
-        Sysno::open | Sysno::openat | Sysno::openat2 | Sysno::open_tree => {
-            &[EPERM, ENOMEM, EINVAL, ENOENT, EINTR, EAGAIN, EACCES, EMFILE, ELOOP]
-        }
-        Sysno::stat | Sysno::lstat | Sysno::fstat | Sysno::newfstatat | Sysno::statx
-        | Sysno::readlink | Sysno::readlinkat | Sysno::access | Sysno::faccessat
-        | Sysno::faccessat2 | Sysno::statfs | Sysno::fstatfs => {
-            &[EPERM, ENOMEM, EINVAL, ENOENT, EACCES, EIO]
-        }
-        Sysno::read | Sysno::pread64 | Sysno::readv | Sysno::getdents64 => {
+        Sysno::open | Sysno::openat | Sysno::openat2 | Sysno::open_tree => &[
+            EPERM, ENOMEM, EINVAL, ENOENT, EINTR, EAGAIN, EACCES, EMFILE, ELOOP,
+        ],
+        Sysno::stat
+        | Sysno::lstat
+        | Sysno::fstat
+        | Sysno::newfstatat
+        | Sysno::statx
+        | Sysno::readlink
+        | Sysno::readlinkat
+        | Sysno::access
+        | Sysno::faccessat
+        | Sysno::faccessat2
+        | Sysno::statfs
+        | Sysno::fstatfs => &[EPERM, ENOMEM, EINVAL, ENOENT, EACCES, EIO],
+        Sysno::read | Sysno::pread64 | Sysno::readv => {
             &[EPERM, ENOMEM, EINVAL, EINTR, EAGAIN, EIO, ENOENT]
         }
-        Sysno::write | Sysno::pwrite64 | Sysno::writev | Sysno::sendmsg | Sysno::sendto => {
-            &[EPERM, ENOMEM, EINVAL, EINTR, EAGAIN, EIO, ENOSPC, EPIPE, EBUSY]
-        }
+        // The directory was removed, and is empty: ENOENT. What can be removed is empty before.
+        Sysno::getdents64 => &[EPERM, ENOMEM, EINVAL, EIO, ENOTDIR],
+        Sysno::write | Sysno::pwrite64 | Sysno::writev | Sysno::sendmsg | Sysno::sendto => &[
+            EPERM, ENOMEM, EINVAL, EINTR, EAGAIN, EIO, ENOSPC, EPIPE, EBUSY,
+        ],
         Sysno::recvmsg | Sysno::recvfrom => &[EINTR, EAGAIN, ENOMEM, ECONNRESET],
         Sysno::clone | Sysno::clone3 | Sysno::fork | Sysno::vfork => {
             &[EPERM, ENOMEM, EINVAL, EAGAIN, ENOSPC, EUSERS, ENOSYS]
         }
         Sysno::unshare | Sysno::setns => &[EPERM, ENOMEM, EINVAL, ENOSPC, EUSERS],
-        Sysno::execve | Sysno::execveat => {
-            &[EPERM, ENOMEM, EINVAL, ENOENT, EAGAIN, EACCES, E2BIG, ENOEXEC, ETXTBSY]
+        Sysno::execve | Sysno::execveat => &[
+            EPERM, ENOMEM, EINVAL, ENOENT, EAGAIN, EACCES, E2BIG, ENOEXEC, ETXTBSY,
+        ],
+        Sysno::mount
+        | Sysno::move_mount
+        | Sysno::fsopen
+        | Sysno::fsconfig
+        | Sysno::fsmount
+        | Sysno::mount_setattr
+        | Sysno::pivot_root
+        | Sysno::umount2 => &[EPERM, ENOMEM, EINVAL, ENOENT, EBUSY, ENOSYS, EACCES, ENOSPC],
+        Sysno::mkdir
+        | Sysno::mkdirat
+        | Sysno::symlinkat
+        | Sysno::mknodat
+        | Sysno::rmdir
+        | Sysno::unlink
+        | Sysno::unlinkat
+        | Sysno::renameat2 => &[EPERM, ENOMEM, EINVAL, ENOENT, EACCES, ENOSPC, EEXIST, EBUSY],
+        Sysno::setuid | Sysno::setgid | Sysno::setresuid | Sysno::setresgid | Sysno::setgroups => {
+            &[EPERM, ENOMEM, EINVAL, EAGAIN]
         }
-        Sysno::mount | Sysno::move_mount | Sysno::fsopen | Sysno::fsconfig | Sysno::fsmount
-        | Sysno::mount_setattr | Sysno::pivot_root | Sysno::umount2 => {
-            &[EPERM, ENOMEM, EINVAL, ENOENT, EBUSY, ENOSYS, EACCES, ENOSPC]
-        }
-        Sysno::mkdir | Sysno::mkdirat | Sysno::symlinkat | Sysno::mknodat | Sysno::rmdir
-        | Sysno::unlink | Sysno::unlinkat | Sysno::renameat2 => {
-            &[EPERM, ENOMEM, EINVAL, ENOENT, EACCES, ENOSPC, EEXIST, EBUSY]
-        }
-        Sysno::setuid | Sysno::setgid | Sysno::setresuid | Sysno::setresgid
-        | Sysno::setgroups => &[EPERM, ENOMEM, EINVAL, EAGAIN],
         Sysno::seccomp | Sysno::prctl => &[EPERM, ENOMEM, EINVAL, EACCES, EFAULT],
         Sysno::socket | Sysno::socketpair => &[EPERM, ENOMEM, EINVAL, EMFILE, EAFNOSUPPORT],
         Sysno::wait4 | Sysno::waitid => &[EINTR, ECHILD, EINVAL],

@@ -3,6 +3,7 @@
 use crate::look::MARKER;
 use crate::subject::Subject;
 use crate::tracer::{Fault, Point, Trace};
+use nix::errno::Errno;
 use std::collections::BTreeSet;
 use syscalls::Sysno;
 
@@ -34,6 +35,8 @@ pub(crate) enum Verdict {
     Same,
     /// The program ended before it had begun.
     Stillborn,
+    /// It ran as it has to on a machine of which the answer is true: a file that is not there.
+    Answered,
     /// Its end was a failure with a sentence, after the command had run as declared.
     EndedLate,
     /// Who was killed is gone, with all the rest.
@@ -52,9 +55,68 @@ pub(crate) fn facts(stdout: &str) -> BTreeSet<String> {
         let numbers = line.split(|c: char| !c.is_ascii_digit());
         numbers
             .filter(unprivileged)
-            .fold(line.to_owned(), |fact, id| fact.replace(id, "[unprivileged]"))
+            .fold(line.to_owned(), |fact, id| {
+                fact.replace(id, "[unprivileged]")
+            })
     };
     stdout.lines().map(fact).collect()
+}
+
+/// Whether an error is an answer of this machine to the planning supervisor, and no failure: that
+/// something is not there, or out of the caller's reach; that a file system cannot map owners.
+fn is_answer(point: &Point, fault: Fault) -> bool {
+    let Fault::Error(errno) = fault else {
+        return false;
+    };
+    let absent = matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::ELOOP);
+    point.role == "0"
+        && match point.call {
+            Sysno::mount_setattr => errno == Errno::EINVAL,
+            Sysno::openat | Sysno::openat2 | Sysno::statx | Sysno::newfstatat | Sysno::readlink => {
+                absent
+            }
+            _ => false,
+        }
+}
+
+/// The run has to be that of a machine of which the answer is true: the same but for what is said
+/// not to be there, or without the map.
+fn as_answered(point: &Point, expected: &BTreeSet<String>, found: &BTreeSet<String>) -> Verdict {
+    let unmapped = |facts: &BTreeSet<String>| -> BTreeSet<String> {
+        facts
+            .iter()
+            .map(|fact| fact.replace(",idmapped", ""))
+            .collect()
+    };
+    if point.call == Sysno::mount_setattr {
+        return match unmapped(expected) == unmapped(found) {
+            true => Verdict::Answered,
+            false => Verdict::Broken("isolated in another way than without a map".into()),
+        };
+    }
+    // The root is as large as what is made in it.
+    let root = |fact: &str| fact.starts_with("mount: / / ");
+    let absence = |fact: &str| fact.starts_with("no folder") || fact.ends_with("Err(ENOENT)");
+    let file = |fact: &str| {
+        ["mount: ", "there is ", "attempt write "]
+            .iter()
+            .any(|kind| fact.starts_with(kind))
+    };
+    // What is masked has to stay so, unless it is what is said not to be there: a mask hides what is
+    // there when the run is planned. Then nothing else is missing.
+    let there = found.contains("there is /etc/passwd");
+    let alone = expected.difference(found).count() == 1;
+    let masked = |fact: &str| there && !alone && fact.contains(" /etc/passwd ");
+    let more = found
+        .difference(expected)
+        .find(|fact| !root(fact) && !absence(fact));
+    let less = expected
+        .difference(found)
+        .find(|fact| !file(fact) || masked(fact));
+    match more.or(less) {
+        None => Verdict::Answered,
+        Some(fact) => Verdict::Broken(format!("isolated in another way: {fact}")),
+    }
 }
 
 /// Judges a run of a subject with a fault.
@@ -68,19 +130,25 @@ pub(crate) fn judge(
     if let Some(who) = &run.trace.hung {
         return Verdict::Broken(format!("hangs: {who:?}"));
     }
+    let code = run.trace.code;
+    let started = run.stdout.contains(MARKER);
+    if phase == Phase::Runtime && !started && code != 0 {
+        return Verdict::Stillborn;
+    }
     for word in ["panicked", "allocation in the child"] {
         if run.stderr.contains(word) {
             return broken(word);
         }
     }
-    let code = run.trace.code;
     let said = if subject.is_ours() {
         run.stderr.contains("error[SBX") && run.stderr.contains("help: ")
     } else {
         !run.stderr.trim().is_empty()
     };
-    let started = run.stdout.contains(MARKER);
     let found = facts(&run.stdout);
+    if subject.is_ours() && code == 0 && started && found != *expected && is_answer(point, fault) {
+        return as_answered(point, expected, &found);
+    }
     let more: Vec<_> = found.difference(expected).collect();
     if !more.is_empty() {
         return Verdict::Broken(format!("isolated in another way: {more:#?}"));
@@ -91,9 +159,6 @@ pub(crate) fn judge(
             -9 => Verdict::Gone,
             _ => broken("it outlives SIGKILL"),
         };
-    }
-    if phase == Phase::Runtime && !started && code != 0 {
-        return Verdict::Stillborn;
     }
     match (started, code) {
         (true, 0) if whole => Verdict::Same,

@@ -16,7 +16,10 @@ const NAMESPACES: [&str; 8] = ["user", "mnt", "pid", "ipc", "uts", "net", "cgrou
 /// The caller's namespaces, for [`report`] to compare with.
 pub(crate) fn namespaces() -> Vec<String> {
     let link = |name: &&str| fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
-    NAMESPACES.iter().map(|name| link(name).display().to_string()).collect()
+    NAMESPACES
+        .iter()
+        .map(|name| link(name).display().to_string())
+        .collect()
 }
 
 fn lines(text: &mut String, what: &str, file: &str, keep: impl Fn(&str) -> Option<String>) {
@@ -57,18 +60,45 @@ pub(crate) fn report(callers: &[String]) -> String {
     let all = |line: &str| Some(line.to_owned());
     lines(&mut text, "status", "/proc/self/status", |line| {
         // How much memory it takes and how often it waited.
-        let varies = ["Vm", "Rss", "Hugetlb", "voluntary", "nonvoluntary", "SigQ", "State", "TracerPid", "x86_", "Speculation"];
+        let varies = [
+            "Vm",
+            "Rss",
+            "Hugetlb",
+            "voluntary",
+            "nonvoluntary",
+            "SigQ",
+            "State",
+            "TracerPid",
+            "x86_",
+            "Speculation",
+        ];
         (!varies.iter().any(|word| line.starts_with(word))).then(|| line.to_owned())
     });
     lines(&mut text, "mount", "/proc/self/mountinfo", |line| {
         // Ids and numbers of devices in front; ids of peer groups among the optional fields.
         let fields = line.splitn(4, ' ').nth(3)?;
-        let words = fields.split(' ').map(|word| word.split_once(":").map_or(word, |(kind, number)| {
-            if number.bytes().all(|b| b.is_ascii_digit()) { kind } else { word }
-        }));
+        let words = fields.split(' ').map(|word| {
+            word.split_once(":").map_or(word, |(kind, number)| {
+                if number.bytes().all(|b| b.is_ascii_digit()) {
+                    kind
+                } else {
+                    word
+                }
+            })
+        });
         Some(words.collect::<Vec<_>>().join(" "))
     });
-    for name in ["limits", "uid_map", "gid_map", "setgroups", "oom_score_adj", "cgroup", "personality", "timerslack_ns", "timens_offsets"] {
+    for name in [
+        "limits",
+        "uid_map",
+        "gid_map",
+        "setgroups",
+        "oom_score_adj",
+        "cgroup",
+        "personality",
+        "timerslack_ns",
+        "timens_offsets",
+    ] {
         lines(&mut text, name, &format!("/proc/self/{name}"), all);
     }
     for name in ["hostname", "domainname"] {
@@ -82,10 +112,20 @@ pub(crate) fn report(callers: &[String]) -> String {
         let rest: Vec<_> = line.rsplit_once(')')?.1.split_whitespace().collect();
         // Parent, group, session, terminal; priority, nice value, threads; real-time priority, policy.
         let wanted = [1, 2, 3, 4, 15, 16, 17, 37, 38];
-        Some(wanted.iter().map(|n| rest[*n]).collect::<Vec<_>>().join(" "))
+        Some(
+            wanted
+                .iter()
+                .map(|n| rest[*n])
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
     });
     groups(&mut text);
-    for entry in fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
+    for entry in fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let kind = fs::read_link(entry.path()).unwrap_or_default();
         let kind = kind.display().to_string();
         // The directory that is being listed.
@@ -102,7 +142,12 @@ pub(crate) fn report(callers: &[String]) -> String {
         names(&mut text, folder);
     }
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        if entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit) {
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .iter()
+            .all(u8::is_ascii_digit)
+        {
             let _ = writeln!(text, "there is process {}", entry.file_name().display());
         }
     }
@@ -115,9 +160,18 @@ fn groups(text: &mut String) {
     for folder in ["", "pids", "memory", "cpu", "cpu,cpuacct", "cpuset"] {
         let folder = Path::new("/sys/fs/cgroup").join(folder);
         for file in [
-            "pids.max", "memory.max", "memory.high", "memory.swap.max", "cpu.max", "cpu.weight",
-            "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "cpu.shares",
-            "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpuset.cpus",
+            "pids.max",
+            "memory.max",
+            "memory.high",
+            "memory.swap.max",
+            "cpu.max",
+            "cpu.weight",
+            "memory.limit_in_bytes",
+            "memory.memsw.limit_in_bytes",
+            "cpu.shares",
+            "cpu.cfs_quota_us",
+            "cpu.cfs_period_us",
+            "cpuset.cpus",
         ] {
             if let Ok(value) = fs::read_to_string(folder.join(file)) {
                 let _ = writeln!(text, "limit {file}: {}", value.trim());
@@ -132,10 +186,16 @@ fn attempts(text: &mut String) {
     use nix::unistd::{Gid, Uid, chroot, pivot_root, setgid, setuid};
     let none = None::<&str>;
     for (what, answer) in [
-        ("mount", mount(none, "/", Some("none such"), MsFlags::empty(), none)),
+        (
+            "mount",
+            mount(none, "/", Some("none such"), MsFlags::empty(), none),
+        ),
         ("pivot_root", pivot_root("/", "/")),
         ("chroot", chroot("/")),
-        ("kill init", nix::sys::signal::kill(nix::unistd::Pid::from_raw(1), None)),
+        (
+            "kill init",
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(1), None),
+        ),
         ("read init", read("/proc/1/environ")),
         ("root group", setgid(Gid::from_raw(0))),
         ("root user", setuid(Uid::from_raw(0))),
@@ -143,7 +203,10 @@ fn attempts(text: &mut String) {
         ("write /usr", write("/usr/attempted")),
         ("write /", write("/attempted")),
         ("write here", write("attempted")),
-        ("namespace", nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER)),
+        (
+            "namespace",
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUSER),
+        ),
     ] {
         let _ = writeln!(text, "attempt {what}: {answer:?}");
     }

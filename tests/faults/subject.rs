@@ -6,7 +6,6 @@ use crate::tracer::Job;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Whether the tests run as root.
@@ -233,7 +232,9 @@ impl Bench {
         if name == "everything" && is_root() {
             text += OF_ROOT;
         }
-        text += &format!("[[mounts]]\ntype = \"bind\"\nsource = \"{checker}\"\ntarget = \"/checker\"\n");
+        text += &format!(
+            "[[mounts]]\ntype = \"bind\"\nsource = \"{checker}\"\ntarget = \"/checker\"\n"
+        );
         text
     }
 
@@ -241,14 +242,62 @@ impl Bench {
         let checker = self.checker.display().to_string();
         let project = self.at("project").display().to_string();
         [
-            "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-            "--unshare-cgroup", "--die-with-parent", "--new-session", "--uid", "1000", "--gid", "1000",
-            "--hostname", "inside", "--cap-drop", "ALL", "--clearenv", "--setenv", "DECLARED", "yes",
-            "--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc",
-            "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
-            "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--mqueue", "/dev/mqueue",
-            "--bind", &project, &project, "--tmpfs", &format!("{project}/missing"), "--chdir", &project,
-            "--ro-bind", &checker, "/checker", "--remount-ro", "/", "--",
+            "--unshare-user",
+            "--unshare-ipc",
+            "--unshare-pid",
+            "--unshare-net",
+            "--unshare-uts",
+            "--unshare-cgroup",
+            "--die-with-parent",
+            "--new-session",
+            "--uid",
+            "1000",
+            "--gid",
+            "1000",
+            "--hostname",
+            "inside",
+            "--cap-drop",
+            "ALL",
+            "--clearenv",
+            "--setenv",
+            "DECLARED",
+            "yes",
+            "--ro-bind",
+            "/usr",
+            "/usr",
+            "--ro-bind",
+            "/etc",
+            "/etc",
+            "--symlink",
+            "usr/bin",
+            "/bin",
+            "--symlink",
+            "usr/lib",
+            "/lib",
+            "--symlink",
+            "usr/lib64",
+            "/lib64",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "--tmpfs",
+            "/tmp",
+            "--mqueue",
+            "/dev/mqueue",
+            "--bind",
+            &project,
+            &project,
+            "--tmpfs",
+            &format!("{project}/missing"),
+            "--chdir",
+            &project,
+            "--ro-bind",
+            &checker,
+            "/checker",
+            "--remount-ro",
+            "/",
+            "--",
         ]
         .map(str::to_owned)
         .to_vec()
@@ -258,7 +307,13 @@ impl Bench {
         let root = self.at("tmp/crun").display().to_string();
         let bundle = self.at("bundle").display().to_string();
         [
-            "--root", &root, "--cgroup-manager=disabled", "run", "--bundle", &bundle, "faults",
+            "--root",
+            &root,
+            "--cgroup-manager=disabled",
+            "run",
+            "--bundle",
+            &bundle,
+            "faults",
         ]
         .map(str::to_owned)
         .to_vec()
@@ -274,9 +329,7 @@ impl Bench {
         let _ = fs::write(root.join("checker"), "");
         let uid = nix::unistd::geteuid().as_raw();
         let gid = nix::unistd::getegid().as_raw();
-        let bind = |from: &Path, to: &str, mode: &str| {
-            json!({"destination": to, "type": "bind", "source": from, "options": ["rbind", mode, "nosuid", "nodev"]})
-        };
+        let bind = |from: &Path, to: &str, mode: &str| json!({"destination": to, "type": "bind", "source": from, "options": ["rbind", mode, "nosuid", "nodev"]});
         let kinds = ["user", "mount", "pid", "ipc", "uts", "network", "cgroup"];
         json!({
             "ociVersion": "1.0.2",
@@ -316,7 +369,12 @@ impl Bench {
     /// Every path in what runs may change.
     pub(crate) fn files(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        let mut todo = vec![self.at("project"), self.at("home"), self.at("tmp"), self.at("bundle/root")];
+        let mut todo = vec![
+            self.at("project"),
+            self.at("home"),
+            self.at("tmp"),
+            self.at("bundle/root"),
+        ];
         while let Some(folder) = todo.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 found.insert(entry.path().display().to_string());
@@ -332,7 +390,11 @@ impl Bench {
     pub(crate) fn mounts(&self) -> Vec<String> {
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let here = self.folder.display().to_string();
-        table.lines().filter(|line| line.contains(&here)).map(str::to_owned).collect()
+        table
+            .lines()
+            .filter(|line| line.contains(&here))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Takes away what a peer has left, so that its next run starts as the first one did.
@@ -356,11 +418,6 @@ impl Drop for Bench {
 /// built them.
 pub(crate) fn program() -> PathBuf {
     std::env::var_os("SANDBOX_BIN").map_or_else(|| env!("CARGO_BIN_EXE_sandbox").into(), Into::into)
-}
-
-/// Whether a program can be started at all.
-pub(crate) fn is_there(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|done| done.status.success())
 }
 
 /// The control groups that a run of ours has left.

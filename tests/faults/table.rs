@@ -5,12 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The verdicts, in the order of a cell, and what they are called below the table.
-const WORDS: [(&str, &str); 6] = [
-    ("refused", "the command did not start, and a sentence says why"),
-    ("same", "it ran in exactly the isolation of an undisturbed run"),
+const WORDS: [(&str, &str); 7] = [
+    (
+        "refused",
+        "the command did not start, and a sentence says why",
+    ),
+    (
+        "same",
+        "it ran in exactly the isolation of an undisturbed run",
+    ),
+    (
+        "answered",
+        "it ran as on a machine of which the answer is true: there is no such file",
+    ),
     ("late", "it ran so, and a sentence says what failed then"),
     ("gone", "who was killed is gone with all the rest"),
-    ("stillborn", "the program ended before its first line, in its language's runtime"),
+    (
+        "stillborn",
+        "the program ended before its first line, in its language's runtime",
+    ),
     ("broken", "anything else"),
 ];
 
@@ -31,13 +44,19 @@ fn cell(counts: Option<&BTreeMap<&'static str, usize>>) -> String {
     let Some(counts) = counts else {
         return "-".into();
     };
-    let parts = WORDS.iter().filter_map(|(word, _)| Some(format!("{} {word}", counts.get(word)?)));
+    let parts = WORDS
+        .iter()
+        .filter_map(|(word, _)| Some(format!("{} {word}", counts.get(word)?)));
     parts.collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let calls: BTreeSet<_> = self.columns.iter().flat_map(|(_, rows)| rows.keys()).collect();
+        let calls: BTreeSet<_> = self
+            .columns
+            .iter()
+            .flat_map(|(_, rows)| rows.keys())
+            .collect();
         write!(f, "| call |")?;
         for (name, _) in &self.columns {
             write!(f, " {name} |")?;

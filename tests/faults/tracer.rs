@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use syscalls::Sysno;
 
 /// Far beyond any run: what takes longer hangs.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A system call of a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -304,7 +304,10 @@ impl Tracer<'_> {
             call,
             nth: *count,
         };
-        if let Some((_, fault)) = self.fault.filter(|(at, _)| !self.trace.reached && **at == point) {
+        if let Some((_, fault)) = self
+            .fault
+            .filter(|(at, _)| !self.trace.reached && **at == point)
+        {
             self.trace.reached = true;
             match fault {
                 Fault::Kill => {
