@@ -10,7 +10,7 @@ use crate::profile::variables::Variables;
 use crate::sections::{self, Profile};
 
 pub(super) fn run(arguments: &Check, session: &mut Session) -> Result<u8, Refused> {
-    let variables = variables();
+    let variables = variables()?;
     let names: Vec<_> = match &arguments.profiles[..] {
         [] => vec![None],
         names => names.iter().map(|name| Some(name.as_str())).collect(),

@@ -95,7 +95,7 @@ fn default(session: &mut Session, overlay: &Overlay) -> Result<(Profile, String)
     let source = find::default();
     let name = source.name().to_owned();
     let id = session.sources.add(source);
-    let variables = super::variables();
+    let variables = super::variables()?;
     let (profile, _) = sections::load(&mut session.sources, id, &variables, overlay)?;
     Ok((profile, name))
 }

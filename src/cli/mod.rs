@@ -136,7 +136,7 @@ impl Session {
     /// The profile that was asked for, with what it is asked to hold instead. Warnings are for
     /// `check` to say: what a run prints is the command's.
     fn profile(&mut self, selection: &Selection) -> Result<Profile, Refused> {
-        let variables = variables();
+        let variables = variables()?;
         let id = self.selected(selection, &variables)?;
         let (profile, ids) = self.load(id, &variables, &selection.settings.0)?;
         self.of_profiles.extend(ids);
@@ -158,7 +158,7 @@ impl Session {
 
     /// What the profile that was asked for says, after all is merged; it has been checked.
     fn document(&mut self, selection: &Selection) -> Result<node::Table, Refused> {
-        let variables = variables();
+        let variables = variables()?;
         let id = self.selected(selection, &variables)?;
         let overlay = &selection.settings.0;
         let mut problems = Diagnostics::default();
@@ -272,8 +272,9 @@ fn c_string(word: OsString) -> std::ffi::CString {
     std::ffi::CString::new(word.into_vec()).unwrap_or_default()
 }
 
-/// What the variables of profiles stand for in this process.
-fn variables() -> Variables {
+/// What the variables of profiles stand for in this process. A working directory that was removed
+/// is none; one that cannot be told is a refusal, since the project hangs on it.
+fn variables() -> Result<Variables, Diagnostic> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let environment: std::collections::BTreeMap<_, _> = environment.collect();
@@ -284,16 +285,28 @@ fn variables() -> Variables {
             .filter(|p| p.is_absolute())
     };
     let home = path("HOME");
-    let working_directory = std::env::current_dir().ok();
-    Variables {
-        project: working_directory
-            .as_deref()
-            .and_then(|cwd| find::project(cwd, home.as_deref())),
+    let untold = |what: &str, why: std::io::Error| {
+        let message = format!("cannot tell {what}: {why}");
+        Diagnostic::new(Code::NotHere, &Origin::CommandLine, message)
+            .help("start it in another folder, such as `/`")
+    };
+    let working_directory = match std::env::current_dir() {
+        Ok(directory) => Some(directory),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => None,
+        Err(why) => return Err(untold("the working directory", why)),
+    };
+    let project = match &working_directory {
+        Some(directory) => find::project(directory, home.as_deref())
+            .map_err(|why| untold("the project's folder", why))?,
+        None => None,
+    };
+    Ok(Variables {
+        project,
         temporary: path("TMPDIR").unwrap_or_else(|| "/tmp".into()),
         uid: nix::unistd::geteuid().as_raw(),
         gid: nix::unistd::getegid().as_raw(),
         home,
         working_directory,
         environment,
-    }
+    })
 }

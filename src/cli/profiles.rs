@@ -32,7 +32,7 @@ struct List {
 }
 
 pub(super) fn run(arguments: &Profiles) -> Result<u8, Refused> {
-    let variables = variables();
+    let variables = variables()?;
     let implied = match find::implied(&variables) {
         Ok(source) => source.name().to_owned(),
         Err(error) => error.to_string(),

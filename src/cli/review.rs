@@ -70,7 +70,7 @@ impl Session {
 
     /// A profile to be looked at, which may be a git revision: its name and what it permits.
     pub(super) fn reviewed(&mut self, name: Option<&str>) -> Result<(String, Vec<Grant>), Refused> {
-        let variables = variables();
+        let variables = variables()?;
         let source = match name {
             Some(name) if revision::is_revision(name) => {
                 let path = variables.environment.get("PATH");

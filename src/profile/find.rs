@@ -4,6 +4,7 @@ use crate::diag::{Code, Source};
 use crate::profile::revision::{self, RevisionError};
 use crate::profile::text::{self, ReadError};
 use crate::profile::variables::Variables;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// The profiles that are part of the program, by name.
@@ -183,7 +184,7 @@ fn look_up(
             Some(by) if by.folder() == Some(&folder) => beside(&format!("{name}.toml"), by),
             _ => shown(&path),
         };
-        if path.symlink_metadata().is_ok() {
+        if within_reach(&path).map_err(|cause| unread(&path, cause))? {
             let source = text::read(&path, &shown)?;
             if is_meant(&source) {
                 return Ok(source);
@@ -265,7 +266,8 @@ pub fn implied(variables: &Variables) -> Result<Source, FindError> {
     if let (Some(from), Some(project)) = (&variables.working_directory, &variables.project) {
         for folder in from.ancestors().take_while(|a| a.starts_with(project)) {
             let path = folder.join("sandbox.toml");
-            if path.symlink_metadata().is_ok() {
+            // Not passed over where it cannot be told: the default may permit more.
+            if is_there(&path).map_err(|cause| unread(&path, cause))? {
                 return Ok(text::read(&path, &shown(&path))?);
             }
         }
@@ -301,6 +303,30 @@ fn folders_of_people(variables: &Variables) -> Vec<PathBuf> {
     folders
 }
 
+/// Whether there is something at a path.
+fn is_there(path: &Path) -> io::Result<bool> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// The same, where folders that the caller may not enter do not matter.
+fn within_reach(path: &Path) -> io::Result<bool> {
+    match is_there(path) {
+        Err(why) if why.kind() == ErrorKind::PermissionDenied => Ok(false),
+        is_there => is_there,
+    }
+}
+
+fn unread(path: &Path, cause: io::Error) -> ReadError {
+    let path = shown(path);
+    ReadError::Io { path, cause }
+}
+
 fn shown(path: &Path) -> String {
     path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
@@ -308,8 +334,10 @@ fn shown(path: &Path) -> String {
 /// The project's folder: the nearest one upwards that holds `.git`, `.sandbox` or `sandbox.toml`,
 /// else the working directory itself. Never the root, the home directory or a folder above it,
 /// nor a folder of the system: a grant of those would be a grant of everything.
-#[must_use]
-pub fn project(working_directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
+///
+/// # Errors
+/// It cannot be told whether a folder is one; the next one upwards would be a grant of more.
+pub fn project(working_directory: &Path, home: Option<&Path>) -> io::Result<Option<PathBuf>> {
     const SYSTEM: &[&str] = &[
         "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/root",
         "/sbin", "/srv", "/tmp", "/usr", "/var", "/var/tmp",
@@ -321,17 +349,12 @@ pub fn project(working_directory: &Path, home: Option<&Path>) -> Option<PathBuf>
             || SYSTEM.iter().any(|system| folder == Path::new(system))
             || PSEUDO.iter().any(|pseudo| folder.starts_with(pseudo))
     };
-    let marked = working_directory
-        .ancestors()
-        .take_while(|a| !too_much(a))
-        .find(|folder| {
-            [".git", ".sandbox", "sandbox.toml"]
-                .iter()
-                .any(|mark| folder.join(mark).symlink_metadata().is_ok())
-        });
-    match marked {
-        Some(folder) => Some(folder.to_owned()),
-        None if too_much(working_directory) => None,
-        None => Some(working_directory.to_owned()),
+    for folder in working_directory.ancestors().take_while(|a| !too_much(a)) {
+        for mark in [".git", ".sandbox", "sandbox.toml"] {
+            if within_reach(&folder.join(mark))? {
+                return Ok(Some(folder.to_owned()));
+            }
+        }
     }
+    Ok((!too_much(working_directory)).then(|| working_directory.to_owned()))
 }

@@ -26,7 +26,8 @@ struct Found {
 pub(super) fn run(arguments: &Init) -> Result<u8, Refused> {
     let folder = Folder::open(&arguments.folder)?;
     let real = arguments.folder.canonicalize().unwrap_or_default();
-    if find::project(&real, variables().home.as_deref()).is_none() {
+    let home = variables()?.home;
+    if matches!(find::project(&real, home.as_deref()), Ok(None)) {
         return Err(no_project(&real.display().to_string()));
     }
     let found: Vec<Found> = KINDS
