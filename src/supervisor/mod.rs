@@ -311,6 +311,13 @@ impl<'p> Run<'p> {
     /// Waits until the joiner has cloned init, and takes init for the joiner.
     fn meet_init(&mut self, number: usize) -> Result<(), Failure> {
         let lost = || Failure::step(number, Errno::ECHILD);
+        // Init, if it was cloned, holds its end of the socket too: only the joiner's end tells that
+        // there will be no word of it. Nobody knows its pid then; it ends with this process.
+        self.await_message_or_end()
+            .map_err(|errno| Failure::step(number, errno))?;
+        if !self.has_message() {
+            return Err(lost());
+        }
         match self.receive() {
             Some((Tag::Cloned, pid, _)) => {
                 self.reap();
@@ -329,6 +336,23 @@ impl<'p> Run<'p> {
                 Err(Failure::step(step as usize, Errno::from_raw(errno)))
             }
             _ => Err(lost()),
+        }
+    }
+
+    /// Waits until the child has written something, or has ended.
+    fn await_message_or_end(&self) -> nix::Result<()> {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        use std::os::fd::AsFd as _;
+        let Some(init) = &self.init else {
+            return Ok(());
+        };
+        let mut fds =
+            [&self.socket, &init.pidfd].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
+        loop {
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                result => return result.map(drop),
+            }
         }
     }
 
@@ -376,11 +400,12 @@ impl<'p> Run<'p> {
         Some(status)
     }
 
-    /// Whether the first process has ended without having executed a program. It is not waited for.
+    /// Whether the first process, which has ended, did so having executed a program. It is not waited for.
     fn is_unborn(&self) -> bool {
         use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
         let pid = Id::Pid(nix::unistd::Pid::from_raw(self.pid()));
-        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        // It has ended, so that this does not wait, but for somebody who traces it.
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
         let ended = waitid(pid, look | WaitPidFlag::__WCLONE);
         ended.is_ok_and(|status| status != WaitStatus::StillAlive)
     }

@@ -159,6 +159,10 @@ impl Run<'_> {
             let cause = "the sandbox's init ended and could not say why".into();
             return Err(Failure::text(last, cause));
         }
+        if end.failure.is_none() && end.attempted.is_none() && end.status.or(init).is_none() {
+            let cause = "how the command ended cannot be told: its end was taken by somebody else";
+            return Err(Failure::text(last, cause.into()));
+        }
         match (end.failure, end.attempted) {
             (Some(failure), _) => Err(failure),
             (None, Some(attempted)) => Ok(attempted),
