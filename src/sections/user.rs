@@ -343,10 +343,16 @@ impl User {
                     count,
                 }]);
             }
+            let help = match outer[..] {
+                [only] if only.outside == 0 && only.count == 1 => format!(
+                    "its only {what} is 0 of the host: run this as a plain user, or outside of that namespace"
+                ),
+                _ => format!("write `{what}_map` as a list of ranges"),
+            };
             draft.refuse(
                 &map.origin,
                 format!("this user namespace holds no {count} {what}(s) that belong to nobody"),
-                format!("write `{what}_map` as a list of ranges"),
+                help,
             );
             return None;
         }
