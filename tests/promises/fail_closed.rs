@@ -30,7 +30,8 @@ ambient = ["net_raw"]
 nofile = 256
 
 [process]
-nice = 5
+# Any caller may go down to it.
+nice = 19
 oom_score_adj = 100
 umask = 0o027
 write_execute = WRITE_EXECUTE

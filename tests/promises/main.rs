@@ -25,6 +25,7 @@ mod limits;
 mod live;
 mod mounts;
 mod namespaces;
+mod nested;
 mod old_root;
 mod parts;
 mod process;
