@@ -4,8 +4,9 @@ use crate::errnos;
 use crate::judge::{Phase, Run, Verdict, facts, judge};
 use crate::look::MARKER;
 use crate::subject::{Bench, Subject, groups_of};
+use crate::table;
 use crate::tracer::{self, Fault, Job, Point};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -19,7 +20,7 @@ pub(crate) type Injection = (Point, Phase, Fault);
 /// What became of the injections, by call.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
-    pub(crate) by_call: BTreeMap<String, BTreeMap<&'static str, usize>>,
+    pub(crate) by_call: table::Rows,
     pub(crate) broken: usize,
 }
 
@@ -33,7 +34,7 @@ impl Results {
             Verdict::Answered => "answered",
             Verdict::EndedLate => "late",
             Verdict::Gone => "gone",
-            Verdict::Broken(_) => "broken",
+            Verdict::Broken(why) => table::breach(why),
         };
         let row = self.by_call.entry(point.call.name().into()).or_default();
         *row.entry(word).or_default() += 1;
@@ -44,6 +45,10 @@ impl Results {
                 " (not reached)"
             };
             self.broken += 1;
+            // What others break is a number in the table.
+            if !subject.is_ours() {
+                return;
+            }
             println!(
                 "{}: {} {fault:?} at {} of {} ({phase:?}){reached}: {why}\n    exit code {}, stderr: {}",
                 subject.name(),

@@ -33,7 +33,7 @@ mod tracer;
 use std::process::ExitCode;
 
 /// How many faults the sample holds of each of our subjects.
-const SAMPLE: usize = 150;
+const SAMPLE: usize = 120;
 
 #[derive(Debug, Default)]
 struct Options {
@@ -139,6 +139,7 @@ fn test(options: &Options, kill: bool) -> bool {
                 continue;
             }
         };
+        let calls = ground.points.len();
         let mut injections = campaign::faults(&ground.points, kill);
         drop(ground);
         if !options.calls.is_empty() {
@@ -148,6 +149,11 @@ fn test(options: &Options, kill: bool) -> bool {
         if !options.all {
             injections = campaign::sample(injections, SAMPLE);
         }
+        println!(
+            "{}: {} faults at {calls} calls",
+            subject.name(),
+            injections.len()
+        );
         let results = campaign::run(subject, &injections);
         failed |= subject.is_ours() && results.broken > 0;
         table.add(subject.name(), results);

@@ -227,7 +227,9 @@ impl Bench {
                 EVERYTHING.replace("WRITE_EXECUTE", line)
             }
             "no init" => NO_INIT.into(),
-            _ => JOINED.into(),
+            // Only root may join what it did not make.
+            _ if is_root() => JOINED.into(),
+            _ => JOINED.replace("\"/proc/self/ns/ipc\"", "\"shared\""),
         };
         if name == "everything" && is_root() {
             text += OF_ROOT;
@@ -288,8 +290,6 @@ impl Bench {
             "--bind",
             &project,
             &project,
-            "--tmpfs",
-            &format!("{project}/missing"),
             "--chdir",
             &project,
             "--ro-bind",
@@ -401,9 +401,6 @@ impl Bench {
     pub(crate) fn tidy(&self, subject: Subject) {
         if subject == Subject::Crun {
             let _ = fs::remove_dir_all(self.at("tmp/crun"));
-        }
-        if subject == Subject::Bubblewrap {
-            let _ = fs::remove_dir(self.at("project/missing"));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The verdicts, in the order of a cell, and what they are called below the table.
-const WORDS: [(&str, &str); 7] = [
+const WORDS: [(&str, &str); 11] = [
     (
         "refused",
         "the command did not start, and a sentence says why",
@@ -24,13 +24,43 @@ const WORDS: [(&str, &str); 7] = [
         "stillborn",
         "the program ended before its first line, in its language's runtime",
     ),
-    ("broken", "anything else"),
+    ("WEAKER", "it ran in another isolation"),
+    ("HANGS", "it went on for ever, or left a process"),
+    (
+        "LEAVES",
+        "something is left, of a run of ours after the next one too",
+    ),
+    ("PANICS", "the program broke down"),
+    (
+        "UNCLEAR",
+        "no sentence says why the command did not start, or an exit code that is a command's",
+    ),
 ];
+
+/// The word for a broken promise.
+pub(crate) fn breach(why: &str) -> &'static str {
+    let beginnings = [
+        ("isolated", "WEAKER"),
+        ("less", "WEAKER"),
+        ("hangs", "HANGS"),
+        ("it outlives", "HANGS"),
+        ("left", "LEAVES"),
+        ("panicked", "PANICS"),
+        ("allocation", "PANICS"),
+    ];
+    let found = beginnings
+        .iter()
+        .find(|(beginning, _)| why.starts_with(beginning));
+    found.map_or("UNCLEAR", |(_, word)| word)
+}
+
+/// How often each verdict was given, by call.
+pub(crate) type Rows = BTreeMap<String, BTreeMap<&'static str, usize>>;
 
 /// The verdicts on several subjects.
 #[derive(Default)]
 pub(crate) struct Table {
-    columns: Vec<(String, BTreeMap<String, BTreeMap<&'static str, usize>>)>,
+    columns: Vec<(String, Rows)>,
 }
 
 impl Table {
