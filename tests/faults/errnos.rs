@@ -21,6 +21,8 @@ pub(crate) fn of(call: Sysno) -> &'static [Errno] {
         | Sysno::umask
         | Sysno::set_tid_address
         | Sysno::sched_yield => &[],
+        // ENOENT: the working directory was removed, from where a run is another one.
+        Sysno::getcwd => &[EPERM, ENOMEM, EINVAL, EACCES],
         Sysno::brk | Sysno::mmap => &[ENOMEM],
         Sysno::mprotect => &[ENOMEM, EACCES],
         Sysno::mremap => &[ENOMEM, EFAULT],
