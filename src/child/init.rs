@@ -134,14 +134,20 @@ impl Child<'_> {
         loop {
             // Children may have ended while no signal was waited for: look first, then wait.
             loop {
-                match process::reap_executed() {
-                    Ok(Some((pid, status))) if pid == payload => return Ok((false, status)),
-                    Ok(Some(_)) | Err(Errno::EINTR) => {}
-                    Ok(None) => break,
-                    Err(_) => match process::reap_unborn(payload)? {
-                        Some(status) => return Ok((true, status)),
-                        None => break,
+                let ended = match process::reap_executed() {
+                    Ok(ended) => ended,
+                    // No child has executed anything, so far as this call knows.
+                    Err(_) => match process::reap_unborn(payload) {
+                        Ok(Some(status)) => return Ok((true, status)),
+                        Ok(None) => None,
+                        // It has, between the two calls; or nobody knows.
+                        Err(_) => process::reap_executed()?,
                     },
+                };
+                match ended {
+                    Some((pid, status)) if pid == payload => return Ok((false, status)),
+                    Some(_) => {}
+                    None => break,
                 }
             }
             let Ok(arrived) = signal::wait() else {
