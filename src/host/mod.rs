@@ -147,7 +147,16 @@ impl Host {
     /// around us refuses it.
     #[must_use]
     pub fn landlock(&self) -> u32 {
-        let ask = || crate::sys::landlock::abi().unwrap_or(0);
+        use nix::errno::Errno;
+        // EPERM: a filter around us that does not know it. Anything else is no answer.
+        let ask = || match crate::sys::landlock::abi() {
+            Ok(version) => version,
+            Err(Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::EPERM) => 0,
+            Err(errno) => {
+                self.tree.doubt.note("/sys/kernel/security/landlock", errno);
+                0
+            }
+        };
         *self.landlock.get_or_init(ask)
     }
 

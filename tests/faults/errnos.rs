@@ -23,6 +23,10 @@ pub(crate) fn of(call: Sysno) -> &'static [Errno] {
         | Sysno::sched_yield => &[],
         // ENOENT: the working directory was removed, from where a run is another one.
         Sysno::getcwd => &[EPERM, ENOMEM, EINVAL, EACCES],
+        // ENOSYS, EOPNOTSUPP, EPERM: there is none here, and a run may do without.
+        Sysno::landlock_create_ruleset => &[EINVAL, ENOMEM, E2BIG, EFAULT],
+        // EINVAL: the file is no directory, for which less is permitted then.
+        Sysno::landlock_add_rule => &[EPERM, ENOMEM, EBADF, EFAULT],
         Sysno::brk | Sysno::mmap => &[ENOMEM],
         Sysno::mprotect => &[ENOMEM, EACCES],
         Sysno::mremap => &[ENOMEM, EFAULT],
