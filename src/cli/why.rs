@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &Why, session: &mut Session) -> Result<u8, Refused>
         [profile, word, text] if arguments.profile.is_none() => (Some(profile.clone()), word, text),
         _ => return Err(incomplete().into()),
     };
-    let question = Question::parse(word, text, &variables())?;
+    let question = Question::parse(word, text, &variables()?)?;
     let profile = session.profile(&Selection {
         profile,
         settings: arguments.settings.clone(),
