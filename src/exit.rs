@@ -1,6 +1,6 @@
 //! The exit codes that are not the command's own.
 
-/// A time limit ended the command.
+/// A limit that the supervisor keeps ended the command: of time or of output.
 pub const TIMED_OUT: u8 = 124;
 /// The sandbox could not be set up, or the profile or the command line is wrong.
 pub const SET_UP_FAILED: u8 = 125;

@@ -202,6 +202,11 @@ impl Child<'_> {
             Op::LoopbackUp => sys::network::loopback_up(),
             Op::Hide => init::hide(&self.arguments),
             Op::NewSession => process::new_session(),
+            Op::TakePipes { stdout, stderr } => {
+                let end = |slot: &usize| self.slots.get(*slot).copied().unwrap_or(UNOPENED);
+                descriptor::take_as(end(stdout), libc::STDOUT_FILENO)?;
+                descriptor::take_as(end(stderr), libc::STDERR_FILENO)
+            }
             Op::ForkPayload { alone } => self.fork_payload(*alone),
             Op::JoinNamespace { .. }
             | Op::MakeMountPoint { .. }
@@ -209,6 +214,7 @@ impl Child<'_> {
             | Op::CreateGroup { .. }
             | Op::SetLimit(_)
             | Op::MakeIdmap { .. }
+            | Op::MakePipes { .. }
             | Op::OpenMapped { .. }
             | Op::CloneInit { .. }
             | Op::SetOomScore(_)

@@ -14,7 +14,7 @@ use std::path::PathBuf;
     args_conflicts_with_subcommands = true,
     subcommand_value_name = "ACTION",
     subcommand_help_heading = "Actions",
-    after_help = "Exit codes: the command's own; 128+N if signal N ended it; 124 if a time limit did; \
+    after_help = "Exit codes: the command's own; 128+N if signal N ended it; 124 if a limit on time or output did; \
                   125 if the sandbox could not be set up; 126 if the command cannot be executed; \
                   127 if it is not there."
 )]
@@ -47,6 +47,12 @@ pub(super) enum Action {
     ///
     /// Only the names of the project's files are looked at.
     Init(Init),
+    /// Take away what runs have left whose supervisor was killed, and say what it was
+    ///
+    /// The next run with the same profile does the same for its own. Control groups are looked for in all
+    /// that is mounted here of their hierarchies, mount points in folders. What a run still uses stays, and
+    /// so does what another user's runs have left. Exit code 1 if something could not be removed.
+    Gc(Gc),
     /// List the profiles that can be named, where each comes from, and which hides which
     Profiles(Profiles),
     /// Print the completions for a shell, made from this very command line
@@ -268,6 +274,17 @@ pub(super) struct Init {
     /// The project's folder
     #[arg(value_name = "DIR", default_value = ".")]
     pub(super) folder: PathBuf,
+}
+
+/// Taking away what was left behind.
+#[derive(Debug, Args)]
+pub(super) struct Gc {
+    /// Where to look for mount points, at any depth, on the same file system [default: the project]
+    #[arg(value_name = "DIR")]
+    pub(super) folders: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Listing profiles.

@@ -6,6 +6,7 @@ mod completions;
 mod diff;
 mod doctor;
 mod explain;
+mod gc;
 mod init;
 mod man;
 mod profiles;
@@ -24,7 +25,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources, text
 use crate::exit;
 use crate::host::Host;
 use crate::plan::draft::Command;
-use crate::plan::{Plan, Step};
+use crate::plan::{Op, Plan, Step};
 use crate::profile::find::{self, FindError};
 use crate::profile::overlay::Overlay;
 use crate::profile::variables::Variables;
@@ -61,6 +62,7 @@ pub fn run() -> u8 {
         Some(arguments::Action::Explain(explain)) => explain::run(&explain, &mut session),
         Some(arguments::Action::Doctor(doctor)) => doctor::run(&doctor, &mut session),
         Some(arguments::Action::Init(init)) => init::run(&init),
+        Some(arguments::Action::Gc(gc)) => gc::run(&gc, &mut session),
         Some(arguments::Action::Profiles(profiles)) => profiles::run(&profiles),
         Some(arguments::Action::Completions(of)) => completions::run(&of),
         Some(arguments::Action::Man(man)) => man::run(&man),
@@ -208,9 +210,12 @@ impl Session {
         Ok(plan)
     }
 
-    /// Says that a step is done without, as the profile permits, and why.
+    /// Says that a step is done without, as the profile permits, and why; or what became of output.
     fn without(&self, step: &Step, why: &str) {
         let origin = step.origin.display(&self.sources);
+        if matches!(step.op, Op::MakePipes { .. }) {
+            return self.say(&format!("{why} ({origin})"));
+        }
         self.say(&format!("not enforced: {}: {why} ({origin})", step.op));
     }
 

@@ -5,7 +5,7 @@ use super::reporting::Reporting;
 use super::{Refused, Session, command_of};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
-use crate::plan::{Plan, Step};
+use crate::plan::{Op, Plan, Step};
 use crate::report::denial::{self, Refusals};
 use crate::report::{Measured, Outcome, summary};
 use crate::sections::Profile;
@@ -84,7 +84,10 @@ fn execute<'p>(
     let reporting = RefCell::new(reporting);
     let say = |step: &Step, why: &str| {
         session.without(step, why);
-        reporting.borrow_mut().without(step, why, session);
+        // What became of the output is no step that was done without.
+        if !matches!(step.op, Op::MakePipes { .. }) {
+            reporting.borrow_mut().without(step, why, session);
+        }
     };
     supervisor::execute_observed(plan, &say, observer)
 }

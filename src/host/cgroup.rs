@@ -93,7 +93,44 @@ pub enum Place {
         /// The controllers that `base` has to hand on to its children (`cgroup.subtree_control`).
         enable: Vec<Controller>,
     },
+    /// Both, where some of the controllers are bound to v1 and others to the unified hierarchy.
+    Both {
+        /// As in [`Place::V1`].
+        hierarchies: Vec<V1Hierarchy>,
+        /// As in [`Place::V2`].
+        base: PathBuf,
+        /// As in [`Place::V2`].
+        kind: Kind,
+        /// As in [`Place::V2`].
+        enable: Vec<Controller>,
+    },
 }
+
+impl Place {
+    /// The v1 hierarchies of it.
+    #[must_use]
+    pub fn v1(&self) -> &[V1Hierarchy] {
+        match self {
+            Self::V1 { hierarchies } | Self::Both { hierarchies, .. } => hierarchies,
+            Self::V2 { .. } => &[],
+        }
+    }
+
+    /// What of it is in the unified hierarchy: the base, what that is to us, and what it hands on.
+    #[must_use]
+    pub fn v2(&self) -> Option<(&Path, &Kind, &[Controller])> {
+        match self {
+            Self::V1 { .. } => None,
+            Self::V2 { base, kind, enable }
+            | Self::Both {
+                base, kind, enable, ..
+            } => Some((base, kind, enable)),
+        }
+    }
+}
+
+/// What is missing of what was wanted.
+pub type Lacking = Vec<(Controller, NoPlace)>;
 
 /// A v1 hierarchy to join.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,14 +186,6 @@ pub enum NoPlace {
         controller: Controller,
         /// The group that lacks it.
         dir: PathBuf,
-    },
-    /// Some of the controllers are bound to v1, others to v2.
-    #[error("the {v1} controller is in a v1 hierarchy and {v2} is not: one run cannot use both")]
-    Split {
-        /// A controller found in a v1 hierarchy.
-        v1: Controller,
-        /// A controller that is not in one.
-        v2: Controller,
     },
     /// The mounts here do not show our own group.
     #[error("our own control group, {}, cannot be seen through any mount here", path.display())]
@@ -244,9 +273,6 @@ impl NoPlace {
             Self::NotHandedOn { .. } => {
                 "ask for delegation: `systemd-run --user --scope -p Delegate=yes …`, and for cpu and cpuset a drop-in for user@.service with Delegate=cpu cpuset io memory pids"
             }
-            Self::Split { .. } => {
-                "boot with systemd.unified_cgroup_hierarchy=1, or leave out the limits of one of the two"
-            }
             Self::OutOfSight { .. } => {
                 "mount the cgroup file system from inside this cgroup namespace, or start the container with a private one"
             }
@@ -306,22 +332,54 @@ impl Cgroups {
     /// [`NoPlace`] says what is in the way.
     pub fn place(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
         let (v1, rest): (Vec<_>, Vec<_>) = wanted.iter().copied().partition(|c| self.is_v1(*c));
-        match (v1.first(), rest.first()) {
-            (None, _) if self.v2.is_some() => {
-                let counted = |c: &Controller| *c == Controller::Cpuacct;
-                let rest: Vec<_> = rest.into_iter().filter(|c| !counted(c)).collect();
-                self.place_v2(&rest)
-            }
-            (_, None) => self.place_v1(&v1),
-            (None, Some(&controller)) if self.v1.is_empty() => Err(NoPlace::NotMounted {
-                controller: Some(controller),
-            }),
-            (None, Some(&controller)) => Err(NoPlace::Missing { controller }),
-            (Some(&v1), Some(&v2)) => Err(match self.v2_root_has(v2) {
-                true => NoPlace::Split { v1, v2 },
-                false => NoPlace::Missing { controller: v2 },
-            }),
+        let unified = !rest.is_empty() || v1.is_empty() && self.v2.is_some();
+        let v2 = unified.then(|| self.place_unified(&rest)).transpose()?;
+        Ok(match (v1.is_empty(), v2) {
+            (true, Some(v2)) => v2,
+            (false, Some(Place::V2 { base, kind, enable })) => Place::Both {
+                hierarchies: self.place_v1(&v1)?,
+                base,
+                kind,
+                enable,
+            },
+            _ => Place::V1 {
+                hierarchies: self.place_v1(&v1)?,
+            },
+        })
+    }
+
+    /// The same for as many of the controllers as can be had together, and why the others cannot.
+    #[must_use]
+    pub fn place_most(&self, wanted: &[Controller]) -> (Option<Place>, Lacking) {
+        // Nearly always it is all or nothing that is in the way.
+        if let Ok(place) = self.place(wanted) {
+            return (Some(place), Vec::new());
         }
+        let (mut had, mut place, mut lacking) = (Vec::new(), None, Vec::new());
+        for &controller in wanted {
+            had.push(controller);
+            match self.place(&had) {
+                Ok(found) => place = Some(found),
+                Err(no) => {
+                    had.pop();
+                    lacking.push((controller, no));
+                }
+            }
+        }
+        (place, lacking)
+    }
+
+    /// What no v1 hierarchy carries.
+    fn place_unified(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
+        // A group of the unified hierarchy counts processor time without a controller.
+        let counted = |c: &&Controller| **c == Controller::Cpuacct && self.v2.is_some();
+        let wanted: Vec<_> = wanted.iter().filter(|c| !counted(c)).copied().collect();
+        if !self.v1.is_empty()
+            && let Some(&controller) = wanted.iter().find(|c| !self.v2_root_has(**c))
+        {
+            return Err(NoPlace::Missing { controller });
+        }
+        self.place_v2(&wanted)
     }
 
     /// Whether the controller is in a v1 hierarchy.
@@ -355,7 +413,7 @@ impl Cgroups {
         }
     }
 
-    fn place_v1(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
+    fn place_v1(&self, wanted: &[Controller]) -> Result<Vec<V1Hierarchy>, NoPlace> {
         let mut hierarchies: Vec<V1Hierarchy> = Vec::new();
         for &controller in wanted {
             if hierarchies
@@ -377,7 +435,7 @@ impl Cgroups {
                 dir: spot.dir,
             });
         }
-        Ok(Place::V1 { hierarchies })
+        Ok(hierarchies)
     }
 
     /// The first spot at which the group's directory really is: a mount may be covered by another.

@@ -81,6 +81,15 @@ impl Host {
         }
     }
 
+    /// The same machine with these cgroups, for tests.
+    #[must_use]
+    pub fn with_cgroups(self, cgroups: Cgroups) -> Self {
+        Self {
+            cgroups: OnceCell::from(Ok(cgroups)),
+            ..self
+        }
+    }
+
     /// The same machine with an older kernel, that cannot refuse to execute written memory and has no
     /// Landlock, for tests.
     #[must_use]

@@ -1,7 +1,7 @@
 //! How much of something a group could use at most: what the machine has, and what the groups permit in
 //! which it is.
 
-use super::cgroup::{Controller, Kind, Place};
+use super::cgroup::{Controller, Kind, Place, V1Hierarchy};
 use std::io;
 use std::path::Path;
 
@@ -14,25 +14,12 @@ pub fn most(place: &Place, controller: Controller) -> io::Result<u64> {
         Controller::Memory => memory()?,
         _ => number("/proc/sys/kernel/threads-max")?.min(number("/proc/sys/kernel/pid_max")?),
     };
-    let (base, v2) = match place {
-        Place::V1 { hierarchies } => {
-            let mut of = hierarchies.iter();
-            let found = of.find(|hierarchy| hierarchy.controllers.contains(&controller));
-            (found.map(|hierarchy| hierarchy.dir.as_path()), false)
-        }
-        Place::V2 { base, .. } => (Some(base.as_path()), true),
+    let Some((base, v2)) = base(place, controller) else {
+        return Ok(machine);
     };
-    let Some(base) = base else { return Ok(machine) };
-    // A scope is not there yet; the groups around it are.
-    let (base, tasks) = match place {
-        Place::V2 {
-            kind: Kind::Scope(scope),
-            ..
-        } => (
-            base.ancestors().find(|dir| dir.exists()).unwrap_or(base),
-            scope.tasks,
-        ),
-        _ => (base, None),
+    let tasks = match place.v2() {
+        Some((_, Kind::Scope(scope), _)) => scope.tasks,
+        _ => None,
     };
     let machine = match (controller, tasks) {
         (Controller::Pids, Some(tasks)) => machine.min(tasks),
@@ -46,18 +33,81 @@ pub fn most(place: &Place, controller: Controller) -> io::Result<u64> {
     Ok(permitted(base, file)?.map_or(machine, |most| most.min(machine)))
 }
 
-/// The least that a group and those above it permit, as far as they can be seen. The root of the
-/// hierarchy has no such file, nor has a group without the controller.
+/// How many processors a group made at a place could use: those that the caller may run on, of some ranges
+/// if they are given, and no more than the quotas of the groups permit.
+///
+/// # Errors
+/// When the kernel does not say which the caller may run on, or a group above what it permits.
+pub fn processors(place: &Place, of: Option<&[(u64, u64)]>) -> io::Result<f64> {
+    let mine = allowed(&std::fs::read_to_string("/proc/self/status")?)?;
+    let everything = [(0, u64::MAX)];
+    let of = of.unwrap_or(&everything);
+    let held = mine.into_iter().flat_map(|(first, last)| first..=last);
+    let held = held.filter(|n| of.iter().any(|(first, last)| (*first..=*last).contains(n)));
+    let held = held.count() as f64;
+    let Some((base, v2)) = base(place, Controller::Cpu) else {
+        return Ok(held);
+    };
+    let mut least = held;
+    for group in groups(base) {
+        let (quota, period) = if v2 {
+            let Some(text) = text(&group.join("cpu.max"))? else {
+                continue;
+            };
+            let (quota, period) = text.trim().split_once(' ').unwrap_or((&text, ""));
+            (quota.to_owned(), period.to_owned())
+        } else {
+            let quota = text(&group.join("cpu.cfs_quota_us"))?;
+            let (Some(quota), Some(period)) = (quota, text(&group.join("cpu.cfs_period_us"))?)
+            else {
+                continue;
+            };
+            (quota, period)
+        };
+        if !matches!(quota.trim(), "max" | "-1") {
+            let number = |text: &str| text.trim().parse::<f64>().map_err(io::Error::other);
+            least = least.min(number(&quota)? / number(&period)?);
+        }
+    }
+    Ok(least)
+}
+
+/// The directory below which the group goes that has a controller, and whether it is of v2.
+fn base(place: &Place, controller: Controller) -> Option<(&Path, bool)> {
+    let of_v1 = |hierarchy: &&V1Hierarchy| hierarchy.controllers.contains(&controller);
+    let v1 = place.v1().iter().find(of_v1);
+    let v1 = v1.map(|hierarchy| (hierarchy.dir.as_path(), false));
+    let v2 = || {
+        let (base, ..) = place.v2()?;
+        // A scope is not there yet; the groups around it are.
+        let there = base.ancestors().find(|dir| dir.exists());
+        Some((there.unwrap_or(base), true))
+    };
+    v1.or_else(v2)
+}
+
+/// A group and those above it, as far as they can be seen.
+fn groups(base: &Path) -> impl Iterator<Item = &Path> {
+    // Above the mount there are no groups.
+    base.ancestors()
+        .take_while(|group| group.join("cgroup.procs").exists())
+}
+
+/// What a file of a group says. The root of the hierarchy has no file of a limit, nor has a group without
+/// the controller.
+fn text(path: &Path) -> io::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        text => text.map(Some),
+    }
+}
+
+/// The least that a group and those above it permit, as far as they can be seen.
 fn permitted(base: &Path, file: &str) -> io::Result<Option<u64>> {
     let mut least = None;
-    for group in base.ancestors() {
-        // Above the mount there are no groups.
-        if !group.join("cgroup.procs").exists() {
-            break;
-        }
-        let text = match std::fs::read_to_string(group.join(file)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            text => text?,
+    for group in groups(base) {
+        let Some(text) = text(&group.join(file))? else {
+            continue;
         };
         if text.trim() != "max" {
             let most: u64 = text.trim().parse().map_err(io::Error::other)?;
@@ -65,6 +115,20 @@ fn permitted(base: &Path, file: &str) -> io::Result<Option<u64>> {
         }
     }
     Ok(least)
+}
+
+/// The ranges of processors that a process may run on, by its status (proc_pid_status(5)).
+fn allowed(status: &str) -> io::Result<Vec<(u64, u64)>> {
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let list = list.ok_or_else(|| io::Error::other("/proc does not say Cpus_allowed_list"))?;
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.parse::<u64>().map_err(io::Error::other);
+        Ok((number(first)?, number(last)?))
+    };
+    list.trim().split(',').map(range).collect()
 }
 
 /// The machine's memory in bytes (proc_meminfo(5)).

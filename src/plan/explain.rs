@@ -1,7 +1,7 @@
 //! The words for operations: what `explain` prints, and what a failed step is called.
 
 use super::op::{
-    ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op,
+    ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op, Over,
 };
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
@@ -172,6 +172,11 @@ impl fmt::Display for Limit {
             Self::CpuTime(time) => {
                 write!(f, "the processor time used in all to {}", Duration(*time))
             }
+            Self::Idle(time) => write!(
+                f,
+                "the time without output and with next to no processor time to {}",
+                Duration(*time)
+            ),
             Self::Io(device, rates) => write!(f, "io of the disk {device}: {rates}"),
             Self::CpuWeight(weight) => {
                 write!(f, "processor time beside others to a weight of {weight}")
@@ -220,6 +225,19 @@ impl fmt::Display for Op {
             }
             Self::CreateGroup { name, .. } => write!(f, "make the cgroup {name}"),
             Self::SetLimit(limit) => write!(f, "limit {}", limit),
+            Self::MakePipes { most, over, .. } => {
+                f.write_str("make pipes, and hand on what is written to stdout and stderr")?;
+                match (most.map(Size), over) {
+                    (None, _) => Ok(()),
+                    (Some(most), Over::Cut) => {
+                        write!(f, ": at most {most} together, the rest is dropped")
+                    }
+                    (Some(most), Over::End) => {
+                        write!(f, ": at most {most} together, then the command is ended")
+                    }
+                }
+            }
+            Self::TakePipes { .. } => f.write_str("take the pipes as stdout and stderr"),
             Self::MakeIdmap { users, groups, .. } => {
                 write!(
                     f,

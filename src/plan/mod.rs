@@ -72,6 +72,10 @@ pub struct Watch {
     pub wall_time: Option<crate::diag::At<crate::profile::value::Duration>>,
     /// How much processor time the run may take, where its group counts it.
     pub cpu_time: Option<crate::diag::At<crate::profile::value::Duration>>,
+    /// How long the run may do nothing, where its group counts processor time.
+    pub idle: Option<crate::diag::At<crate::profile::value::Duration>>,
+    /// How much the command may write.
+    pub output: Option<crate::diag::At<crate::profile::value::Size>>,
     /// How many processors it can use at once, where other limits bound that.
     pub processors: Option<f64>,
     /// How long after SIGTERM it is killed.

@@ -89,6 +89,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         // What any kernel that is new enough lets any process do, or what only touches files.
         Op::MakeMountPoint { .. }
         | Op::MakeSource { .. }
+        | Op::MakePipes { .. }
+        | Op::TakePipes { .. }
         | Op::SetOomScore(_)
         | Op::DenySetgroups
         | Op::Release

@@ -9,7 +9,7 @@ use crate::host::cgroup::{Place, Scope};
 use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::Attributes;
 use crate::sys::process::StringArray;
-pub use limit::{Limit, Rates};
+pub use limit::{Limit, Over, Rates};
 use std::ffi::CString;
 use std::path::PathBuf;
 
@@ -138,6 +138,18 @@ pub enum Op {
     },
     /// Writes one limit of the group and reads it back.
     SetLimit(Limit),
+    /// Makes a pipe for the standard output and one for the standard error of the command, from which
+    /// the supervisor takes what the command writes and hands it on to its own.
+    MakePipes {
+        /// Where the command's end of the one goes.
+        stdout: Slot,
+        /// And of the other.
+        stderr: Slot,
+        /// The most bytes that are handed on, of both together.
+        most: Option<u64>,
+        /// What happens beyond that.
+        over: Over,
+    },
     /// Makes a user namespace that serves as the map of mounts.
     MakeIdmap {
         /// Where its descriptor goes.
@@ -309,6 +321,13 @@ pub enum Op {
     EnterInnerUser,
     /// setpgid(2), so that signals of the terminal can be handed to the command's group alone.
     NewProcessGroup,
+    /// Takes the pipes as the standard output and the standard error (dup2(2)).
+    TakePipes {
+        /// The end of the one.
+        stdout: Slot,
+        /// The end of the other.
+        stderr: Slot,
+    },
     /// umask(2).
     SetUmask(u32),
     /// setpriority(2).

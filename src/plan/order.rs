@@ -68,6 +68,8 @@ phases! {
     Limits: Supervisor,
     /// Host paths whose owners are mapped are opened and mapped.
     MappedSources: Supervisor,
+    /// The pipes for what the command writes are made.
+    Output: Supervisor,
     /// Init is cloned into its namespaces, on cgroup v2 straight into the group.
     Clone: Supervisor,
     /// Settings of init that only the outside may write.
@@ -142,6 +144,8 @@ phases! {
     NoNewPrivileges: Payload,
     /// Landlock is told what is refused.
     Landlock: Payload,
+    /// The pipes take the place of the standard output and the standard error.
+    Streams: Payload,
     /// Descriptors are marked to be closed at exec.
     Descriptors: Payload,
     /// Signals get their default dispositions and are unblocked.
@@ -184,6 +188,7 @@ rules! {
     Limits < Clone: "on v2 the clone is what puts init into the group, and nothing may run there unlimited",
     Limits < JoinGroup: "the same on v1: init enters a group whose limits hold already",
     MappedSources < Clone: "mapping the owners of a mount needs the rights over its file system, which only the outside has",
+    Output < Clone: "the command's ends of the pipes come to it through the clone",
     Clone < IdMaps: "the maps are files of the cloned process",
     Attributes < IdMaps: "they are written while init still belongs to the caller in the eyes of the kernel",
     IdMaps < Release: "init must not act under ids that do not exist yet",
@@ -240,6 +245,8 @@ rules! {
     Landlock < AsExecuted: "the files of descriptors are named by them, and here they are closed",
     Landlock < Filter: "the filter may refuse the calls of Landlock",
     Memory < Filter: "the filter may refuse prctl",
+    Streams < Descriptors: "the pipes themselves are closed at exec, so that the streams are their only ends",
+    Streams < Filter: "the filter may refuse dup2",
     Descriptors < Filter: "the filter may refuse close_range",
     Signals < Filter: "the filter may refuse what resets signals",
     Capabilities < AsExecuted: "a command's capabilities are what exec leaves of those that were set",

@@ -88,7 +88,7 @@ pub(super) fn finding(attempt: &Attempt, answer: Answer, apart: bool) -> Finding
             (_, Outcome::Signaled(signal)) => {
                 Finding::new(Kind::Unclear, format!("ended by signal {signal}"))
             }
-            (_, Outcome::WallTimeout | Outcome::CpuTimeout) => {
+            (_, Outcome::WallTimeout | Outcome::CpuTimeout | Outcome::IdleTimeout) => {
                 Finding::new(Kind::Unclear, "no answer in time")
             }
             (_, outcome) => Finding::new(Kind::Unclear, format!("no answer: {outcome:?}")),

@@ -91,6 +91,15 @@ pub fn entries(
         let hit = measured.map(|measured| measured.wall_time_over);
         time("wall_time", wall.value.0, &wall.origin, hit)
     });
+    let output = plan.watch.output.iter().map(|output| Entry {
+        key: "limits.output".into(),
+        requested: output.value.to_string(),
+        enforced: Some(InForce::new(output.value.0, "bytes")),
+        remark: None,
+        hit: measured.map(|measured| measured.output_over),
+        times: None,
+        origin: Place::of(&output.origin, sources),
+    });
     let grace = profile.limits.grace();
     let hit = measured.map(|measured| measured.grace_over);
     let grace = std::iter::once(time("grace", plan.watch.grace, &grace.origin, hit));
@@ -102,6 +111,7 @@ pub fn entries(
     });
     of_group
         .chain(wall_time)
+        .chain(output)
         .chain(grace)
         .chain(of_processes)
         .collect()
@@ -136,7 +146,7 @@ fn amount(limit: &Limit) -> InForce {
             period_us,
         } => InForce::new(*quota_us as f64 / *period_us as f64, "processors"),
         Limit::CpuWeight(weight) => InForce::new(*weight, "weight"),
-        Limit::CpuTime(time) => InForce::new(time.as_secs_f64(), "seconds"),
+        Limit::CpuTime(time) | Limit::Idle(time) => InForce::new(time.as_secs_f64(), "seconds"),
         Limit::Io(device, rates) => {
             let named = rates
                 .named()
@@ -154,6 +164,7 @@ fn reached(limit: &Limit, measured: &Measured) -> (Option<bool>, Option<u64>) {
     let times = times(limit, &measured.counted);
     match limit {
         Limit::CpuTime(_) => (Some(measured.cpu_time_over), None),
+        Limit::Idle(_) => (Some(measured.idle_over), None),
         // On v1 the sum with swap is bounded too, and reaching that first is not counted
         // (`memory.memsw.failcnt` stays 0): then the peak tells.
         Limit::Memory(bytes) if times == Some(0) => {
@@ -176,7 +187,11 @@ fn times(limit: &Limit, counted: &Counted) -> Option<u64> {
         Limit::MemoryHigh(_) => counted.memory_high,
         Limit::Swap(_) => counted.swap,
         Limit::Cpu { .. } => counted.cpu,
-        Limit::CpuWeight(_) | Limit::CpuTime(_) | Limit::Io(..) | Limit::Cpuset(_) => None,
+        Limit::CpuWeight(_)
+        | Limit::CpuTime(_)
+        | Limit::Idle(_)
+        | Limit::Io(..)
+        | Limit::Cpuset(_) => None,
     }
 }
 

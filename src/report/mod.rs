@@ -29,6 +29,10 @@ pub enum Outcome {
     WallTimeout,
     /// The processor time was used up.
     CpuTimeout,
+    /// The command had done nothing for too long.
+    IdleTimeout,
+    /// The command wrote more than it may.
+    OutputLimit,
     /// The memory limit was reached; with this code the command ended.
     OomKilled {
         /// The exit code.
@@ -55,7 +59,9 @@ impl Outcome {
             Self::Exited(code) | Self::OomKilled { code } => code,
             Self::Signaled(signal) | Self::Lost(signal) => 128 + signal,
             Self::Attempted { errno, .. } => i32::from(errno != 0),
-            Self::WallTimeout | Self::CpuTimeout => return exit::TIMED_OUT,
+            Self::WallTimeout | Self::CpuTimeout | Self::IdleTimeout | Self::OutputLimit => {
+                return exit::TIMED_OUT;
+            }
             Self::Unresponsive => 128 + libc::SIGKILL,
             Self::SeccompKilled => 128 + libc::SIGSYS,
         };
@@ -71,6 +77,8 @@ impl Outcome {
             Self::SeccompKilled => "seccomp-killed",
             Self::WallTimeout => "wall-timeout",
             Self::CpuTimeout => "cpu-timeout",
+            Self::IdleTimeout => "idle-timeout",
+            Self::OutputLimit => "output-limit",
             Self::OomKilled { .. } => "oom-killed",
             Self::Unresponsive => "unresponsive",
             Self::Attempted { .. } => "attempted",
@@ -101,6 +109,20 @@ impl Outcome {
             Self::CpuTimeout => watch.cpu_time.as_ref().map(|limit| {
                 format!(
                     "killed: processor time of {} reached ({})",
+                    limit.value,
+                    limit.origin.display(sources)
+                )
+            }),
+            Self::IdleTimeout => watch.idle.as_ref().map(|limit| {
+                format!(
+                    "killed: idle for {}: no output, and next to no processor time ({})",
+                    limit.value,
+                    limit.origin.display(sources)
+                )
+            }),
+            Self::OutputLimit => watch.output.as_ref().map(|limit| {
+                format!(
+                    "killed: output of {} reached ({})",
                     limit.value,
                     limit.origin.display(sources)
                 )

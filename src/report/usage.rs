@@ -104,6 +104,10 @@ pub struct Measured {
     pub wall_time_over: bool,
     /// Whether the processor time was used up.
     pub cpu_time_over: bool,
+    /// Whether it had done nothing for too long.
+    pub idle_over: bool,
+    /// Whether it wrote more than it may.
+    pub output_over: bool,
     /// Whether it was killed when its grace was over.
     pub grace_over: bool,
 }

@@ -3,6 +3,7 @@
 mod asked;
 mod grants;
 mod io;
+mod output;
 mod part;
 pub(crate) mod processors;
 mod steps;
@@ -10,7 +11,7 @@ mod steps;
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::cgroup::Controller;
-use crate::plan::op::Limit;
+use crate::plan::op::{Limit, Over};
 use crate::profile::node::Node;
 use crate::profile::shape::Kind;
 use crate::profile::table::{List, Value, read_integer};
@@ -33,7 +34,9 @@ crate::table! {
     /// cpu_time = "30m"
     /// io = [{ device = "/", read = "50M" }]
     /// wall_time = "10m"
+    /// idle = "5m"
     /// grace = "10s"
+    /// output = "10M"
     /// ```
     pub struct RawLimits as "[limits]" {
         /// The most processes and threads, the sandbox's own init included.
@@ -46,8 +49,9 @@ crate::table! {
         memory_high: Size,
         /// The most swap, on top of memory. Default: 0 where `memory` is set.
         swap: Size,
-        /// Processor time, in processors: 0.5 is half of one.
-        cpu: Cores,
+        /// Processor time, in processors: 0.5 is half of one. Or a part of those that the caller, `cpuset` and the
+        /// groups around permit: `"50%"`.
+        cpu: Amount<Cores>,
         /// The share of processor time beside other groups, where there is not enough: 1 to 10000; 100 is usual.
         cpu_weight: Weight,
         /// The processor time of all processes together, in all; when it is used up, as for `wall_time`.
@@ -59,8 +63,18 @@ crate::table! {
         io: List<RawIo>,
         /// How long the command may run; then it gets SIGTERM, and after `grace` SIGKILL.
         wall_time: Duration,
+        /// How long the command may do nothing; then as for `wall_time`. Nothing means: no output, and in each sixteenth
+        /// of that time less than a hundredth of one processor (of all that it may use, where that is less), as its
+        /// cgroup counts it. To wait for input is to do nothing, to wait for a reader of the output is not. The output is
+        /// relayed as with `output`.
+        idle: Duration,
         /// How long after SIGTERM, whoever sent it.
         grace: Duration = "5s",
+        /// The most bytes that are written to stdout and stderr together. The two become pipes, which stay apart and
+        /// are no terminal; the sandbox hands on what comes through them.
+        output: Size,
+        /// What happens beyond `output`.
+        output_over: Over = "cut",
     }
 }
 
@@ -73,6 +87,9 @@ pub struct Limits {
     parts: Vec<At<Part>>,
     wall_time: Option<At<Duration>>,
     cpu_time: Option<At<Duration>>,
+    idle: Option<At<Duration>>,
+    output: Option<At<Size>>,
+    output_over: At<Over>,
     io: Vec<At<Io>>,
     /// How many processors can be used at once, where that is bounded.
     processors: Option<f64>,
@@ -112,8 +129,10 @@ impl Limits {
         problems: &mut Diagnostics,
     ) -> Self {
         let (raw, _) = split(raw, "limits");
+        output::check(&raw, problems);
         let (pids, pids_part) = part::apart(raw.pids);
         let (memory, memory_part) = part::apart(raw.memory);
+        let (fixed_cpu, cpu_part) = part::apart(raw.cpu);
         if let Some(pids) = pids.as_ref().filter(|pids| pids.value < FEWEST) {
             problems.push(
                 Diagnostic::new(
@@ -193,7 +212,7 @@ impl Limits {
                 .help("shorten `grace`, or lengthen `wall_time`"),
             );
         }
-        if let (Some(cpu), Some(cpuset)) = (&raw.cpu, &raw.cpuset)
+        if let (Some(cpu), Some(cpuset)) = (&fixed_cpu, &raw.cpuset)
             && let Some(held) = processors(&cpuset.value)
             && cpu.value.0 > f64::from(held)
         {
@@ -211,7 +230,7 @@ impl Limits {
             .cpuset
             .as_ref()
             .and_then(|list| Some((f64::from(processors(&list.value)?), &list.origin)));
-        let share = raw.cpu.as_ref().map(|cpu| (cpu.value.0, &cpu.origin));
+        let share = fixed_cpu.as_ref().map(|cpu| (cpu.value.0, &cpu.origin));
         let most = [share, held]
             .into_iter()
             .flatten()
@@ -252,11 +271,8 @@ impl Limits {
         let parts = [
             part(pids_part, Controller::Pids),
             part(memory_part, Controller::Memory),
+            part(cpu_part, Controller::Cpu),
         ];
-        let cpu = |cores: Cores| Limit::Cpu {
-            quota_us: (cores.0 * PERIOD_US as f64).round() as u64,
-            period_us: PERIOD_US,
-        };
         // Memory before swap: cgroup v1 limits the sum of both, which must not be the smaller one.
         let group = [
             pids.map(|at| at.map(Limit::Pids)),
@@ -266,13 +282,16 @@ impl Limits {
             raw.memory_high
                 .map(|at| at.map(|size| Limit::MemoryHigh(size.0))),
             swap.map(|at| at.map(|size| Limit::Swap(size.0))),
-            raw.cpu.map(|at| at.map(cpu)),
+            fixed_cpu.map(|at| at.map(cpu)),
             raw.cpu_weight
                 .map(|at| at.map(|weight| Limit::CpuWeight(weight.0))),
             raw.cpuset.map(|at| at.map(Limit::Cpuset)),
             raw.cpu_time
                 .clone()
                 .map(|at| at.map(|time| Limit::CpuTime(time.0))),
+            raw.idle
+                .clone()
+                .map(|at| at.map(|time| Limit::Idle(time.0))),
         ];
         Self {
             group: group.into_iter().flatten().collect(),
@@ -280,6 +299,9 @@ impl Limits {
             parts: parts.into_iter().flatten().collect(),
             wall_time: raw.wall_time,
             cpu_time: raw.cpu_time,
+            idle: raw.idle,
+            output: raw.output,
+            output_over: raw.output_over,
             io: io::check(raw.io, variables, problems),
             processors,
             grace: raw.grace,
@@ -295,6 +317,14 @@ impl Limits {
     }
 }
 
+/// So many processors, as a share of each period.
+fn cpu(cores: Cores) -> Limit {
+    Limit::Cpu {
+        quota_us: (cores.0 * PERIOD_US as f64).round() as u64,
+        period_us: PERIOD_US,
+    }
+}
+
 /// The key that says a limit.
 pub(crate) fn key(limit: &Limit) -> &'static str {
     match limit {
@@ -305,6 +335,7 @@ pub(crate) fn key(limit: &Limit) -> &'static str {
         Limit::Cpu { .. } => "cpu",
         Limit::CpuWeight(_) => "cpu_weight",
         Limit::CpuTime(_) => "cpu_time",
+        Limit::Idle(_) => "idle",
         Limit::Io(..) => "io",
         Limit::Cpuset(_) => "cpuset",
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use error::{CgroupError, Operation};
 pub use scope::ask;
-pub use sweep::sweep;
+pub use sweep::{Swept, sweep, sweep_below};
 
 use crate::host::cgroup::{Controller, Place};
 use crate::plan::op::Limit;
@@ -46,19 +46,15 @@ pub struct Evidence {
 /// Dropping it removes it as [`Group::remove`] does, without a report; a process forked from the one
 /// that made it never does.
 pub struct Group {
-    version: Version,
+    v1: Option<v1::V1>,
+    v2: Option<v2::V2>,
     maker: u32,
     gone: bool,
     memory: Option<u64>,
     /// v1: the sum of memory and swap in force.
     memsw: Option<u64>,
-    /// What counts processor time, for [`Limit::CpuTime`].
+    /// What counts processor time, for [`Limit::CpuTime`] and [`Limit::Idle`].
     cpu_counter: Option<Counter>,
-}
-
-enum Version {
-    One(v1::V1),
-    Two(v2::V2),
 }
 
 impl Group {
@@ -69,20 +65,31 @@ impl Group {
     /// When a directory cannot be made or, on v2, its base cannot be made to hand the controllers on.
     /// Nothing is left behind then.
     pub fn create(place: &Place, name: &str) -> Result<Group, CgroupError> {
-        let version = match place {
-            Place::V1 { hierarchies } => Version::One(v1::V1::create(hierarchies, name)?),
-            Place::V2 { base, kind, enable } => {
-                Version::Two(v2::V2::create(base, kind, enable, name)?)
-            }
+        let v2 = match place.v2() {
+            Some((base, kind, enable)) => Some(v2::V2::create(base, kind, enable, name)?),
+            None => None,
         };
-        Ok(Group {
-            version,
+        // From here on, what fails takes away what was made.
+        let mut group = Group {
+            v1: None,
+            v2,
             maker: std::process::id(),
             gone: false,
             memory: None,
             memsw: None,
             cpu_counter: None,
-        })
+        };
+        if !place.v1().is_empty() {
+            group.v1 = Some(v1::V1::create(place.v1(), name)?);
+        }
+        Ok(group)
+    }
+
+    /// The directory with the files of a controller, and whether it is one of v2.
+    fn dir(&self, controller: Controller) -> Option<(&PathBuf, bool)> {
+        let v1 = self.v1.as_ref().and_then(|group| group.dir(controller));
+        let v2 = || self.v2.as_ref().map(|group| (&group.dir, true));
+        v1.map(|dir| (dir, false)).or_else(v2)
     }
 
     /// Sets a limit, reads it back and compares.
@@ -92,15 +99,12 @@ impl Group {
     /// is not what was asked for. The limit must then be taken as not in force.
     pub fn set(&mut self, limit: &Limit) -> Result<(), CgroupError> {
         let controller = limit.controller();
-        let (dir, v2) = match &self.version {
-            Version::One(group) => (group.dir(controller).cloned(), false),
-            Version::Two(group) => (Some(group.dir.clone()), true),
-        };
-        let Some(dir) = dir else {
+        let Some((dir, v2)) = self.dir(controller) else {
             let cause = io::Error::new(io::ErrorKind::NotFound, "the group was made without it");
             let operation = Operation::Write(format!("{limit:?}"));
             return Err(CgroupError::new(Path::new("the group"), operation, cause).of(controller));
         };
+        let dir = dir.clone();
         let files = Files { dir: &dir, v2 };
         match limit {
             Limit::Pids(max) => files.pids(*max),
@@ -114,7 +118,7 @@ impl Group {
                 period_us,
             } => files.cpu(*quota_us, *period_us),
             Limit::CpuWeight(weight) => files.cpu_weight(*weight),
-            Limit::CpuTime(_) => {
+            Limit::CpuTime(_) | Limit::Idle(_) => {
                 let counter = files.cpu_counter()?;
                 self.cpu_counter = Some(counter);
                 Ok(())
@@ -163,33 +167,19 @@ impl Group {
 
     /// v2: the group's directory, for `clone_args.cgroup` with CLONE_INTO_CGROUP (clone(2)).
     pub fn v2_dir(&self) -> Option<BorrowedFd<'_>> {
-        match &self.version {
-            Version::One(_) => None,
-            Version::Two(group) => Some(group.fd.as_fd()),
-        }
+        self.v2.as_ref().map(|group| group.fd.as_fd())
     }
 
     /// v1: the `tasks` file of each hierarchy, open for writing. The child joins by writing `0` to each
     /// while it has one thread: from outside, the same costs some ten milliseconds. Empty on v2.
     pub fn v1_tasks(&self) -> &[OwnedFd] {
-        match &self.version {
-            Version::One(group) => &group.tasks,
-            Version::Two(_) => &[],
-        }
+        self.v1.as_ref().map_or(&[], |group| &group.tasks)
     }
 
     /// Reads what the kernel has counted. To be asked before [`Group::remove`].
     pub fn evidence(&self) -> Evidence {
-        let (memory, pids, v2) = match &self.version {
-            Version::One(group) => (
-                group.dir(Controller::Memory),
-                group.dir(Controller::Pids),
-                false,
-            ),
-            Version::Two(group) => (Some(&group.dir), Some(&group.dir), true),
-        };
         let mut found = Evidence::default();
-        if let Some(dir) = memory {
+        if let Some((dir, v2)) = self.dir(Controller::Memory) {
             let (kills, peak) = match v2 {
                 true => ("memory.events", "memory.peak"),
                 false => ("memory.oom_control", "memory.max_usage_in_bytes"),
@@ -197,7 +187,7 @@ impl Group {
             found.oom_kills = keyed(&dir.join(kills), "oom_kill").unwrap_or(0);
             found.memory_peak = number(&dir.join(peak));
         }
-        if let Some(dir) = pids {
+        if let Some((dir, _)) = self.dir(Controller::Pids) {
             found.pids_refused = keyed(&dir.join("pids.events"), "max").unwrap_or(0);
             found.pids_peak = number(&dir.join("pids.peak"));
         }
@@ -213,9 +203,11 @@ impl Group {
     /// Kills everything in the group (v2: `cgroup.kill`, else SIGKILL to all that is listed, until nothing
     /// is). Does not wait for the processes to be gone.
     pub fn kill(&self) {
-        match &self.version {
-            Version::One(group) => group.kill(),
-            Version::Two(group) => clear::kill(&group.dir),
+        if let Some(group) = &self.v2 {
+            clear::kill(&group.dir);
+        }
+        if let Some(group) = &self.v1 {
+            group.kill();
         }
     }
 
@@ -233,18 +225,17 @@ impl Group {
             return Ok(());
         }
         self.gone = true;
-        match &mut self.version {
-            Version::One(group) => group.remove(),
-            Version::Two(group) => group.remove(),
-        }
+        let v1 = self.v1.as_mut().map_or(Ok(()), v1::V1::remove);
+        let v2 = self.v2.as_mut().map_or(Ok(()), v2::V2::remove);
+        v1.and(v2)
     }
 
     /// The directories, for messages.
     pub fn paths(&self) -> Vec<PathBuf> {
-        match &self.version {
-            Version::One(group) => group.parts.iter().map(|p| p.dir.clone()).collect(),
-            Version::Two(group) => vec![group.dir.clone()],
-        }
+        let v1 = self.v1.iter().flat_map(|group| &group.parts);
+        let v1 = v1.map(|part| part.dir.clone());
+        v1.chain(self.v2.iter().map(|group| group.dir.clone()))
+            .collect()
     }
 }
 

@@ -2,16 +2,19 @@
 
 pub mod cgroup;
 mod failure;
+mod idle;
 mod idmap;
 mod meter;
 mod mount_point;
 mod notify;
 pub mod progress;
+mod relay;
 mod source;
 mod usage;
 mod watch;
 
 pub use failure::Failure;
+pub use mount_point::sweep as sweep_mount_points;
 
 use crate::child::{self, Child, Tag};
 use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
@@ -28,7 +31,8 @@ use std::cell::Cell;
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 /// Performs a plan: the command runs, or does not start at all. `say` is told of steps that are
-/// done without, as the profile permits, and why.
+/// done without, as the profile permits, and why; and, in the end, of output that nobody got
+/// ([`Op::MakePipes`]).
 ///
 /// # Errors
 /// The step that failed and why. Nothing of the run is left then.
@@ -73,6 +77,8 @@ struct Run<'p> {
     /// The descriptors of the plan's slots.
     slots: Vec<RawFd>,
     group: Option<Group>,
+    /// What hands on the output, where it is not the command's to write.
+    relay: Option<relay::Relay>,
     mount_points: Vec<MountPoint>,
     /// Sources that were made, until the command has run.
     sources: Vec<source::Made>,
@@ -118,6 +124,7 @@ impl<'p> Run<'p> {
             say,
             slots: vec![child::UNOPENED; plan.slots],
             group: None,
+            relay: None,
             mount_points: Vec::new(),
             sources: Vec::new(),
             init: None,
@@ -153,6 +160,17 @@ impl<'p> Run<'p> {
             Op::SetLimit(limit) => {
                 let group = self.group.as_mut().ok_or_else(|| errno(Errno::EBADF))?;
                 group.set(limit).map_err(|e| text(e.to_string()))?;
+            }
+            Op::MakePipes {
+                stdout,
+                stderr,
+                most,
+                over,
+            } => {
+                let (relay, ends) = relay::Relay::make(number, *most, *over).map_err(errno)?;
+                self.relay = Some(relay);
+                self.put(*stdout, ends[0]);
+                self.put(*stderr, ends[1]);
             }
             Op::MakeIdmap {
                 slot,

@@ -15,6 +15,7 @@
 
 use crate::host::tree::{DIRECTORY_MARK, FILE_MARK};
 use crate::sys::descriptor::{self, Resolve};
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, fstat};
@@ -22,6 +23,8 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 /// A mount point that is to go in the end.
 #[derive(Debug)]
@@ -136,9 +139,11 @@ impl MountPoint {
         Ok(Locked::Ours(parent, lock))
     }
 
-    /// Takes it away if nobody else uses it.
-    pub(super) fn remove(mut self) {
-        let Some(lock) = self.lock.take() else { return };
+    /// Takes it away if nobody else uses it; whether it did.
+    pub(super) fn remove(mut self) -> bool {
+        let Some(lock) = self.lock.take() else {
+            return false;
+        };
         // An upgrade of the shared lock: it fails while another run holds one.
         if lock.try_lock().is_ok()
             && is_same(&self.parent, &self.name, &lock).unwrap_or(false)
@@ -150,6 +155,72 @@ impl MountPoint {
             if gone == Err(Errno::ENOTEMPTY) {
                 let _ = nix::sys::stat::fchmod(lock.as_fd(), Mode::from_bits_truncate(0o755));
             }
+            return gone.is_ok();
+        }
+        false
+    }
+}
+
+/// How deep folders are looked for what was left behind: each level takes a descriptor.
+const DEEPEST: usize = 200;
+
+/// Takes away the mount points that killed runs of this user have left in a folder, on its own file system
+/// and without following links: what is marked, empty, and used by nobody. Says which.
+///
+/// # Errors
+/// When the folder itself cannot be opened.
+pub fn sweep(folder: &Path) -> nix::Result<Vec<PathBuf>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let dir = Dir::open(folder, flags, Mode::empty())?;
+    let device = fstat(dir.as_fd())?.st_dev;
+    let mut found = Vec::new();
+    sweep_in(dir, folder, device, DEEPEST, &mut found);
+    Ok(found)
+}
+
+fn sweep_in(mut dir: Dir, path: &Path, device: libc::dev_t, deep: usize, found: &mut Vec<PathBuf>) {
+    let Ok(parent) = dir.as_fd().try_clone_to_owned() else {
+        return;
+    };
+    let names = dir
+        .iter()
+        .flatten()
+        .map(|entry| entry.file_name().to_owned());
+    let names: Vec<CString> = names
+        .filter(|n| !matches!(n.to_bytes(), b"." | b".."))
+        .collect();
+    let me = nix::unistd::geteuid().as_raw();
+    for name in names {
+        let flags = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
+        let Ok(stat) = nix::sys::stat::fstatat(&parent, name.as_c_str(), flags) else {
+            continue;
+        };
+        let kind = stat.st_mode & libc::S_IFMT;
+        let directory = kind == libc::S_IFDIR;
+        if stat.st_dev != device || !(directory || kind == libc::S_IFREG) {
+            continue;
+        }
+        let path = path.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        // Those within first: a mount point may lie in folders that were made on the way to it.
+        if directory
+            && deep > 0
+            && let Ok(dir) = Dir::openat(&parent, name.as_c_str(), flags, Mode::empty())
+        {
+            sweep_in(dir, &path, device, deep - 1, found);
+        }
+        if is_marked(&stat, directory)
+            && stat.st_uid == me
+            && let Ok(Locked::Ours(parent, lock)) =
+                MountPoint::locked(&parent, &name, directory, false)
+        {
+            let point = MountPoint {
+                parent,
+                name,
+                directory,
+                lock: Some(lock),
+            };
+            found.extend(point.remove().then_some(path));
         }
     }
 }

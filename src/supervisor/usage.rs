@@ -26,6 +26,7 @@ impl Run<'_> {
         };
         found.wall_time_over = reason == Reason::WallTime;
         found.cpu_time_over = reason == Reason::CpuTime;
+        found.idle_over = reason == Reason::Idle;
         found.grace_over = matches!(clock, Clock::Killed(_));
         *measured = found;
     }

@@ -1,8 +1,10 @@
 //! Watching: hands on signals, keeps the time, and finds out how the command ended.
 
+use super::idle::{Done, Idle};
 use super::meter::Meter;
 use super::notify::Notifier;
 use super::progress::Progress;
+use super::relay::Relay;
 use super::{Failure, Run};
 use crate::child::Tag;
 use crate::plan::order::Actor;
@@ -51,6 +53,8 @@ pub(super) enum Clock {
 pub(super) enum Reason {
     WallTime,
     CpuTime,
+    Idle,
+    Output,
     Terminated,
 }
 
@@ -83,6 +87,13 @@ impl Run<'_> {
             let most = self.plan.watch.processors;
             Meter::start(limit.value.0, most, Instant::now())
         });
+        let mut idle = self.plan.watch.idle.as_ref().map(|limit| {
+            let most = self.plan.watch.processors;
+            Idle::start(limit.value.0, most, Instant::now())
+        });
+        if let Some(relay) = &mut self.relay {
+            relay.start()?;
+        }
         // The command runs by now; until its end nobody shall see a child of ours but init.
         self.reap_killed();
         // Opened only now, so that nobody inside has a copy.
@@ -92,24 +103,36 @@ impl Run<'_> {
         let mut notifier: Option<Notifier> = None;
         while let Some(init) = self.init.as_ref() {
             let waiting = notifier.as_ref().and_then(Notifier::waiting);
-            let mut fds = vec![
-                PollFd::new(init.pidfd.as_fd(), PollFlags::POLLIN),
-                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            let (init, socket) = (init.pidfd.as_fd(), self.socket.as_fd());
+            let bell = self.relay.as_ref().map(Relay::bell);
+            let waited_for = [
+                Some(init),
+                Some(signals.as_fd()),
+                bell,
+                listening.then_some(socket),
+                waiting,
             ];
-            fds.extend(listening.then(|| PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)));
-            fds.extend(waiting.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-            let timeout = clock.timeout(meter.as_ref());
+            let mut fds: Vec<_> = waited_for
+                .into_iter()
+                .flatten()
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+                .collect();
+            let looks = [
+                meter.as_ref().map(Meter::next),
+                idle.as_ref().map(Idle::next),
+            ];
+            let timeout = clock.timeout(looks.into_iter().flatten().min());
             match poll(&mut fds, Progress::sooner(progress.as_ref(), timeout)) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Failure::step(last, errno)),
             }
-            let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
-            let called = waiting
-                .and(fds.last())
-                .and_then(|fd| fd.revents())
-                .unwrap_or(PollFlags::empty());
+            let mut polled = fds.iter();
+            let [init, signal, rung, message, called] = waited_for.map(|fd| {
+                let polled = fd.and_then(|_| polled.next()?.revents());
+                polled.unwrap_or(PollFlags::empty())
+            });
             // The message first: init may have written it and ended.
-            if listening && ready.get(2) == Some(&true) {
+            if !message.is_empty() {
                 listening = self.hear(&mut end);
                 let came = self.listener.take();
                 notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan)));
@@ -120,8 +143,13 @@ impl Run<'_> {
                 // Nobody is left under the filter.
                 notifier = None;
             }
-            if ready.get(1) == Some(&true) {
+            if !signal.is_empty() {
                 while let Ok(Some(info)) = signals.read_signal() {
+                    if info.ssi_signo == libc::SIGCONT as u32
+                        && let Some(idle) = &mut idle
+                    {
+                        idle.begin_again(Instant::now());
+                    }
                     self.forward(
                         info.ssi_signo as i32,
                         info.ssi_code == SI_KERNEL,
@@ -129,10 +157,16 @@ impl Run<'_> {
                     );
                 }
             }
-            if ready.first() == Some(&true) {
+            if !init.is_empty() {
                 break;
             }
-            self.tick(&mut clock, &mut meter);
+            if !rung.is_empty()
+                && self.relay.as_ref().is_some_and(Relay::is_over)
+                && matches!(clock, Clock::Open | Clock::Wall(_))
+            {
+                self.over(&mut clock, Instant::now(), Reason::Output);
+            }
+            self.tick(&mut clock, &mut meter, &mut idle);
             if let Some(progress) = &mut progress {
                 progress.show(self.group.as_ref(), self.plan);
             }
@@ -163,7 +197,7 @@ impl Run<'_> {
             let cause = "how the command ended cannot be told: its end was taken by somebody else";
             return Err(Failure::text(last, cause.into()));
         }
-        match (end.failure, end.attempted) {
+        let ended = match (end.failure, end.attempted) {
             (Some(failure), _) => Err(failure),
             (None, Some(attempted)) => Ok(attempted),
             (None, None) => {
@@ -179,7 +213,13 @@ impl Run<'_> {
                 self.measure(end.status.or(init), clock);
                 Ok(outcome)
             }
-        }
+        };
+        let until = match clock {
+            Clock::Open => None,
+            Clock::Wall(until) | Clock::Grace(until, _) => Some(until),
+            Clock::Killed(_) => Some(Instant::now()),
+        };
+        self.deliver(ended, until, &signals)
     }
 
     /// Takes one message; false at the end of file.
@@ -218,6 +258,8 @@ impl Run<'_> {
         }
         match Signal::try_from(number) {
             Ok(Signal::SIGTERM) if matches!(clock, Clock::Open | Clock::Wall(_)) => {
+                // A stopped command cannot end.
+                self.send(libc::SIGCONT, false);
                 *clock = Clock::Grace(Instant::now() + watch.grace, Reason::Terminated);
             }
             // The shell that started us waits until we stop; SIGCONT then arrives as a signal to
@@ -239,7 +281,7 @@ impl Run<'_> {
     }
 
     /// Does what the clock says.
-    fn tick(&self, clock: &mut Clock, meter: &mut Option<Meter>) {
+    fn tick(&self, clock: &mut Clock, meter: &mut Option<Meter>, idle: &mut Option<Idle>) {
         let now = Instant::now();
         let used = || self.group.as_ref().and_then(super::cgroup::Group::cpu_used);
         match *clock {
@@ -249,6 +291,13 @@ impl Run<'_> {
             {
                 self.over(clock, now, Reason::CpuTime);
             }
+            Clock::Open | Clock::Wall(_)
+                if idle
+                    .as_mut()
+                    .is_some_and(|idle| idle.reached(now, || self.done(used()))) =>
+            {
+                self.over(clock, now, Reason::Idle);
+            }
             Clock::Grace(until, reason) if now >= until => {
                 if let Some(group) = &self.group {
                     group.kill();
@@ -257,6 +306,18 @@ impl Run<'_> {
                 *clock = Clock::Killed(reason);
             }
             _ => {}
+        }
+    }
+
+    /// What was done so far, as far as it shows.
+    fn done(&self, used: Option<Duration>) -> Done {
+        let (written, waits) = self.relay.as_ref().map_or((0, false), Relay::came);
+        // A counter that cannot be read any more shows nothing.
+        let used = used.unwrap_or_default();
+        Done {
+            written,
+            waits,
+            used,
         }
     }
 
@@ -290,6 +351,8 @@ impl Run<'_> {
             Clock::Grace(_, Reason::CpuTime) | Clock::Killed(Reason::CpuTime) => {
                 Outcome::CpuTimeout
             }
+            Clock::Grace(_, Reason::Idle) | Clock::Killed(Reason::Idle) => Outcome::IdleTimeout,
+            Clock::Grace(_, Reason::Output) | Clock::Killed(Reason::Output) => Outcome::OutputLimit,
             _ if oom_kills > 0 && (killed || code != Some(0)) => oom,
             Clock::Killed(Reason::Terminated) => Outcome::Unresponsive,
             _ => match (code, signal) {
@@ -313,8 +376,8 @@ impl Clock {
         matches!(self, Self::Open | Self::Wall(_))
     }
 
-    fn timeout(self, meter: Option<&Meter>) -> PollTimeout {
-        let look = meter.map(Meter::next);
+    /// How long nothing has to be done; `look` is when something is to be looked at.
+    fn timeout(self, look: Option<Instant>) -> PollTimeout {
         let until = match self {
             Self::Wall(until) => Some(look.map_or(until, |look| look.min(until))),
             Self::Grace(until, _) => Some(until),

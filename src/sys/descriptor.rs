@@ -2,7 +2,7 @@
 
 use super::{Result, check, check_int};
 use std::ffi::CStr;
-use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 /// `struct open_how` of openat2(2).
 #[repr(C)]
@@ -247,6 +247,24 @@ pub fn is_hung_up(socket: RawFd) -> bool {
         )
     };
     n == 0
+}
+
+/// Makes a descriptor the one of this number too, where it stays open at exec (dup2(2)).
+pub fn take_as(fd: RawFd, number: RawFd) -> Result<()> {
+    if fd == number {
+        // dup2 would leave the flag as it is.
+        // SAFETY: no pointers.
+        return check_int(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }).map(drop);
+    }
+    // SAFETY: no pointers; what had the number before is one of the standard streams.
+    check_int(unsafe { libc::dup2(fd, number) }).map(drop)
+}
+
+/// Borrows a descriptor whose owner keeps it open for as long.
+#[must_use]
+pub fn borrow<'fd>(fd: RawFd) -> BorrowedFd<'fd> {
+    // SAFETY: the caller keeps the owner.
+    unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
 /// Takes ownership of a descriptor that a function of this folder has just opened.

@@ -389,3 +389,48 @@ shm_size = "256M"
       = help: lower the size, so that writing more fails instead, or raise `memory`
     "#);
 }
+
+#[test]
+fn output_and_idleness_that_say_nothing() {
+    let wrong = checked("[limits]\noutput_over = \"end\"\nidle = \"500ms\"");
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: beyond nothing nothing happens
+     --> sandbox.toml:2:15
+      |
+    2 | output_over = "end"
+      |               ^^^^^
+      |
+      = help: set `output` too, for example: output = "10M"; or remove `output_over`
+
+    error[SBX0044]: a command that starts does nothing for as long as that
+     --> sandbox.toml:3:8
+      |
+    3 | idle = "500ms"
+      |        ^^^^^^^
+      |
+      = help: a second is the least; for example: idle = "5m"
+    "#);
+    let odd = warned(
+        r#"
+[limits]
+wall_time = "5m"
+idle = "5m"
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0049]: the command is ended before it has done nothing for that long
+     --> sandbox.toml:3:8
+      |
+    3 | idle = "5m"
+      |        ^^^^
+      |
+     ::: sandbox.toml:2:13
+      |
+    2 | wall_time = "5m"
+      |             ---- the time that it has
+      |
+      = help: shorten `idle`, or lengthen `wall_time`
+    "#);
+    let fine = "[limits]\nwall_time = \"6m\"\nidle = \"5m\"\noutput = 0\noutput_over = \"cut\"";
+    assert_eq!(warned(fine), "");
+}

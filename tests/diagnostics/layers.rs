@@ -805,6 +805,7 @@ fn origins_are_shown_beside_every_value() {
     pids = 3  # sandbox.toml:5
     cpu = 1  # command line
     # grace = "5s"  # default
+    # output_over = "cut"  # default
 
     [environment]
     inherit = [

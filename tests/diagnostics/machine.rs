@@ -127,7 +127,7 @@ fn limits_that_are_not_enforced_and_need_not_be() {
     let weaker: Vec<_> = plan.notes.iter().filter(|note| note.weaker).collect();
     assert_eq!(weaker.len(), 1);
     insta::assert_snapshot!(weaker[0].diagnostic().render(&sources, false), @"
-    warning[SBX0107]: the limits on pids are not enforced: a test without cgroups
+    warning[SBX0107]: `pids` is not enforced: a test without cgroups
      --> sandbox.toml:3:8
       |
     3 | pids = 100

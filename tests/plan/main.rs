@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod corpus;
+mod groups;
 mod keys;
 mod machines;
 mod profiles;
@@ -114,6 +115,13 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
                     !std::mem::replace(&mut open[*slot], true),
                     "opened twice: {step:?}"
                 );
+            }
+            Op::MakePipes { stdout, stderr, .. } => {
+                open[*stdout] = true;
+                open[*stderr] = true;
+            }
+            Op::TakePipes { stdout, stderr } => {
+                assert!(open[*stdout] && open[*stderr], "{step:?}");
             }
             Op::OpenMapped { slot, idmap, .. } => {
                 assert!(open[*idmap], "a map that is not there: {step:?}");

@@ -348,7 +348,7 @@ fn resources() -> BoxedStrategy<String> {
             ("pids", number(2..1000)),
             ("memory", one_of(&["64M", "1G", "50%"])),
             ("memory_high", one_of(&["32M", "2G"])),
-            ("cpu", one_of_plain(&["0.5", "2", "0.01"])),
+            ("cpu", one_of_plain(&["0.5", "2", "0.01", "\"50%\""])),
             ("cpu_weight", number(1..10_001)),
             ("cpu_time", one_of(&["2.5s", "1h"])),
             (
@@ -361,6 +361,7 @@ fn resources() -> BoxedStrategy<String> {
             ),
             ("cpuset", one_of(&["0", "0-1"])),
             ("wall_time", one_of(&["500ms", "1h30m"])),
+            ("output", one_of(&["0", "10M"])),
             ("grace", one_of_plain(&["0", "5"])),
         ],
     );

@@ -371,7 +371,7 @@ fn a_command_that_forks_beyond_its_limit_fails_by_itself() {
     let profile = "[limits]\npids = 2";
     // More than one command, so that the shell has to fork.
     let run = project.run(profile, "(exit 3); echo forked");
-    if run.stderr.contains("the limits on pids cannot be enforced") {
+    if run.stderr.contains("`pids` cannot be enforced") {
         // Said, not passed over.
         return refused(run, 125, "cannot be enforced");
     }

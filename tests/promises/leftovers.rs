@@ -32,7 +32,7 @@ impl Litter {
     fn new(limits: bool) -> Self {
         let project = Project::new();
         let limits = if limits {
-            "[limits]\npids = 50\nmemory = \"100M\"\n"
+            "[limits]\npids = 50\nmemory = \"100M\"\noutput = \"1M\"\n"
         } else {
             ""
         };

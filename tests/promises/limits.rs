@@ -345,16 +345,17 @@ fn limits_that_cannot_be_enforced_follow_enforce() {
         let why = "a control group is delegated to the caller, so that nothing is in the way";
         return skip("limits_that_cannot_be_enforced_follow_enforce", why);
     }
-    for (limit, controller, require) in [
+    for (limit, key, require) in [
         ("pids = 20", "pids", ""),
         ("pids = 20", "pids", "limits = \"require\""),
-        ("cpu_time = 60", "cpuacct", ""),
+        ("cpu_time = 60", "cpu_time", ""),
+        ("idle = 60", "idle", ""),
     ] {
         let refused = run((limit, require));
         assert_eq!(refused.stdout, "");
         let words = refused.fails(125);
         assert!(
-            words.contains(&format!("the limits on {controller} cannot be enforced: ")),
+            words.contains(&format!("`{key}` cannot be enforced: ")),
             "{words}"
         );
         assert!(words.contains("sandbox.toml:3:"), "{words}");
@@ -366,7 +367,7 @@ fn limits_that_cannot_be_enforced_follow_enforce() {
         (0, "ran\n"),
         "{preferred:?}"
     );
-    let said = "sandbox: not enforced: the limits on pids are not enforced: ";
+    let said = "sandbox: not enforced: `pids` is not enforced: ";
     assert!(preferred.stderr.starts_with(said), "{}", preferred.stderr);
     assert!(
         preferred.stderr.ends_with("(sandbox.toml:3)\n"),
@@ -377,6 +378,66 @@ fn limits_that_cannot_be_enforced_follow_enforce() {
     assert_eq!((off.code, off.stdout.as_str()), (0, "ran\n"), "{off:?}");
     // What the profile itself turns off is no surprise: `explain` says it, a run does not.
     assert_eq!(off.stderr, "");
+}
+
+#[test]
+fn a_missing_controller_takes_no_other_limit_along() {
+    let test = "a_missing_controller_takes_no_other_limit_along";
+    if without_limits(test) {
+        return;
+    }
+    let project = Project::new();
+    let limits = "version = 1\n[limits]\npids = 20\ncpuset = \"0\"\nmemory = \"64M\"\n";
+    // On v1 one is taken away, by unmounting its hierarchy; elsewhere the kernel may lack it.
+    let membership = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let on_v1 = is_root() && membership.contains(":cpuset:");
+    let mount = on_v1.then(|| {
+        let dir = group(1, "cpuset");
+        let above = dir
+            .ancestors()
+            .filter(|dir| dir.join("cgroup.procs").exists());
+        above.last().unwrap().to_owned()
+    });
+    let run = |enforce: &str, script: &str| {
+        let profile = format!("{limits}[enforce]\nlimits = \"{enforce}\"");
+        let inner = project.script(&profile, script);
+        let Some(mount) = &mount else { return inner };
+        let mut outer = Command::new("unshare");
+        let away = "umount -l \"$0\" && exec \"$@\"";
+        outer.args(["--mount", "sh", "-c", away]).arg(mount);
+        outer.arg(program()).args(inner.get_args());
+        outer.current_dir(project.path());
+        outer
+    };
+    let why = match on_v1 {
+        true => "no cgroup file system with the cpuset controller is mounted here",
+        false => "this kernel offers no cpuset controller",
+    };
+    let refused = done(&mut run("require", "echo ran"));
+    if refused.code == 0 {
+        return skip(test, "no controller is missing here");
+    }
+    assert_eq!(refused.stdout, "");
+    let words = refused.fails(125);
+    assert!(
+        words.contains(&format!("`cpuset` cannot be enforced: {why}")),
+        "{words}"
+    );
+    assert!(words.contains("sandbox.toml:4:"), "{words}");
+    assert!(
+        !words.contains("`pids`") && !words.contains("`memory`"),
+        "{words}"
+    );
+    let mut live = Live::spawn(&mut run("prefer", HOLD));
+    live.await_file(&project.path().join("ready"));
+    let pids = group(live.command(), "pids");
+    assert_eq!(read(&pids, &["pids.max"]), "20");
+    let memory = group(live.command(), "memory");
+    let most = read(&memory, &["memory.limit_in_bytes", "memory.max"]);
+    assert_eq!(most, (64 << 20).to_string());
+    let preferred = live.go(&project);
+    let line = format!("sandbox: not enforced: `cpuset` is not enforced: {why} (sandbox.toml:4)\n");
+    assert_eq!((preferred.code, preferred.stderr), (0, line));
 }
 
 #[test]

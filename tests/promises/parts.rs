@@ -29,7 +29,8 @@ fn half_is_half_of_what_the_machine_and_the_groups_around_permit() {
         return;
     }
     let project = Project::new();
-    let profile = "version = 1\n[limits]\npids = \"50%\"\nmemory = \"50%\"\nswap = 0";
+    let profile =
+        "version = 1\n[limits]\npids = \"50%\"\nmemory = \"50%\"\nswap = 0\ncpu = \"50%\"";
     let live = Live::script(&project, profile, HOLD);
     let around = |controller: &str, names, machine: u64| {
         let own = group(live.command(), controller);
@@ -50,6 +51,20 @@ fn half_is_half_of_what_the_machine_and_the_groups_around_permit() {
     let (set, most) = around("memory", MEMORY, total.parse::<u64>().unwrap() * 1024);
     // Whole megabytes.
     assert_eq!(set, Some((most / 2) >> 20 << 20));
+    // So many may this process run on, and no group around has a quota.
+    let processors = Command::new("nproc").output().unwrap().stdout;
+    let processors: u64 = String::from_utf8(processors)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let own = group(live.command(), "cpu");
+    let quota = std::fs::read_to_string(own.join("cpu.cfs_quota_us"));
+    let quota = quota
+        .or_else(|_| std::fs::read_to_string(own.join("cpu.max")))
+        .unwrap();
+    let expected = (processors * 50_000).to_string();
+    assert_eq!(quota.split_whitespace().next(), Some(&*expected));
     live.go(&project).ok();
 
     // Inside a group with less, it is half of that. On v2 a group that holds processes hands

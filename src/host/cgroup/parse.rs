@@ -100,6 +100,13 @@ impl Cgroups {
         self.mounts.iter().any(|m| m.carries(v1))
     }
 
+    /// The tops of all that is mounted here of any hierarchy, and can be written to.
+    #[must_use]
+    pub fn tops(&self) -> Vec<&Path> {
+        let writable = self.mounts.iter().filter(|mount| !mount.read_only);
+        writable.map(|mount| &*mount.point).collect()
+    }
+
     /// Where the group `path` of a hierarchy can be seen, the best place first: one that is mounted
     /// writable before one that is not, and a later mount before an earlier, which it may cover.
     pub(super) fn spots(&self, v1: Option<&str>, path: &Path) -> Vec<Spot> {

@@ -163,12 +163,11 @@ impl Fake {
     }
 
     fn place(&self, own: &str, wanted: &[Controller]) -> Result<(String, Kind), NoPlace> {
-        self.at(own).place(wanted).map(|place| match place {
-            Place::V2 { base, kind, .. } => {
-                let below = base.strip_prefix(&self.0).unwrap();
-                (below.display().to_string(), kind)
-            }
-            Place::V1 { .. } => panic!("not v1"),
+        self.at(own).place(wanted).map(|place| {
+            assert!(place.v1().is_empty());
+            let (base, kind, _) = place.v2().unwrap();
+            let below = base.strip_prefix(&self.0).unwrap();
+            (below.display().to_string(), kind.clone())
         })
     }
 }
@@ -242,4 +241,45 @@ fn the_unified_hierarchy_is_looked_at_from_our_own_group() {
         refused("/gone", &[Pids]),
         NoPlace::OutOfSight { .. }
     ));
+}
+
+#[test]
+fn a_run_is_in_both_versions_where_its_controllers_are() {
+    use Controller::{Cpu, Cpuacct, Cpuset, Memory, Pids};
+    let fake = Fake::new("both");
+    fake.group("old", "7\n", &[]);
+    let mounts = format!(
+        "1 0 0:3 / {0} rw - cgroup2 cgroup2 rw\n2 0 0:4 / {0}/old rw - cgroup cgroup rw,pids\n",
+        fake.0.display()
+    );
+    let all = Cgroups::parse("2:pids:/\n1:cpuset:/\n0::/\n", &mounts);
+    let place = all.place(&[Pids, Memory, Cpuacct]).unwrap();
+    assert_eq!(place.v1()[0].dir, fake.0.join("old"));
+    // Processor time is counted without a controller.
+    let (base, kind, enable) = place.v2().unwrap();
+    assert_eq!(
+        (base, kind, enable),
+        (&*fake.0, &Kind::Below, &[Memory][..])
+    );
+    // What cannot be had leaves the rest alone.
+    let (place, lacking) = all.place_most(&[Pids, Memory, Cpu, Cpuset, Controller::Io]);
+    let lacking: Vec<_> = lacking.iter().map(|(c, no)| (*c, no.to_string())).collect();
+    assert_eq!(
+        lacking,
+        [
+            (
+                Cpuset,
+                "no cgroup file system with the cpuset controller is mounted here".to_owned()
+            ),
+            (
+                Controller::Io,
+                "this kernel offers no io controller".to_owned()
+            ),
+        ]
+    );
+    let place = place.unwrap();
+    assert_eq!(place.v1()[0].controllers, [Pids]);
+    assert_eq!(place.v2().unwrap().2, [Memory, Cpu]);
+    let (none, lacking) = Cgroups::parse("", "").place_most(&[Pids, Memory]);
+    assert_eq!((none, lacking.len()), (None, 2));
 }

@@ -3,7 +3,7 @@
 
 use super::Found;
 use crate::host::Host;
-use crate::host::cgroup::{Controller, Kind, Place};
+use crate::host::cgroup::{Controller, Kind};
 
 /// The hierarchies.
 pub(super) fn hierarchies(host: &Host) -> Found {
@@ -26,27 +26,28 @@ pub(super) fn controller(controller: Controller, host: &Host) -> Found {
         Err(error) => return Found::blocked(error, "mount /proc completely"),
     };
     match cgroups.place(&[controller]) {
-        Ok(Place::V1 { hierarchies }) => {
-            let places: Vec<_> = hierarchies
+        Ok(place) => {
+            let mut found: Vec<_> = place
+                .v1()
                 .iter()
-                .map(|hierarchy| hierarchy.dir.display().to_string())
+                .map(|hierarchy| format!("v1, below {}", hierarchy.dir.display()))
                 .collect();
-            Found::ok(format!("v1, below {}", places.join(", ")))
-        }
-        Ok(Place::V2 { base, kind, .. }) => {
-            let base = base.display();
-            Found::ok(match kind {
-                Kind::Beside => format!("v2, below {base}, beside our own group"),
-                Kind::Below => format!("v2, below our own group {base}"),
-                Kind::Leaf => {
-                    format!("v2, below our own group {base}, whose processes move into a leaf")
+            found.extend(place.v2().map(|(base, kind, _)| {
+                let base = base.display();
+                match kind {
+                    Kind::Beside => format!("v2, below {base}, beside our own group"),
+                    Kind::Below => format!("v2, below our own group {base}"),
+                    Kind::Leaf => {
+                        format!("v2, below our own group {base}, whose processes move into a leaf")
+                    }
+                    Kind::Scope(scope) => format!(
+                        "v2, in a scope of its own, for which {} is asked at {}",
+                        scope.manager.name(),
+                        scope.socket.path.display()
+                    ),
                 }
-                Kind::Scope(scope) => format!(
-                    "v2, in a scope of its own, for which {} is asked at {}",
-                    scope.manager.name(),
-                    scope.socket.path.display()
-                ),
-            })
+            }));
+            Found::ok(found.join("; "))
         }
         Err(no) => Found::blocked(no.to_string(), no.remedy()),
     }

@@ -29,10 +29,23 @@ pub enum Limit {
     /// Processor time of all processes together, in all. No controller bounds it: the supervisor looks
     /// at the group's counter, which has to be there, and ends the run.
     CpuTime(Duration),
+    /// For how long the run may do nothing. No controller bounds it: the supervisor looks at the group's
+    /// counter of processor time, which has to be there, and at what is written, and ends the run.
+    Idle(Duration),
     /// How fast a disk is read and written.
     Io(Device, Rates),
     /// The processors to run on, in the list format of cpuset(7), e.g. `0-2,7`.
     Cpuset(String),
+}
+
+crate::choice! {
+    /// What happens when the command has written as much as it may.
+    pub enum Over {
+        /// The rest is taken from the command and dropped, which is said in the end; the command goes on.
+        Cut = "cut",
+        /// The command gets SIGTERM, and after `grace` SIGKILL, as at the end of `wall_time`; the exit code is 124.
+        End = "end",
+    }
 }
 
 /// The most that is done with a device in a second; `None` is no limit.
@@ -101,7 +114,7 @@ impl Limit {
             Self::Pids(_) => Controller::Pids,
             Self::Memory(_) | Self::MemoryHigh(_) | Self::Swap(_) => Controller::Memory,
             Self::Cpu { .. } | Self::CpuWeight(_) => Controller::Cpu,
-            Self::CpuTime(_) => Controller::Cpuacct,
+            Self::CpuTime(_) | Self::Idle(_) => Controller::Cpuacct,
             Self::Io(..) => Controller::Io,
             Self::Cpuset(_) => Controller::Cpuset,
         }

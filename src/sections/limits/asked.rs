@@ -1,8 +1,7 @@
 //! What a profile asks for, limit by limit: for reports, which say beside it what was in force.
 
-use super::{Limits, key, part::Part};
+use super::{Limits, key};
 use crate::diag::{At, Origin};
-use crate::host::cgroup::Controller;
 use crate::plan::op::{Limit, Rates};
 use crate::profile::value::{Duration, Size};
 
@@ -29,12 +28,8 @@ impl Limits {
     /// The limits that need a group, defaults included, in the order in which they are set.
     pub fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
         let parts = self.parts.iter().map(|at| {
-            let Part { of, percent } = at.value;
-            let key = match of {
-                Controller::Pids => "pids",
-                _ => "memory",
-            };
-            (key, format!("{percent}%"), &at.origin, None)
+            let words = format!("{}%", at.value.percent);
+            (at.value.key(), words, &at.origin, None)
         });
         let group = self.group.iter().map(|at| {
             let words = match &at.value {
@@ -47,7 +42,7 @@ impl Limits {
                     period_us,
                 } => (*quota_us as f64 / *period_us as f64).to_string(),
                 Limit::CpuWeight(weight) => weight.to_string(),
-                Limit::CpuTime(time) => Duration(*time).to_string(),
+                Limit::CpuTime(time) | Limit::Idle(time) => Duration(*time).to_string(),
                 Limit::Io(_, rates) => rates.to_string(),
                 Limit::Cpuset(list) => list.clone(),
             };

@@ -3,7 +3,7 @@
 use super::processors::cpus;
 use super::{Limits, USUAL_WEIGHT, key};
 use crate::diag::{At, Origin};
-use crate::plan::op::Limit;
+use crate::plan::op::{Limit, Over};
 use crate::profile::value::{Duration, Size};
 use crate::review::grant::UNLIMITED;
 use crate::review::{Area, Extent, Grant};
@@ -14,12 +14,15 @@ impl Limits {
     /// How much may be used; what has no bound, or a bound that is not enforced, is unlimited.
     #[must_use]
     pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
-        // `memory` and `cpu_time` are of the group, too, and what bounds the processors is.
+        // `memory`, `cpu_time` and `idle` are of the group, too, and what bounds the processors is.
         let Self {
             group,
             memory: _,
             parts,
             cpu_time: _,
+            idle: _,
+            output,
+            output_over,
             io,
             processors: _,
             wall_time,
@@ -35,6 +38,9 @@ impl Limits {
             unlimited("wall_time", "run for any time", 1_500),
             // As with wall_time, but a command that sleeps is not bounded by it.
             unlimited("cpu_time", "use any amount of processor time in all", 0),
+            // What only shortens a run that wall_time bounds, and what is only read.
+            unlimited("idle", "do nothing for any time", 0),
+            unlimited("output", "write any amount of output", 0),
             // What slows down or divides bounds nothing: it does not count for the exposure.
             unlimited("memory_high", "use memory without being slowed down", 0),
             weight(
@@ -67,7 +73,7 @@ impl Limits {
                     let rank = u128::from(*quota_us) * 1_000_000 / u128::from((*period_us).max(1));
                     let rank = u64::try_from(rank).unwrap_or(UNLIMITED);
                     let words = format!("use {} processors", rank as f64 / 1e6);
-                    (Extent::Rank(rank), words)
+                    (fixed(rank), words)
                 }
                 Limit::CpuWeight(n) => {
                     let Grant { extent, words, .. } = weight("", "processor time", *n, origin);
@@ -76,6 +82,11 @@ impl Limits {
                 Limit::CpuTime(time) => {
                     let time = Duration(*time);
                     let words = format!("use {time} of processor time in all");
+                    (Extent::Rank(milliseconds(&time)), words)
+                }
+                Limit::Idle(time) => {
+                    let time = Duration(*time);
+                    let words = format!("do nothing for {time}");
                     (Extent::Rank(milliseconds(&time)), words)
                 }
                 // Not of a profile: resolved when a plan is made.
@@ -90,6 +101,7 @@ impl Limits {
         for At { value, origin } in parts.iter().filter(|_| !off) {
             let words = match value.key() {
                 "memory" => format!("use {}% of the memory that there is", value.percent),
+                "cpu" => format!("use {}% of the processors that there are", value.percent),
                 _ => format!(
                     "start {}% of the processes that there may be",
                     value.percent
@@ -129,6 +141,16 @@ impl Limits {
                 origin,
             );
         }
+        if let Some(At { value, origin }) = output {
+            let words = format!("write {value} of output");
+            bound("output", Extent::Rank(value.0), words, origin);
+        }
+        let (rank, words) = match (output, output_over.value) {
+            (Some(_), Over::End) => (0, "end where its output does"),
+            _ => (1, "go on, however much it writes"),
+        };
+        let rank = Extent::Rank(rank);
+        bound("output_over", rank, words.into(), &output_over.origin);
         let words = format!("go on for {} after SIGTERM", grace.value);
         let rank = Extent::Rank(milliseconds(&grace.value));
         bound("grace", rank, words, &grace.origin);
@@ -144,7 +166,7 @@ fn fixed(most: u64) -> Extent {
 fn unlimited(name: &'static str, words: &str, share: u32) -> Grant {
     let extent = match name {
         "cpuset" => Extent::Numbers(vec![(0, UNLIMITED)]),
-        "pids" | "memory" => Extent::Bounds(BTreeMap::new()),
+        "pids" | "memory" | "cpu" => Extent::Bounds(BTreeMap::new()),
         _ => Extent::Rank(UNLIMITED),
     };
     let origin = Origin::Default("limits");

@@ -81,7 +81,7 @@ pub(super) fn check(
 }
 
 /// The limits in the kernel's terms: each disk once, at the lowest rates that are asked for.
-pub(super) fn resolve(entries: &[At<Io>], draft: &mut Draft<'_>) -> Vec<At<Limit>> {
+pub(super) fn resolve(entries: &[&At<Io>], draft: &mut Draft<'_>) -> Vec<At<Limit>> {
     let mut disks: BTreeMap<Device, At<Limit>> = BTreeMap::new();
     for At { value, origin } in entries {
         match draft.host.tree.disk(&value.device) {

@@ -1,6 +1,6 @@
 //! Limits that are a part of what there is: `memory = "50%"`.
 
-use super::{FEWEST, LEAST};
+use super::{FEWEST, LEAST, cpu};
 use crate::diag::{At, Diagnostics};
 use crate::host::cgroup::{Controller, Place};
 use crate::host::share;
@@ -9,6 +9,7 @@ use crate::plan::op::Limit;
 use crate::profile::node::{Content, Node};
 use crate::profile::shape::Kind;
 use crate::profile::table::{Value, wrong};
+use crate::profile::value::Cores;
 
 /// A fixed amount, or a part of what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,18 +72,28 @@ impl Part {
     pub(super) fn key(self) -> &'static str {
         match self.of {
             Controller::Memory => "memory",
+            Controller::Cpu => "cpu",
             _ => "pids",
         }
     }
 }
 
 /// The limits in numbers: parts of the least of what the machine has and of what the groups permit in
-/// which the sandbox's own is.
-pub(super) fn resolve(parts: &[At<Part>], place: &Place, draft: &mut Draft<'_>) -> Vec<At<Limit>> {
+/// which the sandbox's own is. `cpuset` are the processors that it is bound to, if it is.
+pub(super) fn resolve(
+    parts: &[&At<Part>],
+    cpuset: Option<&[(u64, u64)]>,
+    place: &Place,
+    draft: &mut Draft<'_>,
+) -> Vec<At<Limit>> {
     let mut limits = Vec::new();
     for At { value, origin } in parts {
         let (key, percent) = (value.key(), value.percent);
-        let whole = match share::most(place, value.of) {
+        let whole = match value.of {
+            Controller::Cpu => share::processors(place, cpuset).map(micro),
+            controller => share::most(place, controller),
+        };
+        let whole = match whole {
             Ok(whole) => whole,
             Err(why) => {
                 let text = format!("`{key}` is a part of what nobody tells: {why}");
@@ -95,9 +106,15 @@ pub(super) fn resolve(parts: &[At<Part>], place: &Place, draft: &mut Draft<'_>) 
         let (limit, least) = match value.of {
             // In whole megabytes, so that it can be said in few words.
             Controller::Memory => (Limit::Memory(part >> 20 << 20), LEAST.0),
+            // In hundredths of a processor, for the same reason.
+            Controller::Cpu => (cpu(Cores((part / 10_000) as f64 / 100.0)), 10_000),
             _ => (Limit::Pids(part), FEWEST),
         };
         if part < least {
+            let whole = match value.of {
+                Controller::Cpu => format!("{} processors", whole as f64 / 1e6),
+                _ => whole.to_string(),
+            };
             let text = format!("{percent}% of the {whole} that there are here let nothing start");
             draft.refuse(origin, text, "raise it, or write a number");
             continue;
@@ -105,4 +122,9 @@ pub(super) fn resolve(parts: &[At<Part>], place: &Place, draft: &mut Draft<'_>) 
         limits.push(At::new(limit, origin.clone()));
     }
     limits
+}
+
+/// Millionths of a processor.
+fn micro(processors: f64) -> u64 {
+    (processors * 1e6).round() as u64
 }

@@ -1,18 +1,25 @@
 //! From the limits of a profile to a group that has them, on this machine.
 
-use super::{Limits, io, key, part};
+use super::io::{self, Io};
+use super::part::{self, Part};
+use super::{Limits, key, processors};
 use crate::diag::{At, Origin};
-use crate::host::cgroup::{Controller, Kind, Place};
+use crate::host::cgroup::{Controller, Kind};
 use crate::plan::op::{Limit, Op};
 use crate::plan::{Draft, Phase, needs};
 use crate::profile::value::Size;
 use crate::sections::{Profile, enforce::Level};
 
 impl Limits {
-    /// Makes the group, sets the limits and joins it.
+    /// Makes the group, sets the limits and joins it; relays the output.
     pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         draft.watch.wall_time = self.wall_time.clone();
         draft.watch.grace = self.grace.value.0;
+        self.group(profile, draft);
+        self.relay(draft);
+    }
+
+    fn group(&self, profile: &Profile, draft: &mut Draft<'_>) {
         if self.group.is_empty() && self.parts.is_empty() && self.io.is_empty() {
             return;
         }
@@ -50,50 +57,64 @@ impl Limits {
                 lacking(draft, enforce.value, &entry.origin, what, why, NOT_ON_V1);
             }
         }
-        let origins = self.parts.iter().map(|part| &part.origin);
-        let origins = origins.chain(group.iter().map(|limit| &limit.origin));
-        let mut origins = origins.chain(self.io.iter().map(|io| &io.origin));
-        let Some(first) = origins.next() else { return };
-        let parts = self.parts.iter().map(|part| part.value.of);
+        let mut parts: Vec<&At<Part>> = self.parts.iter().collect();
+        let mut io: Vec<&At<Io>> = self.io.iter().collect();
         let mut wanted: Vec<Controller> = parts
+            .iter()
+            .map(|part| part.value.of)
             .chain(group.iter().map(|limit| limit.value.controller()))
             .collect();
         wanted.sort_unstable();
-        if !self.io.is_empty() {
+        if !io.is_empty() {
             wanted.push(Controller::Io);
-            // On v2 the owner of a page is known where the same group has both controllers.
-            let written = self.io.iter().any(|io| io.value.rates.writes());
-            let v2 = cgroups.is_ok_and(|all| !all.is_v1(Controller::Io));
-            if written && v2 && !wanted.contains(&Controller::Memory) {
-                wanted.push(Controller::Memory);
-            }
         }
         wanted.dedup();
+        let asked = wanted.clone();
+        // On v2 the owner of a page is known where the same group has both controllers.
+        let v2 = cgroups.is_ok_and(|all| !all.is_v1(Controller::Io));
+        if v2 && io.iter().any(|io| io.value.rates.writes()) {
+            wanted.extend((!asked.contains(&Controller::Memory)).then_some(Controller::Memory));
+        }
         for controller in &wanted {
             draft.wants(needs::of_controller(*controller));
         }
-        let place = cgroups
-            .map_err(|error| (error.to_owned(), "mount a cgroup file system"))
-            .and_then(|cgroups| {
-                cgroups
-                    .place(&wanted)
-                    .map_err(|no| (no.to_string(), no.remedy()))
-            });
-        let place = match place {
-            Ok(place) => place,
-            Err((why, remedy)) => {
-                let what = [format!("the limits on {}", list(&wanted)), "are".into()];
-                return lacking(draft, enforce.value, first, what, &why, remedy);
-            }
+        let (place, lacks) = match cgroups {
+            Ok(cgroups) => cgroups.place_most(&wanted),
+            Err(_) => (None, Vec::new()),
         };
-        let parts = part::resolve(&self.parts, &place, draft);
-        let v1 = matches!(place, Place::V1 { .. });
+        // Why nothing of this controller's can be enforced here, and what would help.
+        let lacks = |controller: Controller| match cgroups {
+            Err(error) => Some((error.to_owned(), "mount a cgroup file system")),
+            Ok(_) => lacks
+                .iter()
+                .find(|(lacked, _)| *lacked == controller)
+                .map(|(_, no)| (no.to_string(), no.remedy())),
+        };
+        let mut without = Without {
+            draft: &mut *draft,
+            level: enforce.value,
+            lacks: &lacks,
+        };
+        without.keep(&mut parts, |part| (part.of, part.key()));
+        without.keep(&mut group, |limit| (limit.controller(), key(limit)));
+        without.keep(&mut io, |_| (Controller::Io, "io"));
+        if !asked.contains(&Controller::Memory) {
+            without.keep_writes(&io);
+        }
+        let origins = parts.iter().map(|part| &part.origin);
+        let origins = origins.chain(group.iter().map(|limit| &limit.origin));
+        let mut origins = origins.chain(io.iter().map(|io| &io.origin));
+        let (Some(first), Some(place)) = (origins.next(), place) else {
+            return;
+        };
+        self.watch_for(&group, draft);
+        let cpuset = group.iter().find_map(|limit| match &limit.value {
+            Limit::Cpuset(list) => Some(processors::cpus(list)),
+            _ => None,
+        });
+        let parts = part::resolve(&parts, cpuset.as_deref(), &place, draft);
         let name = crate::host::cgroup::group_name();
-        if let Place::V2 {
-            kind: Kind::Scope(scope),
-            ..
-        } = &place
-        {
+        if let Some((_, Kind::Scope(scope), _)) = place.v2() {
             let mut scope = scope.clone();
             scope.cpu_weight = group.iter().find_map(|limit| match limit.value {
                 Limit::CpuWeight(weight) => Some(weight),
@@ -101,26 +122,75 @@ impl Limits {
             });
             draft.step(Phase::Scope, Op::AskForScope(scope), first);
         }
+        let (v1, v2) = (!place.v1().is_empty(), place.v2().is_some());
         draft.step(Phase::Group, Op::CreateGroup { place, name }, first);
-        let io = io::resolve(&self.io, draft);
+        let io = io::resolve(&io, draft);
         for limit in parts.iter().chain(group).chain(&io) {
             let op = Op::SetLimit(limit.value.clone());
             draft.step(Phase::Limits, op, &limit.origin);
+            // The parts first: on v1, swap is set on top of memory.
+            if let Limit::Memory(bytes) = limit.value {
+                draft.watch.memory = Some(At::new(Size(bytes), limit.origin.clone()));
+            }
         }
-        // The parts first: on v1, swap is set on top of memory.
-        draft.watch.memory = parts
-            .iter()
-            .find_map(|part| match part.value {
-                Limit::Memory(bytes) => Some(At::new(Size(bytes), part.origin.clone())),
-                _ => None,
-            })
-            .or_else(|| self.memory.clone());
-        draft.watch.cpu_time = self.cpu_time.clone();
-        draft.watch.processors = self.processors;
         if v1 {
             draft.step(Phase::JoinGroup, Op::JoinGroups, first);
-        } else {
-            draft.into_group = true;
+        }
+        draft.into_group = v2;
+    }
+
+    /// What the supervisor watches over by what the group counts, of the limits that can be had.
+    fn watch_for(&self, group: &[&At<Limit>], draft: &mut Draft<'_>) {
+        let has = |controller| {
+            let mut all = group.iter().map(|limit| limit.value.controller());
+            all.any(|one| one == controller)
+        };
+        if has(Controller::Cpuacct) {
+            draft.watch.cpu_time = self.cpu_time.clone();
+            draft.watch.idle = self.idle.clone();
+        }
+        // A bound that is not in force would have the counter looked at too seldom.
+        let bounds = self.group.iter().map(|limit| limit.value.controller());
+        let mut bounds = bounds.filter(|c| matches!(c, Controller::Cpu | Controller::Cpuset));
+        if bounds.all(has) {
+            draft.watch.processors = self.processors;
+        }
+    }
+}
+
+/// Goes without what cannot be had, each limit by itself, or refuses the run, as `[enforce]` has it.
+struct Without<'w, 'd> {
+    draft: &'w mut Draft<'d>,
+    level: Level,
+    lacks: &'w dyn Fn(Controller) -> Option<(String, &'static str)>,
+}
+
+impl Without<'_, '_> {
+    /// Keeps the limits whose controllers there are, and says of each other one that it is not in force.
+    fn keep<T>(&mut self, limits: &mut Vec<&At<T>>, of: impl Fn(&T) -> (Controller, &'static str)) {
+        limits.retain(|limit| {
+            let (controller, key) = of(&limit.value);
+            let Some((why, remedy)) = (self.lacks)(controller) else {
+                return true;
+            };
+            // What follows from another limit goes with that.
+            if !limit.origin.is_default() {
+                let what = [format!("`{key}`"), "is".into()];
+                lacking(self.draft, self.level, &limit.origin, what, &why, remedy);
+            }
+            false
+        });
+    }
+
+    /// What is written can be told apart with the memory controller alone; what goes around the page
+    /// cache is limited all the same.
+    fn keep_writes(&mut self, io: &[&At<Io>]) {
+        let Some((why, remedy)) = (self.lacks)(Controller::Memory) else {
+            return;
+        };
+        for entry in io.iter().filter(|io| io.value.rates.writes()) {
+            let what = ["`io` of what is written".into(), "is".into()];
+            lacking(self.draft, self.level, &entry.origin, what, &why, remedy);
         }
     }
 }
@@ -153,12 +223,4 @@ fn lacking_on_v1(limit: &Limit) -> Option<&'static str> {
         ),
         _ => None,
     }
-}
-
-fn list(controllers: &[Controller]) -> String {
-    controllers
-        .iter()
-        .map(|c| c.name())
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -1,7 +1,7 @@
 //! What a group has counted of the run in it (Documentation/admin-guide/cgroup-v2.rst and
 //! Documentation/admin-guide/cgroup-v1, memory.rst, cpuacct.rst, blkio-controller.rst).
 
-use super::{Group, Version, keyed, number};
+use super::{Group, keyed, number};
 use crate::host::cgroup::Controller;
 use crate::report::usage::{Counted, Figure, Measured, Usage};
 use std::path::Path;
@@ -11,36 +11,35 @@ impl Group {
     /// Reads everything that the group has counted. To be asked before [`Group::remove`].
     pub fn count(&self, into: &mut Measured) {
         let Measured { usage, counted, .. } = into;
-        match &self.version {
-            Version::Two(group) => {
-                v2_usage(&group.dir, usage);
-                v2_counted(&group.dir, counted);
+        if let Some(group) = &self.v2 {
+            v2_usage(&group.dir, usage);
+            v2_counted(&group.dir, counted);
+        }
+        // Where both have a part of the group, what is in v1 is not in v2.
+        if let Some(group) = &self.v1 {
+            if let Some(dir) = group.dir(Controller::Memory) {
+                usage.memory_peak_bytes = v1(dir, "memory.max_usage_in_bytes");
+                counted.memory = number(&dir.join("memory.failcnt"));
+                counted.oom_kills = keyed(&dir.join("memory.oom_control"), "oom_kill");
             }
-            Version::One(group) => {
-                if let Some(dir) = group.dir(Controller::Memory) {
-                    usage.memory_peak_bytes = v1(dir, "memory.max_usage_in_bytes");
-                    counted.memory = number(&dir.join("memory.failcnt"));
-                    counted.oom_kills = keyed(&dir.join("memory.oom_control"), "oom_kill");
-                }
-                if let Some(dir) = group.dir(Controller::Pids) {
-                    usage.tasks_peak = v1(dir, "pids.peak");
-                    counted.pids = keyed(&dir.join("pids.events"), "max");
-                }
-                if let Some(dir) = group.dir(Controller::Cpuacct) {
-                    v1_times(dir, usage);
-                }
-                if let Some(dir) = group.dir(Controller::Cpu) {
-                    let stat = dir.join("cpu.stat");
-                    counted.cpu = keyed(&stat, "nr_throttled");
-                    let source = |key| format!("cgroup v1 cpu.stat {key}");
-                    usage.throttled_periods =
-                        counted.cpu.map(|n| Figure::new(n, source("nr_throttled")));
-                    usage.throttled_seconds = keyed(&stat, "throttled_time")
-                        .map(|ns| Figure::new(ns as f64 / 1e9, source("throttled_time")));
-                }
-                if let Some(dir) = group.dir(Controller::Io) {
-                    v1_io(dir, usage);
-                }
+            if let Some(dir) = group.dir(Controller::Pids) {
+                usage.tasks_peak = v1(dir, "pids.peak");
+                counted.pids = keyed(&dir.join("pids.events"), "max");
+            }
+            if let Some(dir) = group.dir(Controller::Cpuacct) {
+                v1_times(dir, usage);
+            }
+            if let Some(dir) = group.dir(Controller::Cpu) {
+                let stat = dir.join("cpu.stat");
+                counted.cpu = keyed(&stat, "nr_throttled");
+                let source = |key| format!("cgroup v1 cpu.stat {key}");
+                usage.throttled_periods =
+                    counted.cpu.map(|n| Figure::new(n, source("nr_throttled")));
+                usage.throttled_seconds = keyed(&stat, "throttled_time")
+                    .map(|ns| Figure::new(ns as f64 / 1e9, source("throttled_time")));
+            }
+            if let Some(dir) = group.dir(Controller::Io) {
+                v1_io(dir, usage);
             }
         }
     }
@@ -58,18 +57,13 @@ pub struct Now {
 impl Group {
     /// What is used at this moment.
     pub fn now(&self) -> Now {
-        match &self.version {
-            Version::Two(group) => Now {
-                cpu: keyed(&group.dir.join("cpu.stat"), "usage_usec").map(Duration::from_micros),
-                memory: number(&group.dir.join("memory.current")),
-            },
-            Version::One(group) => {
-                let of = |controller, file| number(&group.dir(controller)?.join(file));
-                Now {
-                    cpu: of(Controller::Cpuacct, "cpuacct.usage").map(Duration::from_nanos),
-                    memory: of(Controller::Memory, "memory.usage_in_bytes"),
-                }
-            }
+        let v1 = |controller, file| number(&self.v1.as_ref()?.dir(controller)?.join(file));
+        let v2 = |file| self.v2.as_ref().map(|group| group.dir.join(file));
+        let cpu = v1(Controller::Cpuacct, "cpuacct.usage").map(Duration::from_nanos);
+        let memory = v1(Controller::Memory, "memory.usage_in_bytes");
+        Now {
+            cpu: cpu.or_else(|| keyed(&v2("cpu.stat")?, "usage_usec").map(Duration::from_micros)),
+            memory: memory.or_else(|| number(&v2("memory.current")?)),
         }
     }
 }

@@ -8,7 +8,8 @@
 use std::fs::File;
 use std::fs::TryLockError;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::clear::{self, children};
@@ -21,40 +22,80 @@ use crate::host::cgroup::{Kind, LEAF, Place, run_name, start_time};
 /// Never touches a live run's group, in whatever pid namespace its supervisor is, and any number of
 /// sweepers may run at once. What cannot be removed is left for the next one: nothing depends on it.
 pub fn sweep(place: &Place) {
-    match place {
-        Place::V1 { hierarchies } => {
-            for hierarchy in hierarchies {
-                if children(&hierarchy.dir).iter().any(|n| is_orphan(n))
-                    && let Ok(_turn) = turn(&hierarchy.dir, Duration::ZERO)
-                {
-                    sweep_base(&hierarchy.dir);
-                }
-            }
+    for hierarchy in place.v1() {
+        if children(&hierarchy.dir).iter().any(|n| is_orphan(n))
+            && let Ok(_turn) = turn(&hierarchy.dir, Duration::ZERO)
+        {
+            sweep_base(&hierarchy.dir);
         }
-        Place::V2 { base, kind, .. } => {
-            let names = children(base);
-            let runs = || names.iter().filter(|n| run_name(n).is_some());
-            let abandoned = *kind == Kind::Leaf
-                && names.iter().any(|n| n == LEAF)
-                && runs().all(|n| is_orphan(n));
-            if (abandoned || runs().any(|n| is_orphan(n)))
-                && let Ok(_turn) = turn(base, Duration::ZERO)
-            {
-                sweep_base(base);
-                let _ = restore(base, kind);
-            }
+    }
+    if let Some((base, kind, _)) = place.v2() {
+        let names = children(base);
+        let runs = || names.iter().filter(|n| run_name(n).is_some());
+        let abandoned =
+            *kind == Kind::Leaf && names.iter().any(|n| n == LEAF) && runs().all(|n| is_orphan(n));
+        if (abandoned || runs().any(|n| is_orphan(n)))
+            && let Ok(_turn) = turn(base, Duration::ZERO)
+        {
+            sweep_base(base);
+            let _ = restore(base, kind);
         }
     }
 }
 
-/// Sweeps one directory, below which it must be our turn.
-pub(super) fn sweep_base(base: &Path) {
-    for name in children(base).iter().filter(|n| is_orphan(n)) {
-        let dir = base.join(name);
-        if claim(&dir).is_ok() {
-            let _ = clear::remove(&dir);
+/// A group that was left behind: how many processes were still in it, or why it is still there.
+pub type Swept = (PathBuf, Result<usize, CgroupError>);
+
+/// The same for a directory and everything below it, also where this process could make no group: what
+/// earlier logins or containers of this user's have left. Says what was found.
+pub fn sweep_below(dir: &Path) -> Vec<Swept> {
+    let names = children(dir);
+    let is_run = |name: &&String| run_name(name).is_some();
+    let leaf = dir.join(LEAF);
+    let mut swept = Vec::new();
+    let orphans = names.iter().any(|n| is_orphan(n) && is_mine(&dir.join(n)));
+    let abandoned = is_mine(&leaf) && names.iter().filter(is_run).all(|n| is_orphan(n));
+    if (orphans || abandoned)
+        && let Ok(_turn) = turn(dir, Duration::from_millis(500))
+    {
+        swept = sweep_base(dir);
+        let kind = match leaf.exists() {
+            true => Kind::Leaf,
+            false => Kind::Beside,
+        };
+        // v1 has nothing to be put back.
+        if dir.join("cgroup.subtree_control").exists() {
+            let held = clear::members(&leaf).len();
+            match restore(dir, &kind) {
+                Ok(()) if kind == Kind::Leaf && !leaf.exists() => swept.push((leaf, Ok(held))),
+                Ok(()) => {}
+                Err(error) => swept.push((dir.to_path_buf(), Err(error))),
+            }
         }
     }
+    for name in children(dir) {
+        swept.extend(sweep_below(&dir.join(name)));
+    }
+    swept
+}
+
+/// Sweeps one directory, below which it must be our turn.
+pub(super) fn sweep_base(base: &Path) -> Vec<Swept> {
+    let orphans = children(base).into_iter().filter(|name| is_orphan(name));
+    let dirs = orphans.map(|name| base.join(name));
+    dirs.filter(|dir| is_mine(dir) && claim(dir).is_ok())
+        .map(|dir| {
+            let held = clear::members(&dir).len();
+            let removed = clear::remove(&dir);
+            (dir, removed.map(|()| held))
+        })
+        .collect()
+}
+
+/// Whether it is there, and made by this user: what is another's is that one's to sweep.
+fn is_mine(dir: &Path) -> bool {
+    let me = rustix::process::geteuid().as_raw();
+    std::fs::metadata(dir).is_ok_and(|metadata| metadata.uid() == me)
 }
 
 /// Whether the name is one of ours and no process here bears it.

@@ -41,10 +41,9 @@ fn place(wanted: &[Controller]) -> Option<Place> {
 }
 
 fn bases(place: &Place) -> Vec<PathBuf> {
-    match place {
-        Place::V1 { hierarchies } => hierarchies.iter().map(|h| h.dir.clone()).collect(),
-        Place::V2 { base, .. } => vec![base.clone()],
-    }
+    let v1 = place.v1().iter().map(|h| h.dir.clone());
+    v1.chain(place.v2().map(|(base, ..)| base.to_path_buf()))
+        .collect()
 }
 
 /// Everything about the base directories that a run might leave changed, our own place included.
@@ -70,7 +69,7 @@ fn name(test: &str) -> String {
 }
 
 fn v2(place: &Place) -> bool {
-    matches!(place, Place::V2 { .. })
+    place.v2().is_some()
 }
 
 /// Runs a shell script inside the group.

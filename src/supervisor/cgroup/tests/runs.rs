@@ -160,3 +160,56 @@ fn a_leaf_goes_with_its_last_run() {
     drop(second);
     assert_eq!(state(&place), before);
 }
+
+#[test]
+fn a_group_in_both_versions_holds_in_both_and_goes_from_both() {
+    let _alone = alone();
+    let (v1, v2) = match (place(&[Pids]), place(&[])) {
+        (Some(v1), Some(v2)) if !v1.v1().is_empty() && v2.v2().is_some() => (v1, v2),
+        other => return eprintln!("skipped: not both versions are to be had here: {other:?}"),
+    };
+    let (base, kind, enable) = v2.v2().unwrap();
+    let both = Place::Both {
+        hierarchies: v1.v1().to_vec(),
+        base: base.into(),
+        kind: kind.clone(),
+        enable: enable.to_vec(),
+    };
+    let before = state(&both);
+    let mut group = Group::create(&both, &name("both")).unwrap();
+    assert_eq!(group.paths().len(), 2);
+    group.set(&Limit::Pids(7)).unwrap();
+    assert_eq!(read(&group, "pids.max"), "7");
+    assert_eq!(
+        (group.v1_tasks().len(), group.v2_dir().is_some()),
+        (1, true)
+    );
+    let mut child = {
+        let join = |path: &PathBuf| format!("echo 0 >{}/cgroup.procs || exit 99\n", path.display());
+        let joins: String = group.paths().iter().map(join).collect();
+        let script = format!("{joins}exec sleep 60");
+        Command::new("/bin/sh")
+            .args(["-c", &script])
+            .spawn()
+            .unwrap()
+    };
+    let all_in = |group: &Group| {
+        let listed = |dir: &PathBuf| clear::members(dir).contains(&child.id());
+        group.paths().iter().all(listed)
+    };
+    while !all_in(&group) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    group.kill();
+    assert!(!child.wait().unwrap().success());
+    group.remove().unwrap();
+    assert_eq!(state(&both), before);
+    // What cannot be made in one version leaves nothing in the other.
+    let name = name("both");
+    let blocker = v1.v1()[0].dir.join(&name);
+    fs::create_dir(&blocker).unwrap();
+    assert!(Group::create(&both, &name).is_err());
+    assert!(!base.join(&name).exists());
+    fs::remove_dir(&blocker).unwrap();
+    assert_eq!(state(&both), before);
+}

@@ -1,0 +1,138 @@
+//! `sandbox gc`: takes away what runs have left whose supervisor was killed.
+
+use super::arguments::Gc;
+use super::{Refused, Session, output, output_json, variables};
+use crate::diag::{Code, Diagnostic, Origin, printable};
+use crate::host::cgroup::Cgroups;
+use crate::supervisor::{cgroup, sweep_mount_points};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// The version of the JSON form.
+const VERSION: u32 = 1;
+
+/// The exit code where something is still there.
+const LEFT: u8 = 1;
+
+/// What was found.
+#[derive(Default, Serialize)]
+struct Found {
+    version: u32,
+    removed: Vec<Removed>,
+    failed: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    /// `cgroup` or `mount point`.
+    kind: &'static str,
+    path: PathBuf,
+    /// How many processes were still in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processes: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    kind: &'static str,
+    path: PathBuf,
+    why: String,
+}
+
+pub(super) fn run(arguments: &Gc, session: &mut Session) -> Result<u8, Refused> {
+    let mut found = Found {
+        version: VERSION,
+        ..Found::default()
+    };
+    match Cgroups::read() {
+        // One hierarchy may be mounted in several places.
+        Ok(cgroups) => cgroups
+            .tops()
+            .into_iter()
+            .flat_map(cgroup::sweep_below)
+            .for_each(|swept| found.group(swept)),
+        Err(error) => session.say(&format!("no cgroups are looked at: {error}")),
+    }
+    for folder in folders(arguments)? {
+        let swept = sweep_mount_points(&folder).map_err(|errno| {
+            let message = format!("cannot look into {}: {}", folder.display(), errno.desc());
+            Diagnostic::new(Code::Unreadable, &Origin::CommandLine, message)
+                .help("name a folder that can be read")
+        })?;
+        let removed = swept.into_iter().map(|path| Removed {
+            kind: "mount point",
+            path,
+            processes: None,
+        });
+        found.removed.extend(removed);
+    }
+    if arguments.json {
+        output_json(&found)?;
+    } else {
+        output(&found.text())?;
+    }
+    Ok(if found.failed.is_empty() { 0 } else { LEFT })
+}
+
+/// Those that are named, else the project, else where we are.
+fn folders(arguments: &Gc) -> Result<Vec<PathBuf>, Refused> {
+    if !arguments.folders.is_empty() {
+        return Ok(arguments.folders.clone());
+    }
+    let variables = variables()?;
+    let folder = variables.project.or(variables.working_directory);
+    Ok(folder.into_iter().collect())
+}
+
+impl Found {
+    fn group(&mut self, (path, result): cgroup::Swept) {
+        let kind = "cgroup";
+        match result {
+            Ok(processes) => self.removed.push(Removed {
+                kind,
+                path,
+                processes: Some(processes),
+            }),
+            Err(error) => self.failed.push(Failed {
+                kind,
+                path,
+                why: error.to_string(),
+            }),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        for Removed {
+            kind,
+            path,
+            processes,
+        } in &self.removed
+        {
+            let path = path.display().to_string();
+            let _ = write!(out, "removed {kind} {}", printable(&path));
+            match processes {
+                None | Some(0) => {}
+                Some(1) => out.push_str(" with 1 process"),
+                Some(n) => {
+                    let _ = write!(out, " with {n} processes");
+                }
+            }
+            out.push('\n');
+        }
+        for Failed { kind, path, why } in &self.failed {
+            let path = path.display().to_string();
+            let _ = writeln!(
+                out,
+                "cannot remove {kind} {}: {}",
+                printable(&path),
+                printable(why)
+            );
+        }
+        if out.is_empty() {
+            out.push_str("nothing was left behind\n");
+        }
+        out
+    }
+}

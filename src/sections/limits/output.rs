@@ -1,0 +1,65 @@
+//! `output`, and what `idle` needs of it: the standard output and error as pipes.
+
+use super::{Limits, RawLimits};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::plan::op::Op;
+use crate::plan::{Draft, Phase};
+use std::time::Duration;
+
+/// The shortest time in which doing nothing means something.
+const LEAST_IDLE: Duration = Duration::from_secs(1);
+
+pub(super) fn check(raw: &RawLimits, problems: &mut Diagnostics) {
+    let over = &raw.output_over;
+    if raw.output.is_none() && !over.origin.is_default() {
+        problems.push(
+            Diagnostic::new(Code::Needs, &over.origin, "beyond nothing nothing happens")
+                .help("set `output` too, for example: output = \"10M\"; or remove `output_over`"),
+        );
+    }
+    let Some(idle) = &raw.idle else { return };
+    if idle.value.0 < LEAST_IDLE {
+        problems.push(
+            Diagnostic::new(
+                Code::LimitTooSmall,
+                &idle.origin,
+                "a command that starts does nothing for as long as that",
+            )
+            .help("a second is the least; for example: idle = \"5m\""),
+        );
+    }
+    if let Some(wall) = &raw.wall_time
+        && idle.value.0 >= wall.value.0
+    {
+        problems.push(
+            Diagnostic::new(
+                Code::NoEffect,
+                &idle.origin,
+                "the command is ended before it has done nothing for that long",
+            )
+            .and(&wall.origin, "the time that it has")
+            .help("shorten `idle`, or lengthen `wall_time`"),
+        );
+    }
+}
+
+impl Limits {
+    /// Has the output relayed, where it is limited or watched.
+    pub(super) fn relay(&self, draft: &mut Draft<'_>) {
+        let idle = draft.watch.idle.as_ref().map(|idle| &idle.origin);
+        let output = self.output.as_ref().map(|output| &output.origin);
+        let Some(origin) = output.or(idle).cloned() else {
+            return;
+        };
+        let (stdout, stderr) = (draft.slot(), draft.slot());
+        let pipes = Op::MakePipes {
+            stdout,
+            stderr,
+            most: self.output.as_ref().map(|most| most.value.0),
+            over: self.output_over.value,
+        };
+        draft.step(Phase::Output, pipes, &origin);
+        draft.step(Phase::Streams, Op::TakePipes { stdout, stderr }, &origin);
+        draft.watch.output = self.output.clone();
+    }
+}

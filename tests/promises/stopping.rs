@@ -1,0 +1,94 @@
+//! Whatever a command does, a run that is to end does; and no signal but SIGKILL parts a supervisor from it.
+
+use crate::live::{HOLD, Live, eventually, lives};
+use crate::support::Project;
+use nix::sys::signal::Signal;
+
+/// What a command can do against its end.
+const STUBBORN: [&str; 4] = [
+    // It has stopped itself.
+    "touch ready; kill -STOP $$; sleep 600",
+    // It has stopped itself, and would not hear.
+    "trap '' TERM; touch ready; kill -STOP $$; while :; do sleep 600; done",
+    // Its daemons do not hear, and have left its session and its group.
+    "trap '' TERM; (setsid sh -c 'trap \"\" TERM; (sleep 600 &) ; sleep 600' &) ; touch ready; while :; do sleep 600; done",
+    // All of it, its output full, and nobody reading that.
+    "trap '' TERM; (setsid sh -c 'trap \"\" TERM; yes' &) ; yes & touch ready; while :; do echo word; done",
+];
+
+#[test]
+fn a_run_ends_in_time_whatever_the_command_does() {
+    let project = Project::new();
+    for output in ["", "output = \"1G\"\n"] {
+        let profile =
+            format!("version = 1\n[limits]\n{output}wall_time = \"700ms\"\ngrace = \"300ms\"");
+        for script in STUBBORN {
+            let mut live = Live::script(&project, &profile, script);
+            let inside = live.inside();
+            eventually("the run has ended", || live.has_ended());
+            assert!(!inside.iter().any(|pid| lives(*pid)), "{script}");
+            let line = format!(
+                "wall time of 700ms reached (sandbox.toml:{})\n",
+                3 + output.lines().count()
+            );
+            assert!(live.done().fails(124).ends_with(&line), "{script}");
+        }
+    }
+}
+
+#[test]
+fn a_run_ends_when_it_is_asked_to_whatever_the_command_does() {
+    let project = Project::new();
+    let profile = "version = 1\n[limits]\ngrace = \"300ms\"";
+    for script in STUBBORN {
+        let mut live = Live::script(&project, profile, script);
+        eventually("the command has begun", || live.inside().len() >= 2);
+        let inside = live.inside();
+        live.signal(Signal::SIGTERM);
+        eventually("the run has ended", || live.has_ended());
+        assert!(!inside.iter().any(|pid| lives(*pid)), "{script}");
+        let line = "sandbox: killed: still running 300ms after SIGTERM\n";
+        // Only the first one ends by itself, once it goes on.
+        let end = match script.contains("trap") {
+            true => (137, line),
+            false => (143, ""),
+        };
+        let done = live.done();
+        assert_eq!((done.code, &*done.stderr), end, "{script}");
+    }
+}
+
+#[test]
+fn no_signal_parts_a_supervisor_from_its_run() {
+    let project = Project::new();
+    // Those that are neither handed on nor the kernel's own means.
+    let others = [
+        Signal::SIGILL,
+        Signal::SIGTRAP,
+        Signal::SIGABRT,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGSEGV,
+        Signal::SIGPIPE,
+        Signal::SIGSTKFLT,
+        Signal::SIGXCPU,
+        Signal::SIGXFSZ,
+        Signal::SIGVTALRM,
+        Signal::SIGPROF,
+        Signal::SIGIO,
+        Signal::SIGPWR,
+        Signal::SIGSYS,
+        Signal::SIGCHLD,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+        Signal::SIGURG,
+    ];
+    for profile in ["version = 1", "version = 1\n[limits]\noutput = \"1M\""] {
+        let _ = std::fs::remove_file(project.path().join("go"));
+        let live = Live::script(&project, profile, &format!("{HOLD}; echo done"));
+        for signal in others {
+            live.signal(signal);
+        }
+        assert_eq!(live.go(&project).ok(), "done\n");
+    }
+}
