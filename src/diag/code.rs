@@ -201,6 +201,8 @@ codes! {
     OnlyLogged = "SBX0124",
     /// A pattern of paths that cannot be used.
     BadPattern = "SBX0150",
+    /// Families of sockets that are passed by.
+    FamiliesPassedBy = "SBX0160",
 }
 
 /// How bad a problem is, the worst first.
@@ -255,6 +257,7 @@ impl Code {
             | Self::SizeAboveMemory
             | Self::SwitchedOff
             | Self::NoEffect
+            | Self::FamiliesPassedBy
             | Self::InheritedInVain
             | Self::OpenFiles
             | Self::NegativeNice

@@ -162,16 +162,18 @@ pub fn check(
     let raw: Raw = table::read(document, Origin::File(id, (0..0).into()), problems);
     let namespaces = namespaces::Namespaces::check(raw.namespaces);
     let capabilities = capabilities::Capabilities::check(raw.capabilities, problems);
+    let network = network::Network::check(raw.network);
+    let families = network.families.as_ref();
     let profile = Profile {
         names: names::Names::check(raw.hostname, raw.domainname, problems),
         rootfs: rootfs::Rootfs::check(raw.rootfs, variables, problems),
         user: user::User::check(raw.user, problems),
         mounts: mounts::Mounts::check(raw.mounts, variables, problems),
         devices: devices::Devices::check(raw.devices, problems),
-        network: network::Network::check(raw.network),
         seccomp: seccomp::Seccomp::check(
             raw.seccomp,
             &namespaces.nested_user,
+            families,
             capabilities.kept(),
             sources,
             problems,
@@ -184,6 +186,7 @@ pub fn check(
         enforce: enforce::Enforce::check(raw.enforce),
         report: report::Report::check(raw.report, variables, problems),
         tests: test::Tests::check(raw.test, problems),
+        network,
         namespaces,
         variables: variables.clone(),
     };

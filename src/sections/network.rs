@@ -1,9 +1,14 @@
 //! `[network]`: what of the network there is (network_namespaces(7)).
 
+mod family;
+
+pub use family::Family;
+
 use super::{Profile, namespaces::Choice, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::layout::{Entry, What};
 use crate::plan::{Draft, Op, Phase};
+use crate::profile::table::List;
 use crate::review::{Area, Extent, Grant};
 use crate::sys::mount::Attributes;
 use std::path::Path;
@@ -26,10 +31,16 @@ crate::table! {
     /// ```toml
     /// [network]
     /// mode = "host"
+    /// families = ["unix", "inet", "inet6"]
     /// ```
     pub struct RawNetwork as "[network]" {
         /// What of the network there is.
         mode: Mode = "loopback",
+        /// The families that sockets may be of (address_families(7)); any other is refused with EAFNOSUPPORT. Of
+        /// those that the default preset permits, as far as it does; others with any type. What refuses
+        /// socket(2) altogether still does, and what permits it, permits no other family. Pairs are made of `unix` alone.
+        /// Without a preset, rings of io_uring(7) are refused too, since sockets can be made on them. Default: what the preset permits.
+        families: List<Family>,
     }
 }
 
@@ -38,6 +49,8 @@ crate::table! {
 pub struct Network {
     /// What of the network there is.
     pub mode: At<Mode>,
+    /// The families that sockets may be of, each once, where the profile says so.
+    pub families: Option<At<Vec<Family>>>,
 }
 
 impl Network {
@@ -45,11 +58,26 @@ impl Network {
     #[must_use]
     pub fn check(raw: Option<At<RawNetwork>>) -> Self {
         let (raw, _) = split(raw, "network");
-        Self { mode: raw.mode }
+        let families = raw.families.map(|list| {
+            list.map(|list| {
+                let mut families = Vec::new();
+                for At { value, .. } in list.0 {
+                    if !families.contains(&value) {
+                        families.push(value);
+                    }
+                }
+                families
+            })
+        });
+        Self {
+            mode: raw.mode,
+            families,
+        }
     }
 
     /// The mode and the namespace must not contradict each other.
     pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
+        self.relate_families(profile, problems);
         let net = &profile.namespaces.net;
         let explicit = |origin: &Origin| !origin.is_default();
         let host = self.mode.value == Mode::Host;
@@ -83,7 +111,7 @@ impl Network {
     /// file that resolves names, which is no secret of whoever may ask the network anyway.
     #[must_use]
     pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
-        let Self { mode } = self;
+        let Self { mode, families } = self;
         let net = &profile.namespaces.net;
         let (extent, words, share, origin) = match (&net.value, mode.value) {
             (Choice::Join(path), _) => {
@@ -108,7 +136,11 @@ impl Network {
                 (Extent::Rank(0), words, 0, &mode.origin)
             }
         };
-        vec![Grant::new(Area::Network, "network", extent, words, origin).share(share)]
+        let network = Grant::new(Area::Network, "network", extent, words, origin).share(share);
+        // How far the common ones go is told by the system calls.
+        let place = families.as_ref().map(|families| &families.origin);
+        let others = family::others(place, profile);
+        std::iter::once(network).chain(others).collect()
     }
 
     /// Adds what name resolution needs, where there is a network to resolve for: the file that

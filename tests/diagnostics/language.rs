@@ -37,7 +37,7 @@ firewall = true
     2 | firewall = true
       | ^^^^^^^^
       |
-      = help: the keys are: mode
+      = help: the keys are: mode, families
     "#);
 }
 

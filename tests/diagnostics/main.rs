@@ -9,6 +9,7 @@ mod bounds;
 mod effects;
 mod everything;
 mod exposure;
+mod families;
 mod forms;
 mod identity;
 mod input;

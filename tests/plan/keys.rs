@@ -101,6 +101,14 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("devices", "shm_size = \"64M\"", "shm_size = \"65M\""),
     ("network", "mode = \"none\"", "mode = \"loopback\""),
     ("network", "mode = \"loopback\"", "mode = \"host\""),
+    (
+        "network",
+        "families = [\"unix\"]",
+        "families = [\"inet\", \"unix\"]",
+    ),
+    ("network", "families = []", "families = [\"unix\"]"),
+    ("network", "families = [\"unix\"]", ""),
+    ("network", "", "families = [\"unix\", \"vsock\"]"),
     ("capabilities", "", "keep = [\"net_raw\"]"),
     (
         "capabilities",
@@ -501,6 +509,15 @@ fn what_permits_no_more_is_not_taken_for_more() {
         ),
         ("[namespaces]\npid = \"shared\"", ""),
         ("", "[seccomp]\npreset = \"strict\""),
+        ("", "[network]\nfamilies = [\"netlink\", \"inet\"]"),
+        (
+            "[seccomp]\npreset = \"off\"",
+            "[network]\nfamilies = [\"alg\"]\n[seccomp]\npreset = \"off\"",
+        ),
+        (
+            "[network]\nfamilies = [\"unix\"]",
+            "[network]\nfamilies = [\"unix\"]\n[seccomp]\npreset = \"strict\"\nallow = [\"@network-io\"]",
+        ),
         (
             "[seccomp]\nallow = [\"@process\"]",
             "[seccomp]\nallow = [\"@process\"]\nrefuse = \"kill\"\ndeny = [{ calls = \"clone\", when = [{ arg = 0, mask = 2, not = 0 }], with = 0 }]",

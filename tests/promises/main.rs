@@ -20,6 +20,7 @@ mod doctor;
 mod fail_closed;
 mod gc;
 mod idle;
+mod families;
 mod ids;
 mod io;
 mod leftovers;

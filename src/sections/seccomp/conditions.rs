@@ -24,7 +24,7 @@ impl Condition {
         let rows: Vec<Row> = self.rows.iter().map(|row| row.to_vec()).collect();
         Case {
             rows: rows.into(),
-            words: Some(self.summary),
+            words: Some(self.summary.into()),
             answer: Answer::Allow,
         }
     }

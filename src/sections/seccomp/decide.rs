@@ -3,7 +3,7 @@
 use super::conditions::{Condition, condition};
 use super::policy::Answer;
 use super::presets::{Preset, STARTING, Stance, group_of};
-use super::{Denials, NESTING, Placed, Seccomp};
+use super::{Denials, NESTING, Placed, Seccomp, families};
 use crate::diag::Origin;
 use crate::review::arguments::{Is, Row, Test};
 use crate::sections::{Profile, enforce::Level};
@@ -36,6 +36,8 @@ pub enum Rule<'p> {
     File(&'p str),
     /// Nested user namespaces are permitted, which take it.
     Nested,
+    /// The families that sockets may be of.
+    Families,
     /// The preset knows no such call.
     Unlisted(Preset),
     /// It is a call of another architecture.
@@ -52,6 +54,7 @@ impl std::fmt::Display for Rule<'_> {
             Self::Deny(name) => write!(f, "seccomp deny {name:?}"),
             Self::Allow(name) => write!(f, "seccomp allow {name:?}"),
             Self::Nested => f.write_str("nested user namespaces"),
+            Self::Families => f.write_str("network families"),
             Self::File(name) => write!(f, "seccomp file {name:?}"),
             Self::Preset(preset, _) => write!(f, "seccomp preset {:?}", preset.word()),
             Self::Unlisted(preset) => {
@@ -107,6 +110,9 @@ impl Seccomp {
             .denies(call, arguments)
             .or_else(|| self.allows(call, arguments))
             .unwrap_or_else(|| self.by_preset(call, arguments));
+        if let Some(decision) = self.by_families(call, arguments, &decision) {
+            return decision;
+        }
         match &self.file {
             Some(file) if *decision.origin == file.origin => Decision {
                 rule: Rule::File(&file.value),
@@ -132,6 +138,25 @@ impl Seccomp {
             rule: Rule::Unlisted(preset.value),
             origin: &preset.origin,
         }
+    }
+
+    /// Where the families decide, and not what would without them.
+    fn by_families(
+        &self,
+        call: Sysno,
+        arguments: &[u64; 6],
+        before: &Decision<'_>,
+    ) -> Option<Decision<'_>> {
+        let origin = self.families.as_ref()?;
+        let answer = self.policy.verdict(call).answer(arguments);
+        let concerned = families::CALLS.contains(&call) || call == families::RING;
+        // Of a refusal with the same errno it is the families that count: allowing the call would not help.
+        let refused = answer == families::REFUSED && !self.policy.lists(arguments);
+        (concerned && (refused || answer != before.answer)).then_some(Decision {
+            answer,
+            rule: Rule::Families,
+            origin,
+        })
     }
 
     fn denies(&self, call: Sysno, arguments: &[u64; 6]) -> Option<Decision<'_>> {
@@ -254,6 +279,11 @@ impl Seccomp {
         match decision.rule {
             Rule::Deny(name) => format!("remove {name:?} from `deny` under [seccomp]"),
             Rule::File(name) => format!("allow it in {name:?}"),
+            Rule::Families => match families::name(arguments[0]).filter(|_| call != families::RING)
+            {
+                Some(name) => format!("add {name:?} to `families` under [network]"),
+                None => "remove `families` under [network]".into(),
+            },
             Rule::Listener => "[seccomp] denials = \"silent\"".into(),
             Rule::Foreign => "it cannot be allowed: build the program for this architecture".into(),
             Rule::Unlisted(_) => {
@@ -357,9 +387,18 @@ mod tests {
     fn text() -> impl Strategy<Value = String> {
         let preset = prop::sample::select(vec!["default", "strict", "none", "off"]);
         let list = || prop::collection::vec(entry(), 0..4);
-        (preset, list(), list()).prop_map(|(preset, allow, deny)| {
+        let families = prop::sample::select(vec![
+            "",
+            "",
+            "[network]\nfamilies = []\n",
+            "[network]\nfamilies = [\"unix\", \"vsock\"]\n",
+            "[network]\nfamilies = [\"inet\", \"netlink\"]\n",
+        ]);
+        (preset, list(), list(), families).prop_map(|(preset, allow, deny, families)| {
             let (allow, deny) = (allow.join(", "), deny.join(", "));
-            format!("[seccomp]\npreset = {preset:?}\nallow = [{allow}]\ndeny = [{deny}]\n")
+            format!(
+                "{families}[seccomp]\npreset = {preset:?}\nallow = [{allow}]\ndeny = [{deny}]\n"
+            )
         })
     }
 

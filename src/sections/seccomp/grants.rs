@@ -17,6 +17,8 @@ impl Seccomp {
         let Self {
             policy,
             origin: _,
+            // The policy knows them.
+            families: _,
             preset,
             // What a refusal does permits nothing, unless it only logs; then the policy says so.
             refuse: _,

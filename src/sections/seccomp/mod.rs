@@ -5,6 +5,7 @@ pub mod compile;
 pub mod conditions;
 pub mod decide;
 pub mod entry;
+pub mod families;
 mod file;
 mod grants;
 mod oci;
@@ -14,6 +15,7 @@ pub mod sets;
 mod told;
 mod words;
 
+use super::network::Family;
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
 use crate::host::probe::Mechanism;
@@ -103,6 +105,8 @@ pub struct Seccomp {
     unknown: Vec<String>,
     /// The table, and what of it the profile names.
     origin: Origin,
+    /// The line that says which families sockets may be of.
+    families: Option<Origin>,
     preset: At<Preset>,
     refuse: At<Answer>,
     /// Where it is said what becomes of other architectures.
@@ -133,10 +137,12 @@ impl Seccomp {
     /// Checks the names and the conditions.
     ///
     /// Where user namespaces may be `nested`, the calls that this takes are permitted too, by the line
-    /// that says so. `keeps` are the capabilities that are kept, which a policy in a file may ask for.
+    /// that says so; `families` are those that sockets may be of. `keeps` are the capabilities that are kept, which a
+    /// policy in a file may ask for.
     pub fn check(
         raw: Option<At<RawSeccomp>>,
         nested: &At<bool>,
+        families: Option<&At<Vec<Family>>>,
         keeps: u64,
         sources: &Sources,
         problems: &mut Diagnostics,
@@ -188,7 +194,7 @@ impl Seccomp {
             allowed.extend(by_itself.map(|named| (named.call, name.origin.clone())));
         }
         let mut permitted = entries(&allow);
-        let mut lines = lines(&allow, &deny);
+        let mut lines = lines(&allow, &deny, families.map(|families| &families.origin));
         if nested.value {
             permitted.extend(NESTING.iter().map(|call| Entry::from(*call)));
             for call in NESTING {
@@ -198,12 +204,15 @@ impl Seccomp {
             }
         }
         let this = Self {
-            policy: Policy::new(preset, refuse, &permitted, &entries(&deny)).foreign_calls(foreign),
+            policy: Policy::new(preset, refuse, &permitted, &entries(&deny))
+                .foreign_calls(foreign)
+                .families(families.map(|families| families.value.clone())),
             denials: raw.denials,
             file,
             unknown,
             nested: Some(nested.origin.clone()).filter(|_| nested.value),
             origin,
+            families: families.map(|families| families.origin.clone()),
             preset: raw.preset,
             refuse: raw.refuse,
             foreign: raw.foreign.map(|foreign| foreign.origin),
@@ -379,16 +388,43 @@ impl Seccomp {
         &self.allowed
     }
 
-    /// The place of the table, where it asks for a filter.
+    /// The place of the table, where it asks for a filter, or of the families that take one.
     #[must_use]
     pub fn asked(&self) -> Option<&Origin> {
-        Some(&self.origin).filter(|origin| !origin.is_default() && !self.policy.is_off())
+        let named = Some(&self.origin).filter(|origin| !origin.is_default());
+        let asked = named.or(self.families.as_ref());
+        asked.filter(|_| !self.policy.is_off())
     }
 
     /// Where the preset is off and nothing is denied.
     #[must_use]
     pub fn switched_off(&self) -> Option<&Origin> {
         Some(&self.preset.origin).filter(|_| self.policy.is_off())
+    }
+
+    /// Which line refuses every socket, whatever the families are.
+    #[must_use]
+    pub fn refuses_sockets(&self) -> Option<&Origin> {
+        let any = self.policy.clone().families(None);
+        let refused = !any.verdict(Sysno::socket).permits_some();
+        let place = self.deny.iter().flat_map(|placed| &placed.names);
+        let mut place = place.filter(|(_, calls)| calls.iter().any(|c| c.call == Sysno::socket));
+        let place = place.next().map(|(name, _)| &name.origin);
+        refused.then(|| place.unwrap_or(&self.preset.origin))
+    }
+
+    /// What becomes of socket(2), and which line decides on it.
+    #[must_use]
+    pub fn sockets(&self, profile: &Profile) -> (Verdict, &Origin) {
+        let call = Sysno::socket;
+        (self.verdict(call, profile), self.line(call))
+    }
+
+    /// Which line permits rings, on which sockets are made without a system call.
+    #[must_use]
+    pub fn permits_rings(&self) -> Option<&Origin> {
+        let permitted = self.policy.verdict(families::RING).permits_some();
+        permitted.then(|| self.line(families::RING))
     }
 
     /// The place of the preset, or of the default.
@@ -436,6 +472,7 @@ impl Seccomp {
         if !self.policy.is_off() {
             draft.wants([Mechanism::Seccomp]);
         }
+        let origin = self.asked().unwrap_or(&self.origin);
         // Kernels without seccomp (CONFIG_SECCOMP_FILTER=n) lack this file.
         if !self.policy.is_off()
             && !draft
@@ -444,10 +481,10 @@ impl Seccomp {
                 .exists("/proc/sys/kernel/seccomp/actions_avail".as_ref())
         {
             if enforce.value == Level::Prefer {
-                return draft.weaker(&self.origin, "this kernel has no system call filters");
+                return draft.weaker(origin, "this kernel has no system call filters");
             }
             return draft.refuse(
-                &self.origin,
+                origin,
                 "this kernel has no system call filters (seccomp), or /proc is not mounted",
                 "mount /proc, write `preset = \"off\"` under [seccomp], or `seccomp = \"prefer\"` under [enforce]",
             );
@@ -472,7 +509,7 @@ impl Seccomp {
             }
         }
         match self.policy.compile() {
-            Ok(Some(program)) => draft.step(Phase::Filter, Op::SetFilter(program), &self.origin),
+            Ok(Some(program)) => draft.step(Phase::Filter, Op::SetFilter(program), origin),
             Ok(None) => {}
             Err(error) => draft.refuse(
                 &self.origin,
@@ -491,8 +528,11 @@ const NESTING: &[Sysno] = calls![
 ];
 
 /// The line that decides on each call: the entries that count more come later.
-fn lines(allow: &[Placed], deny: &[Placed]) -> BTreeMap<i32, Origin> {
+fn lines(allow: &[Placed], deny: &[Placed], families: Option<&Origin>) -> BTreeMap<i32, Origin> {
     let mut lines = BTreeMap::new();
+    for call in families::CALLS {
+        lines.extend(families.map(|origin| (call.id(), origin.clone())));
+    }
     for (list, by_set) in [(allow, true), (allow, false), (deny, true), (deny, false)] {
         for (name, calls) in list.iter().flat_map(|placed| &placed.names) {
             for named in calls.iter().filter(|named| named.by_set == by_set) {

@@ -1,9 +1,12 @@
 //! What becomes of each call: a preset, and what a profile adds and takes away.
 
 use super::conditions::condition;
+use super::families;
 use super::presets::{Group, Preset, STARTING, Stance, group_of};
 use crate::review::arguments::{self, Arguments, Row};
+use crate::sections::network::Family;
 use libc::ENOSYS;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -54,7 +57,7 @@ pub struct Case {
     /// The arguments: all tests of any one row hold.
     pub rows: Arc<[Row]>,
     /// The same in words, where somebody has found better ones; they complete "if the …".
-    pub words: Option<&'static str>,
+    pub words: Option<Cow<'static, str>>,
     /// What becomes of the call.
     pub answer: Answer,
 }
@@ -68,7 +71,7 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.words {
+        match &self.words {
             Some(words) => write!(f, "{} if the {words}", self.answer),
             None => write!(f, "{} if {}", self.answer, arguments::words(&self.rows)),
         }
@@ -99,6 +102,15 @@ impl Verdict {
             cases.pop();
         }
         Self { cases, otherwise }
+    }
+
+    /// The same, with nothing permitted: what is refused before stays so.
+    fn refusing(mut self, otherwise: Answer) -> Self {
+        let refused = self.cases.iter().take_while(|case| !case.answer.permits());
+        let refused = refused.count();
+        let more = refused < self.cases.len() || self.otherwise.permits();
+        self.cases.truncate(refused);
+        Self::new(self.cases, if more { otherwise } else { self.otherwise })
     }
 
     /// What becomes of a call with these arguments.
@@ -270,6 +282,8 @@ pub struct Policy {
     /// What the profile says of other architectures.
     foreign: Option<Answer>,
     said: BTreeMap<i32, Said>,
+    /// The families that sockets may be of, where the profile says so.
+    families: Option<Vec<Family>>,
 }
 
 impl From<Preset> for Policy {
@@ -319,7 +333,17 @@ impl Policy {
             refuse,
             foreign: None,
             said,
+            families: None,
         }
+    }
+
+    /// Sets which families sockets may be of: of those that a preset permits, as far as it does; of others, with
+    /// any arguments, wherever the policy permits socket(2) at all. Whatever else permits a call, it
+    /// makes no socket of another family.
+    #[must_use]
+    pub fn families(mut self, families: Option<Vec<Family>>) -> Self {
+        self.families = families;
+        self
     }
 
     /// Sets what becomes of calls of other architectures.
@@ -340,7 +364,10 @@ impl Policy {
     #[must_use]
     pub fn is_off(&self) -> bool {
         let denies = |said: &Said| said.refused.is_some() || !said.refused_if.is_empty();
-        self.preset == Preset::Off && self.foreign.is_none() && !self.said.values().any(denies)
+        self.preset == Preset::Off
+            && self.foreign.is_none()
+            && self.families.is_none()
+            && !self.said.values().any(denies)
     }
 
     /// What becomes of `call` under this policy.
@@ -351,6 +378,33 @@ impl Policy {
 
     /// The same for a call whose group is known.
     pub(super) fn verdict_in(&self, group: Option<&Group>, call: Sysno) -> Verdict {
+        let verdict = self.without_bounds(group, call);
+        if self.preset == Preset::Off && self.families.is_some() && call == families::RING {
+            return verdict.refusing(Answer::Errno(ENOSYS));
+        }
+        match self.listed(call) {
+            Some([]) => verdict.refusing(families::REFUSED),
+            Some(listed) => families::bounded(verdict, listed),
+            None => verdict,
+        }
+    }
+
+    /// Whether the first argument is a family that sockets may be of.
+    #[must_use]
+    pub fn lists(&self, arguments: &[u64; 6]) -> bool {
+        let number = arguments[0] & u64::from(u32::MAX);
+        let families = self.families.as_ref();
+        families.is_none_or(|families| families.iter().any(|family| family.number() == number))
+    }
+
+    /// The families that the call may make sockets of, if they are bounded and it makes any.
+    fn listed(&self, call: Sysno) -> Option<&[Family]> {
+        let families = self.families.as_deref();
+        families.filter(|_| families::CALLS.contains(&call))
+    }
+
+    /// The verdict before the families bound it.
+    fn without_bounds(&self, group: Option<&Group>, call: Sysno) -> Verdict {
         let nothing = Said::default();
         let said = self.said.get(&call.id()).unwrap_or(&nothing);
         let mut cases = said.refused_if.clone();
@@ -374,7 +428,11 @@ impl Policy {
         let otherwise = match (stance, condition) {
             (Some(Stance::Allow), None) => Answer::Allow,
             (Some(Stance::Allow), Some(condition)) => {
-                cases.push(condition.case());
+                let case = condition.case();
+                cases.extend(match self.listed(call) {
+                    Some(listed) => families::narrowed(call, &case, listed),
+                    None => Some(case),
+                });
                 said.otherwise.unwrap_or(Answer::Errno(condition.errno))
             }
             (Some(Stance::Refuse(_)), _) if self.preset == Preset::None => {

@@ -67,7 +67,7 @@ fn no_other_listener() -> Case {
     };
     Case {
         rows: vec![vec![test]].into(),
-        words: Some("flags ask for another listener"),
+        words: Some("flags ask for another listener".into()),
         answer: Answer::Errno(libc::EBUSY),
     }
 }

@@ -82,11 +82,24 @@ pub(in super::super) fn any_policy() -> impl Strategy<Value = Policy> {
     let entries = move || prop::collection::vec(any_entry(calls()), 0..8);
     let foreign = prop::option::weighted(0.2, any_answer());
     let preset = prop::sample::select(Preset::ALL);
-    (preset, any_answer(), foreign, entries(), entries()).prop_map(
-        |(preset, refuse, foreign, allow, deny)| {
-            Policy::new(preset, refuse, &allow, &deny).foreign_calls(foreign)
-        },
+    let families = prop::option::weighted(0.3, any_families());
+    (
+        preset,
+        any_answer(),
+        foreign,
+        entries(),
+        entries(),
+        families,
     )
+        .prop_map(|(preset, refuse, foreign, allow, deny, families)| {
+            Policy::new(preset, refuse, &allow, &deny)
+                .foreign_calls(foreign)
+                .families(families)
+        })
+}
+
+fn any_families() -> impl Strategy<Value = Vec<Family>> {
+    prop::sample::subsequence(Family::ALL, 0..6)
 }
 
 proptest! {
@@ -101,6 +114,26 @@ proptest! {
                     verdict.answer(&example).permits(), verdict.permits_some(),
                     "{}: {}: {:?}", call, verdict, example
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn no_socket_is_of_a_family_that_is_not_listed(
+        policy in any_policy(), listed in any_families(), rest in any::<[u64; 5]>()
+    ) {
+        let policy = policy.families(Some(listed.clone()));
+        let without = policy.clone().families(None);
+        for family in 0..50 {
+            let [a, b, c, d, e] = rest;
+            let args = [family | a << 32, b, c, d, e, 0];
+            let there = listed.iter().any(|listed| listed.number() == family);
+            for call in families::CALLS {
+                let answer = policy.verdict(call).answer(&args);
+                prop_assert!(there || !answer.permits(), "{} {}: {}", call, family, answer);
+                // What is listed and was permitted is permitted as before.
+                let before = without.verdict(call).answer(&args);
+                prop_assert!(!there || !before.permits() || answer == before, "{} {}", call, family);
             }
         }
     }
