@@ -192,11 +192,15 @@ impl<'p> Run<'p> {
                 let path = sys::descriptor::own(path);
                 let tree = sys::mount::clone_tree(path.as_raw_fd()).map_err(errno)?;
                 self.put(*slot, tree);
-                // EPERM: it was mounted in a user namespace above.
+                // A copy of a shared mount is shared: what init mounts below it would show, and stay, on the
+                // host. So it is made private with its map, or without one.
                 match sys::mount::set_idmap(tree, namespace) {
-                    Err(Errno::EINVAL | Errno::EPERM) if *need == IdmapNeed::Optional => {}
-                    Err(Errno::EINVAL | Errno::EPERM) if *need == IdmapNeed::Preferred => {
-                        (self.say)(step, "its file system cannot map owners");
+                    // EPERM: it was mounted in a user namespace above.
+                    Err(Errno::EINVAL | Errno::EPERM) if *need != IdmapNeed::Required => {
+                        sys::mount::make_private(tree).map_err(errno)?;
+                        if *need == IdmapNeed::Preferred {
+                            (self.say)(step, "its file system cannot map owners");
+                        }
                     }
                     result => result.map_err(errno)?,
                 }

@@ -115,15 +115,30 @@ pub fn set_attributes_here(mount: RawFd, attributes: Attributes) -> Result<()> {
 }
 
 /// Makes a detached mount show its files under the ids of a user namespace
-/// (`MOUNT_ATTR_IDMAP`; Linux 5.12, and a file system that supports it).
+/// (`MOUNT_ATTR_IDMAP`; Linux 5.12, and a file system that supports it), and keeps what is mounted
+/// below it to itself, as [`make_private`] does.
 pub fn set_idmap(mount: RawFd, user_namespace: RawFd) -> Result<()> {
     setattr(
         mount,
         &MountAttr {
             attr_set: libc::MOUNT_ATTR_IDMAP,
             attr_clr: 0,
-            propagation: 0,
+            propagation: libc::MS_PRIVATE,
             userns_fd: user_namespace as u64,
+        },
+        true,
+    )
+}
+
+/// Stops propagation to and from a detached mount and what is below it.
+pub fn make_private(mount: RawFd) -> Result<()> {
+    setattr(
+        mount,
+        &MountAttr {
+            attr_set: 0,
+            attr_clr: 0,
+            propagation: libc::MS_PRIVATE,
+            userns_fd: 0,
         },
         true,
     )

@@ -1,7 +1,7 @@
 //! What is where inside, that nothing of it shows on the host, and that nothing of it stays there.
 
 use crate::live::{HOLD, Live, Mount, mount_table};
-use crate::support::{Project, done, is_root, mounts, skip};
+use crate::support::{Project, done, is_root, mounts, program, skip};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -297,6 +297,50 @@ fn a_mount_inside_is_not_in_the_hosts_table() {
     // Nor does a mount that is made on the host later show inside: nothing propagates.
     assert!(!theirs.contains("shared:"), "{theirs}");
     assert!(!theirs.contains("master:"), "{theirs}");
+}
+
+/// systemd makes every mount of a machine shared: a copy of one hands on what is mounted below it.
+#[test]
+fn a_mount_in_a_shared_mount_of_the_host_does_not_show_there() {
+    if !is_root() {
+        return skip(
+            "a_mount_in_a_shared_mount_of_the_host_does_not_show_there",
+            "only root can make a shared mount",
+        );
+    }
+    let project = Project::new();
+    let shared = project.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let shared = shared.to_str().unwrap();
+    // A plain tmpfs takes a map of owners; of what cannot have one, a copy is made in another way.
+    for file_system in ["tmpfs", "ramfs"] {
+        let bind = format!("target = \"{shared}\"\nread_only = false");
+        let profile = format!(
+            "{}\n[enforce]\nidmap = \"prefer\"",
+            profile(&[
+                &["type = \"bind\"", &bind],
+                &["type = \"tmpfs\"", &format!("target = \"{shared}/below\"")],
+                // Its mount point is there, and is no mount of the host.
+                &["type = \"tmpfs\"", &format!("target = \"{shared}/there\"")],
+            ])
+        );
+        project.write("sandbox.toml", profile);
+        let script = format!(
+            "set -e
+            mount -t {file_system} none {shared}
+            mount --make-shared {shared}
+            mkdir {shared}/there
+            chmod 777 {shared}
+            {program} --profile sandbox.toml -- touch {shared}/below/x {shared}/there/x {shared}/made 2>said
+            ls {shared}
+            grep -c {shared} /proc/self/mountinfo",
+            program = program().display(),
+        );
+        let mut command = std::process::Command::new("unshare");
+        let propagation = ["--mount", "--propagation", "private", "sh", "-c", &script];
+        command.args(propagation).current_dir(project.path());
+        assert_eq!(done(&mut command).ok(), "made\nthere\n1\n", "{file_system}");
+    }
 }
 
 #[test]
