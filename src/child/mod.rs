@@ -182,6 +182,7 @@ impl Child<'_> {
             Op::UnshareTimeNamespace => sys::identity::unshare(libc::CLONE_NEWTIME),
             Op::SetClock(offset) => init::set_clock(&offset.line),
             Op::MakePrivate => sys::mount::make_all_private(),
+            Op::MakeSlave => sys::mount::make_all_slaves(),
             Op::AwaitRelease => init::await_release(self.socket),
             Op::TakeIds { uid, gid } => init::take_ids(*uid, *gid, self.socket),
             Op::MakeInnerUser {

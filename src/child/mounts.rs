@@ -5,7 +5,7 @@ use super::Child;
 use crate::plan::Op;
 use crate::plan::op::{HostPath, NewName, NewRoot, Slot};
 use crate::sys::descriptor::{self, Resolve};
-use crate::sys::mount::{self, Attributes};
+use crate::sys::mount::{self, Attributes, Depth};
 use crate::sys::{self};
 use nix::errno::Errno;
 use std::ffi::CStr;
@@ -48,10 +48,14 @@ pub(crate) fn open_host_path(path: &HostPath) -> sys::Result<RawFd> {
 impl Child<'_> {
     pub(super) fn mount(&mut self, op: &Op) -> sys::Result<()> {
         match op {
-            Op::OpenSource { slot, source } => {
+            Op::OpenSource {
+                slot,
+                source,
+                depth,
+            } => {
                 let tree = match source.beneath {
-                    None => mount::clone_tree_at(&source.trusted)?,
-                    Some(_) => mount::clone_tree(Fd(open_host_path(source)?).0)?,
+                    None => mount::clone_tree_at(&source.trusted, *depth)?,
+                    Some(_) => mount::clone_tree(Fd(open_host_path(source)?).0, *depth)?,
                 };
                 self.put(*slot, tree)
             }
@@ -77,7 +81,7 @@ impl Child<'_> {
                     name,
                     Resolve::BeneathWithoutLinks,
                 )?);
-                let tree = mount::clone_tree(path.0)?;
+                let tree = mount::clone_tree(path.0, Depth::Whole)?;
                 self.put(*slot, tree)
             }
             Op::AttachRoot(root) => self.attach_root(root),
@@ -120,7 +124,7 @@ impl Child<'_> {
             }
             Op::Protect { target, attributes } => {
                 let target = self.target(target)?;
-                let tree = Fd(mount::clone_tree(target.0)?);
+                let tree = Fd(mount::clone_tree(target.0, Depth::Whole)?);
                 mount::set_attributes(tree.0, *attributes)?;
                 mount::attach(tree.0, target.0)
             }

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod disk;
 pub mod doubt;
 pub mod expand;
+pub mod mounts;
 pub mod probe;
 pub mod program;
 pub mod share;
@@ -17,6 +18,7 @@ use accounts::Accounts;
 use caller::{Caller, SubordinateIds};
 use cgroup::Cgroups;
 use descriptors::Inherited;
+use mounts::Mounts;
 use std::cell::OnceCell;
 use std::path::Path;
 use tree::Tree;
@@ -34,6 +36,7 @@ pub struct Host {
     sysctls: OnceCell<bool>,
     landlock: OnceCell<u32>,
     accounts: OnceCell<Accounts>,
+    mounts: OnceCell<Mounts>,
     /// Whether the machine is one of given facts, which has no descriptors.
     is_fixed: bool,
 }
@@ -52,6 +55,7 @@ impl Host {
             sysctls: OnceCell::new(),
             landlock: OnceCell::new(),
             accounts: OnceCell::new(),
+            mounts: OnceCell::new(),
             is_fixed: false,
         }
     }
@@ -68,6 +72,7 @@ impl Host {
             sysctls: OnceCell::from(true),
             landlock: OnceCell::from(7),
             accounts: OnceCell::from(Accounts::default()),
+            mounts: OnceCell::from(Mounts::default()),
             is_fixed: true,
         }
     }
@@ -143,6 +148,11 @@ impl Host {
     pub fn accounts(&self) -> &Accounts {
         self.accounts
             .get_or_init(|| Accounts::of(Path::new("/"), &self.tree.doubt))
+    }
+
+    /// What is mounted.
+    pub fn mounts(&self) -> &Mounts {
+        self.mounts.get_or_init(Mounts::here)
     }
 
     /// Whether the kernel can refuse to execute memory that was written.

@@ -7,7 +7,7 @@ use super::order::{Actor, RULES};
 use super::{Plan, Step};
 use crate::diag::Sources;
 use crate::profile::value::{Duration, Size};
-use crate::sys::mount::Attributes;
+use crate::sys::mount::{Attributes, Depth};
 use std::ffi::CStr;
 use std::fmt::{self, Write as _};
 
@@ -110,6 +110,14 @@ impl fmt::Display for Attributes {
 fn ranges(ranges: &[IdRange]) -> String {
     let one = |r: &IdRange| format!("{} -> {} ({})", r.inside, r.outside, r.count);
     ranges.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// What is said of a mount that is copied without others.
+fn alone(depth: Depth) -> &'static str {
+    match depth {
+        Depth::Whole => "",
+        Depth::Alone => ", without what is mounted below it",
+    }
 }
 
 fn bound(value: u64) -> String {
@@ -246,7 +254,9 @@ impl fmt::Display for Op {
                     ranges(groups)
                 )
             }
-            Self::OpenMapped { source, .. } => write!(f, "open {source}, owners mapped"),
+            Self::OpenMapped { source, depth, .. } => {
+                write!(f, "open {source}, owners mapped{}", alone(*depth))
+            }
             Self::CloneInit {
                 namespaces,
                 into_group,
@@ -291,7 +301,8 @@ impl fmt::Display for Op {
                 write!(f, "set a clock ahead (seconds, nanoseconds): {line}")
             }
             Self::MakePrivate => f.write_str("stop mount propagation"),
-            Self::OpenSource { source, .. } => write!(f, "open {source}"),
+            Self::MakeSlave => f.write_str("stop mount propagation to the host"),
+            Self::OpenSource { source, depth, .. } => write!(f, "open {source}{}", alone(*depth)),
             Self::AwaitRelease => f.write_str("wait for the supervisor"),
             Self::TakeIds { uid, gid } => write!(f, "become uid {uid}, gid {gid} for the set-up"),
             Self::MakeInnerUser { namespaces, .. } => {

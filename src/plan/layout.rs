@@ -19,7 +19,7 @@ use super::draft::Draft;
 use super::op::{IdRange, IdmapNeed};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::host::tree::{ByPath, Kind};
-use crate::sys::mount::Attributes;
+use crate::sys::mount::{Attributes, Depth};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +62,10 @@ pub enum What {
         trusted: Option<PathBuf>,
         /// Whether it is a directory that is missing on the host and made there, below `trusted`.
         made: bool,
+        /// Whether with what is mounted below it.
+        depth: Depth,
+        /// Whether it receives what the host mounts there later.
+        receives: bool,
     },
     /// A new file system.
     Filesystem {
@@ -93,6 +97,8 @@ impl What {
             idmap,
             trusted: None,
             made: false,
+            depth: Depth::Whole,
+            receives: false,
         }
     }
 }
@@ -165,6 +171,8 @@ struct Layout<'d, 'h> {
     /// Sources that are made on the host before anything is opened.
     made: Vec<PathBuf>,
     staged: usize,
+    /// Whether a source receives what the host mounts there later.
+    receives: bool,
 }
 
 /// Places all entries of the draft in a root and adds the steps that build it.
@@ -181,6 +189,7 @@ pub fn lay(draft: &mut Draft<'_>, root: Root, origin: &Origin) {
         grants,
         made: Vec::new(),
         staged: 0,
+        receives: false,
     };
     // Before any mount point is made: what would be made as one on the way goes in the end.
     for entry in &entries {

@@ -100,6 +100,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::ForbidUserNamespaces
         | Op::EnterInnerUser
         | Op::MakePrivate
+        | Op::MakeSlave
         | Op::AwaitRelease
         | Op::TakeIds { .. }
         | Op::MakeDirectory(..)

@@ -7,7 +7,7 @@ use super::attempt::Attempt;
 pub use crate::host::caller::IdRange;
 use crate::host::cgroup::{Place, Scope};
 use crate::sys::identity::CapabilitySets;
-use crate::sys::mount::Attributes;
+use crate::sys::mount::{Attributes, Depth};
 use crate::sys::process::StringArray;
 pub use limit::{Limit, Over, Rates};
 use std::ffi::CString;
@@ -165,6 +165,8 @@ pub enum Op {
         slot: Slot,
         /// The path.
         source: HostPath,
+        /// Whether with what is mounted below it.
+        depth: Depth,
         /// The map made before.
         idmap: Slot,
         /// What happens where the file system cannot have a map.
@@ -213,12 +215,16 @@ pub enum Op {
     SetClock(ClockOffset),
     /// Stops propagation.
     MakePrivate,
+    /// Stops what mounts send to others of their peer group; they still receive.
+    MakeSlave,
     /// Opens a host path as a detached mount.
     OpenSource {
         /// Where the descriptor goes.
         slot: Slot,
         /// The path.
         source: HostPath,
+        /// Whether with what is mounted below it.
+        depth: Depth,
     },
     /// Waits for the supervisor.
     AwaitRelease,

@@ -90,6 +90,8 @@ phases! {
     GroupNamespace: Init,
     /// The time namespace is made, and its clocks are set.
     TimeNamespace: Init,
+    /// Sources that are to receive what the host mounts there later are opened.
+    Receiving: Init,
     /// Mounts stop propagating.
     Propagation: Init,
     /// Host paths are opened, once, and copied as detached mounts.
@@ -193,6 +195,8 @@ rules! {
     Attributes < IdMaps: "they are written while init still belongs to the caller in the eyes of the kernel",
     IdMaps < Release: "init must not act under ids that do not exist yet",
     Join < Tether: "init is cloned by the joiner, inside what was joined",
+    Tether < Receiving: "an init that outlives its supervisor from here on would leave mounts behind",
+    Receiving < Propagation: "a copy receives only what its original does",
     Tether < Sources: "an init that outlives its supervisor from here on would leave mounts behind",
     Tether < AwaitRelease: "if the supervisor dies while init waits, end of file must mean the end, not go",
     Keyring < InnerIds: "the keyring counts against the quota of the id that makes it, and ids that a run of root takes have a small one",

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// What may be done with files, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Access(u8);
+pub struct Access(u16);
 
 impl Access {
     /// Reading. Connecting to a socket needs no more.
@@ -29,8 +29,14 @@ impl Access {
     pub const OWNER: Self = Self(1 << 5);
     /// It is made where it is missing.
     pub const CREATE: Self = Self(1 << 6);
+    /// With what is mounted below it.
+    pub const MOUNTS: Self = Self(1 << 7);
+    /// With what lies under mounts.
+    pub const UNCOVERED: Self = Self(1 << 8);
+    /// With what is mounted there later.
+    pub const LATER: Self = Self(1 << 9);
     /// All of it.
-    pub const ALL: Self = Self(0b111_1111);
+    pub const ALL: Self = Self(0b11_1111_1111);
 
     /// Both together.
     #[must_use]

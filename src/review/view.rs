@@ -217,6 +217,12 @@ fn words(tree: &Tree, project: Option<&Path>) -> String {
     if access.contains(Access::CREATE) {
         extra.push("made if missing");
     }
+    if access.contains(Access::UNCOVERED) {
+        extra.push("without what is mounted below it, and with what lies under that");
+    }
+    if access.contains(Access::LATER) {
+        extra.push("with what the host mounts there later");
+    }
     if !access.contains(Access::OWNER) {
         extra.push("not as its owner");
     }

@@ -190,7 +190,10 @@ impl Devices {
             (name, &node.origin, group)
         });
         for (name, origin, group) in minimal.chain(named) {
-            let access = Access::READ.with(Access::WRITE).with(Access::DEVICES);
+            let access = Access::READ
+                .with(Access::WRITE)
+                .with(Access::DEVICES)
+                .with(Access::MOUNTS);
             view.show(Shown {
                 host: Some(HostFiles {
                     source: dev.join(name),

@@ -1,5 +1,6 @@
 //! `[[mounts]]`: what is mounted, one entry a target; and what is mounted by default.
 
+mod copies;
 mod create;
 mod defaults;
 mod exposure;
@@ -9,8 +10,10 @@ mod nesting;
 mod relate;
 mod several;
 
+pub use copies::Propagation;
 pub use defaults::home;
 pub(super) use exposure::in_one_home;
+pub use kernel::{Hidepid, Subset};
 
 use super::{Profile, absolute, enforce::Level, host_path, user::Identity};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
@@ -102,9 +105,21 @@ crate::table! {
         /// symbolic link is followed to make it in the home, in the project, or where others than
         /// root and the caller can write. Default: false.
         create: bool,
+        /// `bind`: whether what is mounted below the source shows too. Where something is, leaving it out
+        /// takes the right to unmount it: root with `idmap`, or with the host's user namespace. Default: true.
+        recursive: bool,
+        /// `bind`: what becomes of what is mounted later. What shows so has the host's options, so that
+        /// `"slave"` wants `read_only`, `nosuid` and `nodev` to be false, and its owners are not mapped; the source
+        /// has to be in a shared mount. Default: `"private"`.
+        propagation: Propagation,
         /// `bind`: whether the owner of the source appears as the command, where root calls.
         /// Default: true; for what is read-only, where its file system can.
         idmap: bool,
+        /// `proc`: which part of it there is. Default: all, reduced.
+        subset: Subset,
+        /// `proc`: which processes of its pid namespace show to which others (proc(5)). Where that namespace is not
+        /// new, `subset` and `hidepid` take the host's user namespace, and root. Default: `"off"`.
+        hidepid: Hidepid,
         /// `tmpfs`: the most it may hold. Default: 1G.
         size: Size,
         /// `tmpfs`: the most files and directories it may hold. Default: 1048576.
@@ -132,6 +147,10 @@ struct Mount {
     attributes: Attributes,
     optional: bool,
     create: bool,
+    recursive: bool,
+    propagation: At<Propagation>,
+    subset: Option<At<Subset>>,
+    hidepid: Option<At<Hidepid>>,
     idmap: Option<At<bool>>,
     size: At<Size>,
     inodes: At<u64>,
@@ -152,6 +171,8 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
             "noexec",
             "optional",
             "create",
+            "recursive",
+            "propagation",
             "idmap",
         ],
         Kind::Tmpfs => &[
@@ -163,7 +184,8 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
             "inodes",
             "mode",
         ],
-        Kind::Proc | Kind::Sysfs | Kind::Devpts | Kind::Mqueue | Kind::Cgroup | Kind::Mask => &[],
+        Kind::Proc => &["subset", "hidepid"],
+        Kind::Sysfs | Kind::Devpts | Kind::Mqueue | Kind::Cgroup | Kind::Mask => &[],
         Kind::File => &["contents", "mode"],
         Kind::Symlink => &["to"],
         Kind::Directory => &["mode"],
@@ -240,6 +262,10 @@ fn check_one(
         ("noexec", raw.noexec.as_ref().map(|at| &at.origin)),
         ("optional", raw.optional.as_ref().map(|at| &at.origin)),
         ("create", raw.create.as_ref().map(|at| &at.origin)),
+        ("recursive", raw.recursive.as_ref().map(|at| &at.origin)),
+        ("propagation", raw.propagation.as_ref().map(|at| &at.origin)),
+        ("subset", raw.subset.as_ref().map(|at| &at.origin)),
+        ("hidepid", raw.hidepid.as_ref().map(|at| &at.origin)),
         ("idmap", raw.idmap.as_ref().map(|at| &at.origin)),
         ("size", raw.size.as_ref().map(|at| &at.origin)),
         ("inodes", raw.inodes.as_ref().map(|at| &at.origin)),
@@ -280,6 +306,7 @@ fn check_one(
             .help("remove one of the two lines"),
         );
     }
+    copies::check(&raw, &origin, problems);
     if kind == Kind::Symlink && raw.to.is_none() {
         problems.push(
             Diagnostic::new(Code::MissingKey, &origin, "a symbolic link needs `to`")
@@ -323,6 +350,12 @@ fn check_one(
         attributes,
         optional: flag(&raw.optional, false),
         create: flag(&raw.create, false),
+        recursive: flag(&raw.recursive, true),
+        propagation: raw
+            .propagation
+            .unwrap_or_else(|| At::default_of("mounts.propagation", Propagation::Private)),
+        subset: raw.subset,
+        hidepid: raw.hidepid,
         idmap: raw.idmap,
         size: raw
             .size
@@ -373,7 +406,15 @@ impl Mount {
                 sized(self.size.value, self.inodes.value, &mode, false)
             }
             Kind::Proc => {
-                return kernel::proc(&self.target.value, profile, identity, origin, draft);
+                let options = kernel::options(self);
+                return kernel::proc(
+                    &self.target.value,
+                    &options,
+                    profile,
+                    identity,
+                    origin,
+                    draft,
+                );
             }
             Kind::Sysfs => kernel::pseudo("sysfs", &[]),
             Kind::Devpts => kernel::pseudo("devpts", super::devices::PTS_OPTIONS),
@@ -444,6 +485,8 @@ fn show(
     let wanted = mount.idmap.as_ref().map(|at| at.value);
     let need = match (profile.enforce.idmap.value, wanted) {
         (Level::Off, _) | (_, Some(false)) => None,
+        // What is mounted later has no map either.
+        _ if mount.receives() => None,
         (Level::Prefer, _) => Some(IdmapNeed::Preferred),
         (Level::Require, None) if read_only => Some(IdmapNeed::Optional),
         (Level::Require, _) => Some(IdmapNeed::Required),
@@ -456,6 +499,9 @@ fn show(
         let owner = draft.host.tree.target(&source);
         identity.owner_map(owner.uid, owner.gid, need)
     });
+    if !copies::can_be_had(&source, mount, idmap.as_ref(), profile, origin, draft) {
+        return;
+    }
     draft.entries.push(Entry {
         target: mount.target.value.clone(),
         what: What::Bind {
@@ -463,6 +509,8 @@ fn show(
             idmap,
             trusted,
             made,
+            depth: mount.depth(),
+            receives: mount.receives(),
         },
         attributes: mount.attributes,
         optional: mount.optional,

@@ -221,7 +221,7 @@ impl Rootfs {
             project: _,
             table: _,
         } = self;
-        let access = Access::READ.with(Access::EXECUTE);
+        let access = Access::READ.with(Access::EXECUTE).with(Access::MOUNTS);
         let shown = |source: PathBuf, access, group| Shown {
             target: source.clone(),
             host: Some(HostFiles {

@@ -163,6 +163,9 @@ impl Failure {
             (_, Errno::ENOSYS) => {
                 "this kernel is older than Linux 5.12, or a container's filter refuses the call: `sandbox doctor` says which".into()
             }
+            (Op::OpenSource { depth: crate::sys::mount::Depth::Alone, .. }, Errno::EINVAL) => {
+                "something is mounted below the source, and this caller may not do without it: remove `recursive = false`, and hide it by a mount of the type \"mask\"".into()
+            }
             (Op::OpenMapped { .. }, Errno::EINVAL) => {
                 "its file system cannot map owners: set `idmap = false` on the mount, or `idmap = \"prefer\"` under [enforce]".into()
             }

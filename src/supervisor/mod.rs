@@ -21,6 +21,7 @@ use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
 use crate::report::{Measured, Outcome, denial::Refusals};
+use crate::sys::mount::Depth;
 use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};
 use cgroup::Group;
@@ -69,6 +70,10 @@ pub fn execute_observed<'p>(
     }
     run.watch()
 }
+
+/// Why a mount cannot be copied without those below it.
+const LOCKED: &str =
+    "what is mounted below the source is locked there, and only who may unmount it can do without";
 
 /// A run: what was made so far. Dropping it ends and removes all of it.
 struct Run<'p> {
@@ -184,13 +189,19 @@ impl<'p> Run<'p> {
             Op::OpenMapped {
                 slot,
                 source,
+                depth,
                 idmap,
                 need,
             } => {
                 let namespace = self.slots.get(*idmap).copied().unwrap_or(child::UNOPENED);
                 let path = child::open_host_path(source).map_err(errno)?;
                 let path = sys::descriptor::own(path);
-                let tree = sys::mount::clone_tree(path.as_raw_fd()).map_err(errno)?;
+                let tree = sys::mount::clone_tree(path.as_raw_fd(), *depth);
+                let tree = tree.map_err(|e| match e {
+                    // Where the map is refused, it means another thing.
+                    Errno::EINVAL if *depth == Depth::Alone => text(LOCKED.into()),
+                    other => errno(other),
+                })?;
                 self.put(*slot, tree);
                 // A copy of a shared mount is shared: what init mounts below it would show, and stay, on the
                 // host. So it is made private with its map, or without one.

@@ -61,26 +61,45 @@ impl Attributes {
     }
 }
 
-/// Copies the mount under a descriptor, with everything below it, as a detached mount.
+/// Whether a copy of a mount holds what is mounted below it.
 ///
-/// Recursive, because the kernel refuses in a user namespace to uncover what lies under a
-/// submount by copying without it.
-pub fn clone_tree(of: RawFd) -> Result<RawFd> {
+/// What is mounted there when a mount namespace is made for a new user namespace is locked in it: the kernel
+/// refuses a copy without it (EINVAL), since that would uncover what lies under it
+/// (mount_namespaces(7), "Restrictions on mount namespaces").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// With what is mounted below it.
+    Whole,
+    /// The mount alone: what lies under others is uncovered.
+    Alone,
+}
+
+impl Depth {
+    const fn flag(self) -> libc::c_long {
+        match self {
+            Self::Whole => libc::AT_RECURSIVE as libc::c_long,
+            Self::Alone => 0,
+        }
+    }
+}
+
+/// Copies the mount under a descriptor as a detached mount.
+pub fn clone_tree(of: RawFd, depth: Depth) -> Result<RawFd> {
     let flags = libc::OPEN_TREE_CLONE as libc::c_long
         | libc::OPEN_TREE_CLOEXEC as libc::c_long
         | libc::c_long::from(libc::AT_EMPTY_PATH)
-        | libc::c_long::from(libc::AT_RECURSIVE);
+        | depth.flag();
     // SAFETY: the path is a static empty string.
     check(unsafe { libc::syscall(libc::SYS_open_tree, of, c"".as_ptr(), flags) })
         .map(|fd| fd as RawFd)
 }
 
 /// The same for a path of the host, in one call. Symbolic links are followed.
-pub fn clone_tree_at(path: &CStr) -> Result<RawFd> {
+pub fn clone_tree_at(path: &CStr, depth: Depth) -> Result<RawFd> {
     let flags = libc::OPEN_TREE_CLONE as libc::c_long
         | libc::OPEN_TREE_CLOEXEC as libc::c_long
         | libc::c_long::from(libc::AT_NO_AUTOMOUNT)
-        | libc::c_long::from(libc::AT_RECURSIVE);
+        | depth.flag();
     // SAFETY: path is NUL-terminated.
     check(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })
         .map(|fd| fd as RawFd)
@@ -149,13 +168,22 @@ pub fn make_private(mount: RawFd) -> Result<()> {
 /// As mount(2) and not as mount_setattr(2): in a user namespace the mounts arrive as slaves, and
 /// either call ends that.
 pub fn make_all_private() -> Result<()> {
+    propagate_all(libc::MS_PRIVATE)
+}
+
+/// Stops propagation from the mounts of this namespace; they still receive.
+pub fn make_all_slaves() -> Result<()> {
+    propagate_all(libc::MS_SLAVE)
+}
+
+fn propagate_all(how: libc::c_ulong) -> Result<()> {
     // SAFETY: the target is a static string, the other pointers may be null for this request.
     check_int(unsafe {
         libc::mount(
             ptr::null(),
             c"/".as_ptr(),
             ptr::null(),
-            libc::MS_REC | libc::MS_PRIVATE,
+            libc::MS_REC | how,
             ptr::null(),
         )
     })

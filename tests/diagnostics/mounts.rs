@@ -481,3 +481,91 @@ target = "/data/new"
       = help: make the mount point on the host, or mount a tmpfs on the directory
     "#);
 }
+
+#[test]
+fn a_mount_that_receives_says_what_cannot_hold_for_it() {
+    let problems = checked(
+        r#"
+[[mounts]]
+type = "bind"
+target = "/srv"
+noexec = true
+nodev = false
+propagation = "slave"
+
+[[mounts]]
+type = "tmpfs"
+target = "/a"
+recursive = false
+
+[[mounts]]
+type = "proc"
+target = "/proc"
+hidepid = "all"
+
+[namespaces]
+pid = "shared"
+"#,
+    );
+    insta::assert_snapshot!(problems, @r#"
+    error[SBX0007]: `noexec` cannot hold for what the host mounts there later
+     --> sandbox.toml:4:10
+      |
+    4 | noexec = true
+      |          ^^^^
+      |
+     ::: sandbox.toml:6:15
+      |
+    6 | propagation = "slave"
+      |               ------- shown here
+      |
+      = help: remove one of the two lines
+
+    error[SBX0012]: `read_only`, `nosuid` cannot hold for what the host mounts there later, which comes with its own options
+     --> sandbox.toml:6:15
+      |
+    6 | propagation = "slave"
+      |               ^^^^^^^
+      |
+     ::: sandbox.toml:1:1
+      |
+    1 | [[mounts]]
+      | ---------- of this mount
+      |
+      = help: write read_only = false, nosuid = false, or remove `propagation`
+
+    error[SBX0007]: `recursive` means nothing for the type "tmpfs"
+      --> sandbox.toml:11:13
+       |
+    11 | recursive = false
+       |             ^^^^^
+       |
+      ::: sandbox.toml:8:1
+       |
+     8 | [[mounts]]
+       | ---------- of this mount
+       |
+       = help: "tmpfs" takes: read_only, nosuid, nodev, noexec, size, inodes, mode
+
+    warning[SBX0025]: this shows the processes of others, and their arguments
+      --> sandbox.toml:13:1
+       |
+    13 | [[mounts]]
+       | ^^^^^^^^^^
+       |
+      ::: sandbox.toml:19:7
+       |
+    19 | pid = "shared"
+       |       -------- the pid namespace is not new
+       |
+       = help: write `pid = "new"` under [namespaces], or remove this mount
+
+    error[SBX0004]: `all` is none of the choices
+      --> sandbox.toml:16:11
+       |
+    16 | hidepid = "all"
+       |           ^^^^^
+       |
+       = help: one of: "off", "noaccess", "invisible", "ptraceable"
+    "#);
+}

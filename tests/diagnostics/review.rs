@@ -469,6 +469,19 @@ fn what_the_profile_does_not_say_counts_too() {
 fn one_line_that_opens_much_is_one_refusal() {
     let wrong = under("version = 1\n", "[seccomp]\npreset = \"off\"\n");
     insta::assert_snapshot!(wrong, @r#"
+    error[SBX0110]: the profile exceeds the ceiling admin.toml: it may make sockets of any family
+     --> [project]/sandbox.toml:2:10
+      |
+    2 | preset = "off"
+      |          ^^^^^
+      |
+     ::: admin.toml:1:1
+      |
+    1 | version = 1
+      | - nothing in admin.toml permits this
+      |
+      = help: permit less in the profile, or have admin.toml permit more
+
     error[SBX0110]: the profile exceeds the ceiling admin.toml: it may make system calls of @module: init_module, finit_module, delete_module; make system calls of @mount: mount, umount2, pivot_root, chroot, fsopen, fsconfig, fsmount, fspick and 4 more; make system calls of @kernel-surface: bpf, perf_event_open, userfaultfd, lookup_dcookie, syslog, fanotify_init, fanotify_mark; and 23 more
      --> [project]/sandbox.toml:2:10
       |

@@ -297,6 +297,36 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"\nrecursive = false",
+        "type = \"bind\"\ntarget = \"/a\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"",
+        "type = \"bind\"\ntarget = \"/a\"\nrecursive = false",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"\nread_only = false\nnosuid = false\nnodev = false",
+        "type = \"bind\"\ntarget = \"/a\"\nread_only = false\nnosuid = false\nnodev = false\npropagation = \"slave\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"proc\"\ntarget = \"/proc\"\nsubset = \"pid\"",
+        "type = \"proc\"\ntarget = \"/proc\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"proc\"\ntarget = \"/proc\"\nhidepid = \"invisible\"",
+        "type = \"proc\"\ntarget = \"/proc\"\nhidepid = \"noaccess\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"proc\"\ntarget = \"/proc\"\nhidepid = \"noaccess\"",
+        "",
+    ),
+    (
+        "[mounts]",
         "type = \"mask\"\ntarget = \"/etc/x\"",
         "type = \"mask\"\ntarget = \"/etc/y\"",
     ),

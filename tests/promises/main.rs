@@ -13,6 +13,7 @@ mod calls;
 mod capabilities;
 mod ceiling;
 mod check;
+mod copies;
 mod cpu_time;
 mod denials;
 mod depth;

@@ -6,7 +6,7 @@ use super::namespaces::has_user_namespace;
 use super::{Found, kernel};
 use crate::host::Host;
 use crate::sys::descriptor::{self, Resolve};
-use crate::sys::mount::{self, Attributes};
+use crate::sys::mount::{self, Attributes, Depth};
 use crate::sys::{self};
 use nix::errno::Errno;
 use std::ffi::CStr;
@@ -42,7 +42,7 @@ fn judge(
 pub(super) fn api(host: &Host, ids: Ids) -> Found {
     let tried = attempt::inside(libc::CLONE_NEWNS, ids, &|| {
         mount::make_all_private()?;
-        let root = mount::clone_tree_at(c"/")?;
+        let root = mount::clone_tree_at(c"/", Depth::Whole)?;
         mount::set_attributes(root, Attributes::READ_ONLY)?;
         attach_on_top(tmpfs()?).map(drop)
     });
@@ -74,7 +74,7 @@ pub(super) fn idmapped(host: &Host, ids: Ids) -> Found {
         );
     }
     let tried = attempt::beside(ids, &|pid| {
-        let tree = mount::clone_tree_at(c".")?;
+        let tree = mount::clone_tree_at(c".", Depth::Whole)?;
         // "/proc/" and a number: an allocation is harmless on this side.
         let path = std::ffi::CString::new(format!("/proc/{pid}/ns/user")).unwrap_or_default();
         let namespace = descriptor::open_for_reading(&path)?;

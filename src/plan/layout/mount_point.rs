@@ -7,7 +7,7 @@ use crate::host::tree::Kind;
 use crate::plan::draft::c_string;
 use crate::plan::op::Op;
 use crate::plan::order::Phase;
-use crate::sys::mount::Attributes;
+use crate::sys::mount::{Attributes, Depth};
 use std::path::Path;
 
 /// The most entries of a directory that is rebuilt: each costs a mount.
@@ -94,7 +94,10 @@ impl Layout<'_, '_> {
                             self.draft.step(Phase::MountPoints, op, origin);
                             return Ok(false);
                         }
-                        Found::Missing => self.scaffold(&at),
+                        Found::Missing => {
+                            self.must_be_whole(&at, target, origin)?;
+                            self.scaffold(&at);
+                        }
                     }
                 }
             }
@@ -193,6 +196,40 @@ impl Layout<'_, '_> {
             }
         }
         Ok(Found::There)
+    }
+
+    /// A directory is rebuilt of what is there, with what is mounted there: not one of which something is to
+    /// be left out, or to come later.
+    fn must_be_whole(
+        &self,
+        at: &Path,
+        target: &Path,
+        origin: &Origin,
+    ) -> Result<(), Box<Diagnostic>> {
+        let Some(Placed { entry, .. }) = self.placed.get(at) else {
+            return Ok(());
+        };
+        match &entry.what {
+            What::Bind {
+                depth: Depth::Whole,
+                receives: false,
+                ..
+            } => Ok(()),
+            What::Bind { .. } => Err(Box::new(
+                Diagnostic::new(
+                    Code::Conflict,
+                    origin,
+                    format!(
+                        "{} has no mount point for {}, and cannot be rebuilt with one",
+                        at.display(),
+                        target.display()
+                    ),
+                )
+                .and(&entry.origin, "bound as it is here")
+                .help("make the mount point on the host, or remove `recursive = false` and `propagation`"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Rebuilds a bound, read-only directory so that mount points can be made in it.

@@ -1,6 +1,6 @@
 //! From what is placed to the steps that build it.
 
-use super::{Entry, Idmap, Layout, Placed, Point, What, tmpfs_options};
+use super::{Entry, Layout, Placed, Point, What, tmpfs_options};
 use crate::diag::Origin;
 use crate::plan::draft::c_string;
 use crate::plan::op::{HostPath, NewName, NewRoot, Op, Target};
@@ -39,17 +39,9 @@ impl Layout<'_, '_> {
 
     pub(super) fn emit_root(&mut self, entry: Entry, count: usize) {
         let origin = entry.origin;
-        let root = match entry.what {
-            What::Bind {
-                source,
-                idmap,
-                trusted,
-                ..
-            } => {
-                let slot = self.open(&source, trusted.as_deref(), idmap, &origin);
-                NewRoot::Tree(slot, entry.attributes)
-            }
-            _ => NewRoot::Tmpfs(vec![
+        let root = match self.open_bound(&entry.what, &origin) {
+            Some(slot) => NewRoot::Tree(slot, entry.attributes),
+            None => NewRoot::Tmpfs(vec![
                 (c"mode".into(), c"755".into()),
                 (c"size".into(), c"1M".into()),
                 (c"nr_inodes".into(), c_string((count * 2 + 256).to_string())),
@@ -91,21 +83,18 @@ impl Layout<'_, '_> {
             None => {}
         }
         let target = relative(path);
-        let op = match what {
-            What::Bind {
+        if let Some(slot) = self.open_bound(&what, &origin)
+            && let What::Bind { source, .. } = what
+        {
+            let op = Op::AttachSource {
+                slot,
                 source,
-                idmap,
-                trusted,
-                ..
-            } => {
-                let slot = self.open(&source, trusted.as_deref(), idmap, &origin);
-                Op::AttachSource {
-                    slot,
-                    source,
-                    attributes,
-                    target,
-                }
-            }
+                attributes,
+                target,
+            };
+            return self.draft.step(Phase::Mounts, op, &origin);
+        }
+        let op = match what {
             What::Filesystem {
                 kind,
                 options,
@@ -152,7 +141,10 @@ impl Layout<'_, '_> {
             What::Protect => Op::Protect { target, attributes },
             What::Mask if placed.point == Some(Point::File) => {
                 // A device that cannot be opened, since the mount is nodev.
-                let slot = self.open(Path::new("/dev/null"), None, None, &origin);
+                let null = What::bind("/dev/null".into(), None);
+                let Some(slot) = self.open_bound(&null, &origin) else {
+                    return;
+                };
                 let attributes = HIDDEN.with(Attributes::READ_ONLY);
                 Op::AttachSource {
                     slot,
@@ -172,44 +164,58 @@ impl Layout<'_, '_> {
                 self.draft.step(Phase::Seal, op, &origin);
                 filesystem("tmpfs", tmpfs_options("64K", mode), HIDDEN, target)
             }
-            What::Directory(_) | What::Symlink(_) => return,
+            What::Directory(_) | What::Symlink(_) | What::Bind { .. } => return,
         };
         self.draft.step(Phase::Mounts, op, &origin);
     }
 
-    /// Adds the step that opens a source.
-    pub(super) fn open(
-        &mut self,
-        source: &Path,
-        trusted: Option<&Path>,
-        idmap: Option<Idmap>,
-        origin: &Origin,
-    ) -> usize {
-        let path = self.host_path(source, trusted);
-        match idmap {
-            Some(Idmap {
-                users,
-                groups,
-                need,
-            }) => {
-                let idmap = self.draft.idmap(&users, &groups, origin);
-                let slot = self.draft.slot();
-                let op = Op::OpenMapped {
+    /// Adds the step that opens what is bound: where its descriptor goes. `None` of what is no bind.
+    fn open_bound(&mut self, what: &What, origin: &Origin) -> Option<usize> {
+        let What::Bind {
+            source,
+            idmap,
+            trusted,
+            depth,
+            receives,
+            ..
+        } = what
+        else {
+            return None;
+        };
+        let (source, depth) = (self.host_path(source, trusted.as_deref()), *depth);
+        let idmap = idmap.as_ref();
+        let idmap = idmap.map(|map| (self.draft.idmap(&map.users, &map.groups, origin), map.need));
+        let slot = self.draft.slot();
+        let (phase, op) = match idmap {
+            Some((idmap, need)) => (
+                Phase::MappedSources,
+                Op::OpenMapped {
                     slot,
-                    source: path,
+                    source,
+                    depth,
                     idmap,
                     need,
-                };
-                self.draft.step(Phase::MappedSources, op, origin);
-                slot
-            }
-            None => {
-                let slot = self.draft.slot();
-                let op = Op::OpenSource { slot, source: path };
-                self.draft.step(Phase::Sources, op, origin);
-                slot
-            }
+                },
+            ),
+            None => (
+                if *receives {
+                    Phase::Receiving
+                } else {
+                    Phase::Sources
+                },
+                Op::OpenSource {
+                    slot,
+                    source,
+                    depth,
+                },
+            ),
+        };
+        if *receives && !self.receives {
+            self.receives = true;
+            self.draft.step(phase, Op::MakeSlave, origin);
         }
+        self.draft.step(phase, op, origin);
+        Some(slot)
     }
 
     /// Splits a path where trust ends: at the outermost tree that a command can write to, or where

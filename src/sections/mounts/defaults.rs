@@ -1,7 +1,7 @@
 //! What is mounted unless the profile says otherwise.
 
 use super::kernel::proc;
-use super::{DEFAULT_INODES, DEFAULT_SIZE, Kind, Mount, bind, sized};
+use super::{DEFAULT_INODES, DEFAULT_SIZE, Kind, Mount, Propagation, bind, sized};
 use crate::diag::{At, Origin};
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, What};
@@ -58,9 +58,15 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
             "mounts: the home",
         );
     }
-    if profile.namespaces.pid.value.is_new() {
+    // A proc of the profile's at this place comes with what covers it.
+    let is_own = |mount: &At<Mount>| {
+        mount.value.kind == Kind::Proc && mount.value.target.value == Path::new("/proc")
+    };
+    let own = profile.mounts.0.iter().any(is_own);
+    if profile.namespaces.pid.value.is_new() && !own {
         proc(
             Path::new("/proc"),
+            &[],
             profile,
             identity,
             &Origin::Default("mounts: /proc"),
@@ -87,6 +93,10 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         attributes: plain.with_if(read_only, Attributes::READ_ONLY),
         optional: false,
         create: false,
+        recursive: true,
+        propagation: At::default_of("mounts.propagation", Propagation::Private),
+        subset: None,
+        hidepid: None,
         idmap: None,
         size: At::default_of("mounts.size", DEFAULT_SIZE),
         inodes: At::default_of("mounts.inodes", DEFAULT_INODES),

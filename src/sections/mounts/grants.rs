@@ -1,5 +1,6 @@
 //! What mounts permit: files of the host, and memory for private ones.
 
+use super::Hidepid;
 use super::kernel::{PROC_HIDDEN, PROC_READ_ONLY};
 use super::{DEFAULT_INODES, DEFAULT_SIZE, Kind, Mount, Mounts, home};
 use crate::diag::{At, Origin};
@@ -12,7 +13,7 @@ use crate::sections::Profile;
 use crate::sections::enforce::Level;
 use crate::sections::namespaces::Choice;
 use crate::sections::rootfs::Project;
-use crate::sys::mount::Attributes;
+use crate::sys::mount::{Attributes, Depth};
 use std::path::Path;
 
 impl Mounts {
@@ -46,6 +47,7 @@ impl Mounts {
                 for (key, what) in KERNEL {
                     grants.push(rank(key, 1, format!("use {what}"), origin));
                 }
+                grants.extend(processes(3, 1, origin));
                 for (key, what) in [("memory", "memory"), ("inodes", "inodes")] {
                     let words = format!("use any amount of {what} for files");
                     grants.push(rank(key, UNLIMITED, words, origin));
@@ -69,6 +71,14 @@ impl Mounts {
         } else {
             shm.value.0
         };
+        let (mut seen, mut machine) = (0, 0);
+        let mut proc_at = &default;
+        // Where there is none, the processes of the sandbox are no secret to each other either.
+        let is_proc = |mount: &At<Mount>| mount.value.kind == Kind::Proc;
+        let default_proc = profile.namespaces.pid.value.is_new() && !named(Path::new("/proc"));
+        if default_proc || !self.0.iter().any(is_proc) {
+            (seen, machine) = (3, 1);
+        }
         let (mut inodes, mut access) = (0_u64, Access::READ.with(Access::WRITE));
         // The line that takes the most; only that of what is not a default.
         let mut most = (0, &shm.origin);
@@ -98,19 +108,22 @@ impl Mounts {
                         grants.push(rank(key, 1, format!("use {what}"), origin).share(share));
                     }
                 }
+                Kind::Proc => {
+                    seen = seen.max(match value.hidepid.as_ref().map(|at| at.value) {
+                        None | Some(Hidepid::Off) => 3,
+                        Some(Hidepid::Noaccess) => 2,
+                        Some(Hidepid::Invisible | Hidepid::Ptraceable) => 1,
+                    });
+                    machine = machine.max(u64::from(value.subset.is_none()));
+                    proc_at = origin;
+                }
                 // Files of the host are told by `show`; what is the sandbox's own, of the kind that
-                // any process can make in its private folders, tells the host nothing. Neither does
-                // proc: in a new pid namespace it shows the sandbox's own processes, and every
-                // profile with one has it; in another it is a bind of the host's. What is covered in
-                // it cannot be uncovered: the kernel has no place for anything else there.
-                Kind::Bind
-                | Kind::Proc
-                | Kind::File
-                | Kind::Directory
-                | Kind::Symlink
-                | Kind::Mask => {}
+                // any process can make in its private folders, tells the host nothing. What is covered in
+                // proc cannot be uncovered: the kernel has no place for anything else there.
+                Kind::Bind | Kind::File | Kind::Directory | Kind::Symlink | Kind::Mask => {}
             }
         }
+        grants.extend(processes(seen, machine, proc_at));
         let words = format!("use {} of memory for files", Size(bytes));
         grants.push(rank("memory", bytes, words, most.1));
         let words = format!("make {inodes} files in memory");
@@ -134,6 +147,28 @@ impl Mounts {
     }
 }
 
+/// What proc shows: of the processes of its pid namespace, and of the machine. In a new namespace these are
+/// the sandbox's own, and every profile with one has it; of another it is told as files of the host.
+fn processes(seen: u64, machine: u64, origin: &Origin) -> [Grant; 2] {
+    let processes = match seen {
+        0 => "see no processes in /proc",
+        1 => "see its own user's processes in /proc",
+        2 => "see all processes of its pid namespace in /proc, and read of its own user's",
+        _ => "read of all processes of its pid namespace in /proc",
+    };
+    let system = match machine {
+        0 => "see nothing of the machine in /proc",
+        _ => "see what /proc tells of the machine, as far as it is not covered",
+    };
+    let grant = |key: &str, rank, words| {
+        Grant::rank(Area::Filesystem, format!("proc:{key}"), rank, words, origin)
+    };
+    [
+        grant("processes", seen, processes),
+        grant("machine", machine, system),
+    ]
+}
+
 /// The file systems of the kernel that a profile can ask for, by their names.
 const KERNEL: &[(&str, &str)] = &[
     ("sysfs", "the devices and kernel objects of /sys, to read"),
@@ -155,6 +190,12 @@ impl Mount {
             .with_if(!has(Attributes::NODEV), Access::DEVICES)
             .with_if(mapped, Access::OWNER)
             .with_if(self.create, Access::CREATE)
+            .with(match (self.kind, self.depth()) {
+                (Kind::Bind, Depth::Whole) => Access::MOUNTS,
+                (Kind::Bind, Depth::Alone) => Access::UNCOVERED,
+                _ => Access::default(),
+            })
+            .with_if(self.receives(), Access::LATER)
     }
 
     fn show(&self, profile: &Profile, origin: &Origin, view: &mut View) {
@@ -169,6 +210,10 @@ impl Mount {
             nosuid: _,
             optional,
             create: _,
+            recursive: _,
+            propagation: _,
+            subset,
+            hidepid,
             idmap: _,
             size: _,
             inodes: _,
@@ -209,10 +254,15 @@ impl Mount {
             Kind::Proc if profile.namespaces.pid.value.is_new() => {
                 proc(target, false, origin, view);
             }
-            Kind::Proc => view.show(Shown {
-                host: files(Path::new("/proc"), Access::READ),
-                ..own
-            }),
+            Kind::Proc => {
+                // With options it is a new one, whose files are the processes' own to write to.
+                let fresh = subset.is_some() || hidepid.is_some();
+                let access = Access::READ.with_if(fresh, Access::WRITE);
+                view.show(Shown {
+                    host: files(Path::new("/proc"), access),
+                    ..own
+                });
+            }
             Kind::Directory | Kind::Symlink => view.show(Shown {
                 covers: false,
                 link: Some(to.clone()).filter(|_| *kind == Kind::Symlink),
@@ -287,6 +337,7 @@ fn defaults(profile: &Profile, view: &mut View) {
     };
     let mapped = profile.enforce.idmap.value != Level::Off;
     let access = Access::READ
+        .with(Access::MOUNTS)
         .with(Access::EXECUTE)
         .with_if(writes, Access::WRITE)
         .with_if(mapped, Access::OWNER);

@@ -10,6 +10,43 @@ use crate::sections::user::Identity;
 use crate::sys::mount::Attributes;
 use std::path::{Path, PathBuf};
 
+crate::choice! {
+    /// Which part of proc there is (proc(5)).
+    pub enum Subset {
+        /// The processes alone.
+        Pid = "pid",
+    }
+}
+
+crate::choice! {
+    /// Which processes show to which others (proc(5)).
+    pub enum Hidepid {
+        /// All to all.
+        Off = "off",
+        /// What is in the directories of others' processes cannot be read.
+        Noaccess = "noaccess",
+        /// Others' processes do not show at all.
+        Invisible = "invisible",
+        /// Only those show that the process may trace (ptrace(2)).
+        Ptraceable = "ptraceable",
+    }
+}
+
+/// The options of a new proc.
+pub(super) fn options(mount: &Mount) -> Vec<(&'static str, &'static str)> {
+    let subset = mount.subset.as_ref().map(|at| ("subset", at.value.word()));
+    let hidepid = mount
+        .hidepid
+        .as_ref()
+        .map(|at| ("hidepid", at.value.word()));
+    subset.into_iter().chain(hidepid).collect()
+}
+
+/// Whether proc is a new one, and not the host's.
+pub(super) fn is_fresh(asked: bool, profile: &Profile) -> bool {
+    profile.namespaces.pid.value.is_new() || asked
+}
+
 pub(super) fn pseudo(kind: &'static str, options: &[(&str, Option<&str>)]) -> What {
     let options = options
         .iter()
@@ -78,6 +115,7 @@ fn is_closed(name: &str, identity: &Identity, host: &Host) -> bool {
 /// Proc with its dangerous parts covered. Its existence is asked of the host's own /proc.
 pub(super) fn proc(
     target: &Path,
+    options: &[(&'static str, &'static str)],
     profile: &Profile,
     identity: &Identity,
     origin: &Origin,
@@ -97,13 +135,21 @@ pub(super) fn proc(
             origin,
         });
     };
-    if !profile.namespaces.pid.value.is_new() {
+    if !is_fresh(!options.is_empty(), profile) {
         // The processes of another namespace's proc are the host's, whoever mounts it.
         let bind = What::bind("/proc".into(), None);
         add(target.into(), bind, inert.with(Attributes::READ_ONLY));
         return;
     }
-    add(target.into(), pseudo("proc", &[]), inert);
+    let words: Vec<_> = options
+        .iter()
+        .map(|(key, word)| (*key, Some(*word)))
+        .collect();
+    add(target.into(), pseudo("proc", &words), inert);
+    if words.contains(&("subset", Some(Subset::Pid.word()))) {
+        // Nothing that would have to be covered is there.
+        return;
+    }
     for name in PROC_READ_ONLY {
         add(
             target.join(name),
@@ -131,6 +177,23 @@ pub(super) fn relate(mount: &At<Mount>, profile: &Profile, problems: &mut Diagno
         origin,
     } = mount;
     let namespaces = &profile.namespaces;
+    let asked = mount.subset.as_ref().map(|at| &at.origin);
+    let asked = asked.or(mount.hidepid.as_ref().map(|at| &at.origin));
+    if let Some(asked) = asked.filter(|_| mount.kind == Kind::Proc)
+        && !namespaces.pid.value.is_new()
+        && namespaces.user.value.is_new()
+    {
+        problems.push(
+            Diagnostic::new(
+                Code::FilesystemWithoutNamespace,
+                asked,
+                "a proc of its own can be mounted by root of the pid namespace only, which is not the sandbox's",
+            )
+            .and(&namespaces.pid.origin, "not new here")
+            .help("write `pid = \"new\"` under [namespaces], or, as root, `user = \"shared\"`"),
+        );
+        return;
+    }
     if mount.kind == Kind::Proc && !namespaces.pid.value.is_new() {
         problems.push(
             Diagnostic::new(

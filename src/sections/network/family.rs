@@ -153,7 +153,12 @@ pub(super) fn others(place: Option<&Origin>, profile: &Profile) -> Option<Grant>
     let numbers = others.iter().map(|family| family.number());
     let names: Vec<_> = others.iter().map(|family| family.word()).collect();
     let extent = Extent::Numbers(numbers.map(|number| (number, number)).collect());
-    let words = format!("make sockets of the families {}", names.join(", "));
+    let all = Family::ALL.iter().filter(|family| !family.is_common());
+    let words = if others.len() == all.count() {
+        "make sockets of any family".into()
+    } else {
+        format!("make sockets of the families {}", names.join(", "))
+    };
     let key = "network:families";
     Some(Grant::new(Area::Network, key, extent, words, place.unwrap_or(line)).share(share))
 }

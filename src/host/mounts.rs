@@ -1,0 +1,95 @@
+//! What is mounted on this machine, as the caller sees it (proc_pid_mountinfo(5)).
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+/// The mount table, in the order of the kernel.
+#[derive(Clone, Debug, Default)]
+pub struct Mounts(Vec<Mount>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mount {
+    point: PathBuf,
+    /// Whether it hears of what others of a peer group mount: as a member of one, or as a slave.
+    hears: bool,
+}
+
+impl Mounts {
+    /// Reads the table; an empty one where it cannot be read.
+    #[must_use]
+    pub(super) fn here() -> Self {
+        Self::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+    }
+
+    fn parse(table: &[u8]) -> Self {
+        let lines = table.split(|byte| *byte == b'\n');
+        Self(lines.filter_map(parse).collect())
+    }
+
+    /// What is mounted below a path, which has no links in it.
+    pub fn below(&self, path: &Path) -> impl Iterator<Item = &Path> {
+        let points = self.0.iter().map(|mount| mount.point.as_path());
+        points.filter(move |point| *point != path && point.starts_with(path))
+    }
+
+    /// Whether what is mounted later where a path is can be heard of.
+    #[must_use]
+    pub fn hear(&self, path: &Path) -> bool {
+        let over = self.0.iter().filter(|mount| path.starts_with(&mount.point));
+        // Of several on one point, the last is on top.
+        let nearest = over.max_by_key(|mount| mount.point.components().count());
+        nearest.is_some_and(|mount| mount.hears)
+    }
+}
+
+/// `36 35 98:0 /root /point rw shared:1 - ext4 /dev/sda rw`; blanks in a path are `\\040`.
+fn parse(line: &[u8]) -> Option<Mount> {
+    let mut words = line.split(|byte| *byte == b' ');
+    let point = words.nth(4)?;
+    let optional = words.skip(1).take_while(|word| *word != b"-");
+    let mut hears =
+        optional.filter(|word| word.starts_with(b"shared:") || word.starts_with(b"master:"));
+    Some(Mount {
+        point: unescaped(point),
+        hears: hears.next().is_some(),
+    })
+}
+
+fn unescaped(text: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| *first == b'\\');
+        let octal = octal.and_then(|digits| std::str::from_utf8(digits).ok());
+        let octal = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(octal.unwrap_or(*first));
+        rest = after
+            .get(if octal.is_some() { 3 } else { 0 }..)
+            .unwrap_or_default();
+    }
+    OsString::from_vec(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_mount_on_top_says_who_hears() {
+        let table = b"1 0 8:1 / / rw shared:1 - ext4 /dev/sda rw
+2 1 0:5 / /srv/a\\040b rw - tmpfs none rw
+3 2 0:6 / /srv/a\\040b/c rw master:3 propagate_from:2 - tmpfs none rw
+4 3 0:7 / /srv/a\\040b/c rw - tmpfs none rw
+";
+        let mounts = Mounts::parse(table);
+        assert!(mounts.hear(Path::new("/usr/bin")));
+        assert!(!mounts.hear(Path::new("/srv/a b")));
+        assert!(!mounts.hear(Path::new("/srv/a b/c/d")));
+        let below = |path: &str| mounts.below(Path::new(path)).count();
+        assert_eq!(
+            (below("/srv"), below("/srv/a b"), below("/srv/a b/c")),
+            (3, 2, 0)
+        );
+    }
+}
