@@ -5,6 +5,7 @@ use crate::plan::order::Actor;
 use crate::sys::process::Arguments;
 use crate::sys::{self, descriptor, identity, keyring, process, signal};
 use nix::errno::Errno;
+use std::ffi::CStr;
 use std::os::fd::RawFd;
 
 /// `SECBIT_NO_SETUID_FIXUP`: a change of ids leaves the capabilities alone.
@@ -59,6 +60,33 @@ pub(super) fn set_clock(line: &str) -> sys::Result<()> {
     let written = descriptor::write_all(file, line.as_bytes());
     descriptor::close(file);
     written
+}
+
+/// Writes a setting of the kernel and reads it back; blanks between its parts do not count.
+pub(super) fn set_sysctl(path: &CStr, value: &CStr) -> sys::Result<()> {
+    /// More than the longest value of a plan.
+    const ROOM: usize = 4096;
+    let file = descriptor::open_for_writing(path)?;
+    let written = descriptor::write_all(file, value.to_bytes());
+    descriptor::close(file);
+    written?;
+    let file = descriptor::open_for_reading(path)?;
+    let mut found = [0; ROOM];
+    let read = descriptor::read(file, &mut found);
+    descriptor::close(file);
+    let found = found.get(..read?).unwrap_or_default();
+    if parts(found).eq(parts(value.to_bytes())) {
+        Ok(())
+    } else {
+        // The kernel has taken another value.
+        Err(Errno::EILSEQ)
+    }
+}
+
+/// What stands between blanks.
+fn parts(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(u8::is_ascii_whitespace)
+        .filter(|part| !part.is_empty())
 }
 
 /// Waits for one byte. End of file means that the supervisor is gone: that is the end, not "go".

@@ -198,6 +198,7 @@ impl Child<'_> {
             Op::ForbidUserNamespaces => inner::forbid_user_namespaces(),
             Op::Restrict(rules) => self.restrict(rules),
             Op::EnterInnerUser => self.enter_inner_user(),
+            Op::SetSysctl { path, value } => init::set_sysctl(path, value),
             Op::SetHostname(name) => process::set_hostname(name),
             Op::SetDomainname(name) => process::set_domainname(name),
             Op::LoopbackUp => sys::network::loopback_up(),

@@ -203,6 +203,8 @@ codes! {
     BadPattern = "SBX0150",
     /// Families of sockets that are passed by.
     FamiliesPassedBy = "SBX0160",
+    /// A setting of the kernel that belongs to no namespace of the sandbox.
+    NotOfNamespace = "SBX0161",
 }
 
 /// How bad a problem is, the worst first.

@@ -377,6 +377,9 @@ impl fmt::Display for Op {
             Self::SealMount { target, attributes } => {
                 write!(f, "remount /{} ({attributes})", s(target))
             }
+            Self::SetSysctl { path, value } => {
+                write!(f, "set {} to {}, and read it back", s(path), s(value))
+            }
             Self::SetHostname(name) => write!(f, "set the host name to {}", s(name)),
             Self::SetDomainname(name) => write!(f, "set the domain name to {}", s(name)),
             Self::LoopbackUp => f.write_str("bring up the loopback interface"),

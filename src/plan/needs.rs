@@ -106,6 +106,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::MakeDirectory(..)
         | Op::MakeFile(_)
         | Op::MakeSymlink(..)
+        | Op::SetSysctl { .. }
         | Op::SetHostname(_)
         | Op::SetDomainname(_)
         | Op::LoopbackUp

@@ -308,6 +308,13 @@ pub enum Op {
         /// The attributes.
         attributes: Attributes,
     },
+    /// Writes a setting of the kernel that belongs to a namespace, and reads it back.
+    SetSysctl {
+        /// Its file.
+        path: CString,
+        /// What is written.
+        value: CString,
+    },
     /// sethostname(2).
     SetHostname(CString),
     /// setdomainname(2).

@@ -90,6 +90,8 @@ phases! {
     GroupNamespace: Init,
     /// The time namespace is made, and its clocks are set.
     TimeNamespace: Init,
+    /// Settings of the kernel that belong to the new namespaces are written.
+    Settings: Init,
     /// Sources that are to receive what the host mounts there later are opened.
     Receiving: Init,
     /// Mounts stop propagating.
@@ -104,6 +106,8 @@ phases! {
     InnerUser: Init,
     /// No further user namespaces can be made.
     UserNamespaceLimit: Init,
+    /// Settings that only root of the user namespace may write are written.
+    InnerSettings: Init,
     /// Files with contents from the profile are written aside.
     Staging: Init,
     /// The new root is attached.
@@ -204,6 +208,14 @@ rules! {
     JoinGroup < GroupNamespace: "a cgroup namespace is rooted where its maker is: outside the group it would show the host's tree",
     TimeNamespace < Pivot: "clocks are set through the host's /proc, which leaves with the old root",
     TimeNamespace < Fork: "clocks cannot be set any more once a process lives in the namespace",
+    GroupNamespace < Settings: "a setting may forbid what is still to be made, such as namespaces",
+    TimeNamespace < Settings: "a setting may forbid what is still to be made, such as namespaces",
+    Settings < InnerIds: "some may be written only by the host's root, which init is until here, where root calls",
+    InnerUser < InnerSettings: "the network and the ipc namespace may be made with it, and until then init is in the caller's",
+    UserNamespaceLimit < InnerSettings: "a setting may forbid what is still to be made, such as namespaces",
+    InnerIds < InnerSettings: "these may be written only by root of the user namespace, who is nobody before the map is written",
+    Settings < Pivot: "they are written through the host's /proc, which leaves with the old root",
+    InnerSettings < Pivot: "they are written through the host's /proc, which leaves with the old root",
     Propagation < Sources: "a copy of a shared mount is shared: what is attached below it would show on the host",
     Propagation < Root: "a mount made before this would show on the host",
     Sources < InnerIds: "host paths are opened with the caller's rights, before they are given up",

@@ -282,6 +282,7 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     let identity = profile.user.identity(profile, &mut draft);
     profile.limits.steps(profile, &mut draft);
     profile.namespaces.steps(&identity, profile, &mut draft);
+    profile.namespaces.settings(&identity, profile, &mut draft);
     profile.user.steps(&identity, profile, &mut draft);
     if profile.namespaces.builds_root() {
         profile.mounts.entries(profile, &identity, &mut draft);

@@ -3,6 +3,7 @@
 
 mod nested;
 mod offsets;
+mod sysctls;
 
 pub use offsets::{Offset, RawOffsets};
 
@@ -14,6 +15,7 @@ use crate::plan::op::{NamespaceKind, Op};
 use crate::plan::{Draft, Phase};
 use crate::profile::node::Node;
 use crate::profile::shape::{Kind, Word};
+use crate::profile::table::Map;
 use crate::profile::table::{Value, read_string};
 use crate::review::tree::{Access, Tree};
 use crate::review::{Area, Extent, Grant};
@@ -28,6 +30,7 @@ crate::table! {
     /// [namespaces]
     /// net = "/run/netns/lab"
     /// time = "shared"
+    /// sysctls = { "user.max_net_namespaces" = "0" }
     /// ```
     pub struct RawNamespaces as "[namespaces]" {
         /// User and group ids, capabilities (user_namespaces(7)).
@@ -54,6 +57,10 @@ crate::table! {
         nested_user: bool = false,
         /// What the clocks of a new time namespace show.
         time_offsets: RawOffsets,
+        /// Settings of the kernel (sysctl(8)) that belong to a new namespace: `net.*`, `user.*`, `fs.mqueue.*`,
+        /// `kernel.shm*`, `kernel.msg*` and `kernel.sem`. Each is read back. Default: what the kernel gives a new
+        /// namespace.
+        sysctls: Map<String>,
     }
 }
 
@@ -130,6 +137,7 @@ pub struct Namespaces {
     pub time: At<Choice>,
     pub nested_user: At<bool>,
     offsets: offsets::Offsets,
+    sysctls: sysctls::Sysctls,
 }
 
 const USER: NamespaceKind = NamespaceKind {
@@ -181,6 +189,7 @@ impl Namespaces {
             time: raw.time,
             nested_user: raw.nested_user,
             offsets: offsets::Offsets::check(raw.time_offsets),
+            sysctls: sysctls::Sysctls::check(raw.sysctls),
         }
     }
 
@@ -199,6 +208,7 @@ impl Namespaces {
     /// What builds a root needs a mount namespace; without one nothing may be asked of it.
     pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
         self.offsets.relate(profile, problems);
+        self.sysctls.relate(profile, problems);
         if self.builds_root() {
             return;
         }
@@ -234,8 +244,9 @@ impl Namespaces {
             time,
             nested_user,
             offsets: _,
+            sysctls,
         } = self;
-        let mut grants = Vec::new();
+        let mut grants = sysctls.grants();
         let (rank, words, nested) = match nested_user.value {
             false => (0, "make no user namespaces of its own", 0),
             true => (1, "make user namespaces of its own", 1_500),

@@ -224,6 +224,19 @@ impl Failure {
             (Op::SetOomScore(_), Errno::EACCES) => {
                 "only root may lower the score: choose the caller's or more".into()
             }
+            (Op::SetSysctl { .. }, Errno::ENOENT) => {
+                "this kernel has no such setting, or none that is a namespace's own".into()
+            }
+            (Op::SetSysctl { .. }, Errno::EACCES | Errno::EPERM) => {
+                "this kernel lets nobody but the host's root change it, or nobody in a namespace: see the file's permissions".into()
+            }
+            (Op::SetSysctl { .. }, Errno::EROFS) => {
+                "/proc/sys is mounted read-only here, as containers do: mount it to be written to".into()
+            }
+            (Op::SetSysctl { .. }, Errno::EINVAL | Errno::ERANGE) => "the kernel takes no such value: see proc_sys(5)".into(),
+            (Op::SetSysctl { .. }, Errno::EILSEQ) => {
+                "the kernel has taken another value: write it as it can be read back".into()
+            }
             (Op::PivotRoot, Errno::EINVAL) => {
                 "the root of this machine is the initial ramfs or a plain chroot, from which no other root can be entered".into()
             }

@@ -35,6 +35,21 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("namespaces", "", "cgroup = \"shared\""),
     ("namespaces", "", "time = \"shared\""),
     ("namespaces", "", "nested_user = true"),
+    (
+        "namespaces",
+        "",
+        "sysctls = { \"net.ipv4.ip_forward\" = \"1\" }",
+    ),
+    (
+        "namespaces",
+        "sysctls = { \"user.max_net_namespaces\" = \"0\" }",
+        "sysctls = { \"user.max_net_namespaces\" = \"1\" }",
+    ),
+    (
+        "namespaces",
+        "sysctls = { \"user.max_net_namespaces\" = \"0\" }",
+        "",
+    ),
     ("namespaces", "", "net = \"/proc/42/ns/net\""),
     (
         "namespaces",
@@ -536,6 +551,10 @@ fn what_permits_no_more_is_not_taken_for_more() {
         (
             "",
             "[process]\naffinity = \"0\"\nscheduler = \"batch\"\nioprio = \"best-effort:0\"\ntimer_slack = 1",
+        ),
+        (
+            "",
+            "[namespaces]\nsysctls = { \"user.max_net_namespaces\" = \"0\" }",
         ),
         ("[namespaces]\npid = \"shared\"", ""),
         ("", "[seccomp]\npreset = \"strict\""),

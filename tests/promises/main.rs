@@ -43,5 +43,6 @@ mod sources;
 mod start;
 mod stopping;
 mod support;
+mod sysctls;
 mod traces;
 mod why;
