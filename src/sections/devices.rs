@@ -1,6 +1,7 @@
 //! `[devices]`: what /dev holds. Nodes are bound from the host's /dev, since no user namespace
 //! may make one (user_namespaces(7)).
 
+use super::wanted::{self, Item, Wanted};
 use super::{Profile, limits, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::Draft;
@@ -17,13 +18,14 @@ crate::table! {
     ///
     /// ```toml
     /// [devices]
-    /// nodes = ["kvm", "net/tun"]
+    /// nodes = ["kvm", { name = "dri", optional = true }]
     /// shm_size = "1G"
     /// ```
     pub struct RawDevices as "[devices]" {
         /// Nodes of the host's /dev besides the minimal ones (null, zero, full, random, urandom,
-        /// tty), such as `"kvm"` or `"net/tun"`.
-        nodes: List<String>,
+        /// tty), such as `"kvm"` or `"net/tun"`; or `{ name = "dri", optional = true }`, which is left out where this
+        /// machine lacks it.
+        nodes: List<Item>,
         /// The most that /dev/shm may hold.
         shm_size: Size = "256M",
     }
@@ -32,7 +34,7 @@ crate::table! {
 /// The checked table.
 #[derive(Clone, Debug)]
 pub struct Devices {
-    nodes: Vec<At<String>>,
+    nodes: Vec<At<Wanted>>,
     shm_size: At<Size>,
     table: Origin,
 }
@@ -59,16 +61,19 @@ impl Devices {
     /// Checks the names.
     pub fn check(raw: Option<At<RawDevices>>, problems: &mut Diagnostics) -> Self {
         let (raw, table) = split(raw, "devices");
-        let nodes = raw.nodes.map(|list| list.value.0).unwrap_or_default();
+        let nodes = raw
+            .nodes
+            .map(|list| wanted::names(list.value))
+            .unwrap_or_default();
         for node in &nodes {
-            let path = Path::new(&node.value);
+            let path = Path::new(&node.value.name);
             let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
-            if !plain || node.value.is_empty() {
+            if !plain || node.value.name.is_empty() {
                 problems.push(
                     Diagnostic::new(
                         Code::BadPath,
                         &node.origin,
-                        format!("`{}` is no name of a device", node.value),
+                        format!("`{}` is no name of a device", node.value.name),
                     )
                     .help("name it as it is called below /dev, for example \"kvm\" or \"net/tun\""),
                 );
@@ -100,15 +105,15 @@ impl Devices {
         let others = self
             .nodes
             .iter()
-            .filter(|node| !MINIMAL.contains(&node.value.as_str()));
-        others.map(move |node| (dev.join(&node.value), &node.origin))
+            .filter(|node| !MINIMAL.contains(&node.value.name.as_str()));
+        others.map(move |node| (dev.join(&node.value.name), &node.origin))
     }
 
     /// Everything that is placed below /dev.
     pub fn targets(&self) -> impl Iterator<Item = PathBuf> {
         let links = LINKS.iter().map(|(name, _)| *name);
         let fixed = MINIMAL.iter().copied().chain(links).chain(["pts", "shm"]);
-        let named = self.nodes.iter().map(|node| node.value.as_str());
+        let named = self.nodes.iter().map(|node| node.value.name.as_str());
         fixed.chain(named).map(|name| Path::new("/dev").join(name))
     }
 
@@ -118,12 +123,12 @@ impl Devices {
             return;
         }
         for node in &self.nodes {
-            if MINIMAL.contains(&node.value.as_str()) {
+            if MINIMAL.contains(&node.value.name.as_str()) {
                 problems.push(
                     Diagnostic::new(
                         Code::RepeatsDefault,
                         &node.origin,
-                        format!("/dev/{} is there anyway", node.value),
+                        format!("/dev/{} is there anyway", node.value.name),
                     )
                     .help("remove it from `nodes`"),
                 );
@@ -178,18 +183,18 @@ impl Devices {
                 words: format!("the minimal devices ({})", MINIMAL.join(", ")),
                 share: 0,
             };
-            (*name, &default, group)
+            (*name, false, &default, group)
         });
         let named = nodes.iter().map(|node| {
-            let name = node.value.as_str();
+            let name = node.value.name.as_str();
             let group = Group {
                 key: dev.join(name).display().to_string(),
                 words: format!("the device {name}"),
                 share: if MINIMAL.contains(&name) { 0 } else { 2_500 },
             };
-            (name, &node.origin, group)
+            (name, node.value.optional, &node.origin, group)
         });
-        for (name, origin, group) in minimal.chain(named) {
+        for (name, optional, origin, group) in minimal.chain(named) {
             let access = Access::READ
                 .with(Access::WRITE)
                 .with(Access::DEVICES)
@@ -203,6 +208,7 @@ impl Devices {
                     of_root: false,
                 }),
                 yields: origin.is_default(),
+                if_there: optional.then(|| dev.join(name)),
                 group: Some(group),
                 origin: origin.clone(),
                 ..own(name)
@@ -215,36 +221,37 @@ impl Devices {
         let default = Origin::Default("devices");
         let plain = Attributes::NOSUID.with(Attributes::NOEXEC);
         let dev = Path::new("/dev");
-        let mut add = |name: &str, what, attributes, origin: &Origin| {
+        let mut put = |name: &str, what, attributes, optional, origin: &Origin| {
             draft.entries.push(Entry {
                 target: dev.join(name).components().collect(),
                 what,
                 attributes,
-                optional: false,
+                optional,
                 origin: origin.clone(),
             });
         };
-        add(
+        put(
             "",
             tmpfs("64K", "755", true),
             plain.with(Attributes::NODEV),
+            false,
             &default,
         );
-        let minimal = MINIMAL.iter().map(|name| (*name, &default));
-        let named = self
-            .nodes
-            .iter()
-            .map(|node| (node.value.as_str(), &node.origin));
-        for (name, origin) in minimal.chain(named) {
-            let source = dev.join(name);
-            let bind = What::bind(source, None);
-            add(name, bind, plain, origin);
+        let minimal = MINIMAL.iter().map(|name| (*name, false, &default));
+        let named = self.nodes.iter().map(|node| {
+            let Wanted { name, optional } = &node.value;
+            (name.as_str(), *optional, &node.origin)
+        });
+        for (name, optional, origin) in minimal.chain(named) {
+            let bind = What::bind(dev.join(name), None);
+            put(name, bind, plain, optional, origin);
         }
         for (name, to) in LINKS {
-            add(
+            put(
                 name,
                 What::Symlink((*to).into()),
                 Attributes::NONE,
+                false,
                 &default,
             );
         }
@@ -257,13 +264,14 @@ impl Devices {
             options: pts,
             sealed: false,
         };
-        add("pts", pts, plain, &default);
+        put("pts", pts, plain, false, &default);
         let size = self.shm_size.value.0.to_string();
         let shm = tmpfs(&size, "1777", false);
-        add(
+        put(
             "shm",
             shm,
             plain.with(Attributes::NODEV),
+            false,
             &self.shm_size.origin,
         );
     }

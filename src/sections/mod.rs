@@ -21,6 +21,7 @@ pub mod rootfs;
 pub mod seccomp;
 pub mod test;
 pub mod user;
+pub mod wanted;
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
 use crate::host::Host;

@@ -1,7 +1,9 @@
 //! `[rootfs]`: what the root is, and what of the project and of changes to the root is kept.
 
+use super::wanted::{self, Item, Wanted};
 use super::{Profile, host_path, mounts, split, user::Identity};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
+use crate::host::program::ProgramError;
 use crate::host::tree::Kind;
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, Names, Root, What};
@@ -61,8 +63,9 @@ crate::table! {
         host: Part,
         /// A directory that holds a root, such as debootstrap makes one.
         directory: String,
-        /// Only these programs with the libraries that they load, and the command itself.
-        programs: List<String>,
+        /// Only these programs with the libraries that they load, and the command itself. One that a machine may
+        /// lack is written as `{ name = "zenity", optional = true }`.
+        programs: List<Item>,
         /// Nothing but what `[[mounts]]` puts there.
         empty: bool,
         /// What becomes of changes to the root.
@@ -80,7 +83,7 @@ pub enum Source {
     /// A directory.
     Directory(PathBuf),
     /// Programs and their libraries.
-    Programs(Vec<At<String>>),
+    Programs(Vec<At<Wanted>>),
     /// Nothing.
     Empty,
 }
@@ -126,7 +129,7 @@ impl Rootfs {
             sources.push(At::new(Source::Directory(path), directory.origin.clone()));
         }
         if let Some(programs) = raw.programs {
-            sources.push(programs.map(|list| Source::Programs(list.0)));
+            sources.push(programs.map(|list| Source::Programs(wanted::names(list))));
         }
         if let Some(empty) = raw.empty.filter(|empty| empty.value) {
             sources.push(empty.map(|_| Source::Empty));
@@ -288,7 +291,11 @@ impl Rootfs {
                 let search = profile.environment.search_path(profile);
                 let here = profile.variables.working_directory.as_deref();
                 let command = profile.process.program();
-                for At { value, origin } in programs.iter().chain(command) {
+                let named = programs
+                    .iter()
+                    .map(|program| (&program.value.name, &program.origin));
+                let command = command.map(|program| (&program.value, &program.origin));
+                for (value, origin) in named.chain(command) {
                     let folders = if value.contains('/') { "" } else { &search };
                     for folder in folders.split(':') {
                         let path = here.unwrap_or(Path::new("/")).join(folder).join(value);
@@ -359,14 +366,24 @@ impl Rootfs {
     }
 
     /// Adds the files of the programs and of the command.
-    fn programs(&self, programs: &[At<String>], profile: &Profile, draft: &mut Draft<'_>) {
+    fn programs(&self, programs: &[At<Wanted>], profile: &Profile, draft: &mut Draft<'_>) {
         let command = draft.command.program.to_string_lossy().into_owned();
         // A check plans without a command.
-        let command = (!command.is_empty()).then(|| At::new(command, draft.command.origin.clone()));
+        let command = (!command.is_empty()).then(|| {
+            let wanted = Wanted {
+                name: command,
+                optional: false,
+            };
+            At::new(wanted, draft.command.origin.clone())
+        });
         let search = profile.environment.search_path(profile);
         for program in programs.iter().chain(&command) {
-            let files = match draft.host.program_files(&program.value, &search) {
+            let files = match draft.host.program_files(&program.value.name, &search) {
                 Ok(files) => files,
+                Err(error @ ProgramError::NotFound { .. }) if program.value.optional => {
+                    draft.note(&program.origin, format!("{error}: left out"));
+                    continue;
+                }
                 Err(error) => {
                     draft.problem(
                         Diagnostic::new(Code::NotFound, &program.origin, error.to_string())

@@ -363,3 +363,35 @@ fn the_whole_host_is_shown_read_only_without_what_is_private() {
     assert!(!Path::new("/var/tmp/b").exists() && !Path::new("/tmp/a").exists());
     assert_eq!(mounts(), before);
 }
+
+#[test]
+fn devices_and_programs_that_a_machine_lacks_are_left_out_where_the_profile_says_so() {
+    let project = Project::new();
+    let profile = |optional: bool| {
+        let missing = format!("{{ name = \"no-such-thing\", optional = {optional} }}");
+        format!(
+            "version = 1\n[rootfs]\nprograms = [\"sh\", \"ls\", {{ name = \"cat\", optional = true }}, {missing}]\n[devices]\nnodes = [{missing}, {{ name = \"tty\", optional = true }}]\n"
+        )
+    };
+    let script = "cat /dev/null && ls /dev/tty && ! ls /dev/no-such-thing 2> /dev/null";
+    let said = project.run(&profile(true), script);
+    assert_eq!(said.ok(), "/dev/tty\n");
+    let said = project.run(&profile(false), script).fails(125);
+    assert!(
+        said.contains("there is no program `no-such-thing`"),
+        "{said}"
+    );
+    assert!(said.contains("/dev/no-such-thing does not exist"), "{said}");
+    assert!(
+        said.contains("sandbox.toml:3") && said.contains("sandbox.toml:5"),
+        "{said}"
+    );
+    project.write("sandbox.toml", profile(true));
+    let arguments = ["explain", "--profile", "sandbox.toml", "--", "true"];
+    let plan = crate::support::done(&mut project.program(&arguments)).ok();
+    assert!(
+        plan.contains("no-such-thing is not there: not mounted"),
+        "{plan}"
+    );
+    assert!(plan.contains("no program `no-such-thing`"), "{plan}");
+}
