@@ -72,7 +72,7 @@ impl Host {
             sysctls: OnceCell::from(true),
             landlock: OnceCell::from(7),
             accounts: OnceCell::from(Accounts::default()),
-            mounts: OnceCell::from(Mounts::default()),
+            mounts: OnceCell::from(Mounts::shared()),
             is_fixed: true,
         }
     }

@@ -113,7 +113,11 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "gid = 1\ngroups = [5]\ngid_map = [{ inside = 0, outside = 0, count = 9 }]",
     ),
     ("devices", "", "nodes = [\"kvm\"]"),
-    ("devices", "", "nodes = [{ name = \"kvm\", optional = true }]"),
+    (
+        "devices",
+        "",
+        "nodes = [{ name = \"kvm\", optional = true }]",
+    ),
     ("devices", "shm_size = \"64M\"", "shm_size = \"65M\""),
     ("network", "mode = \"none\"", "mode = \"loopback\""),
     ("network", "mode = \"loopback\"", "mode = \"host\""),

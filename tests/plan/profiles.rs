@@ -128,6 +128,7 @@ fn mount() -> BoxedStrategy<String> {
             ("source", one_of(SOURCES)),
             ("optional", one_of_plain(&["true", "true", "false"])),
             ("create", one_of_plain(&["true", "true", "false"])),
+            ("recursive", one_of_plain(&["true", "true", "false"])),
             ("idmap", one_of_plain(&["true", "false"])),
         ],
     ];
@@ -141,6 +142,9 @@ fn mount() -> BoxedStrategy<String> {
     ];
     let kind = prop_oneof![
         4 => keys(bind.concat()).prop_map(|k| ("bind", k)),
+        1 => one_of(SOURCES).prop_map(|source| ("bind", format!(
+            "source = {source}\noptional = true\nread_only = false\nnosuid = false\nnodev = false\npropagation = \"slave\"\n"
+        ))),
         3 => keys(tmpfs.concat()).prop_map(|k| ("tmpfs", k)),
         2 => select(&["proc", "sysfs", "devpts", "mqueue", "mask"][..])
             .prop_map(|kind| (kind, String::new())),
@@ -234,6 +238,15 @@ fn namespaces() -> BoxedStrategy<String> {
             (
                 "time_offsets",
                 one_of_plain(&["{}", "{}", "{ boottime = \"-1h\", monotonic = 5 }"]),
+            ),
+            (
+                "sysctls",
+                one_of_plain(&[
+                    "{}",
+                    "{ \"kernel.shmmax\" = \"5\" }",
+                    "{ \"kernel.sem\" = \"1 2 3 4\", \"user.max_user_namespaces\" = \"0\" }",
+                    "{ \"fs.mqueue.msg_max\" = \"5\", \"net.ipv4.ip_forward\" = \"1\" }",
+                ]),
             ),
         ],
     )
