@@ -243,9 +243,10 @@ fn namespaces() -> BoxedStrategy<String> {
                 "sysctls",
                 one_of_plain(&[
                     "{}",
-                    "{ \"kernel.shmmax\" = \"5\" }",
-                    "{ \"kernel.sem\" = \"1 2 3 4\", \"user.max_user_namespaces\" = \"0\" }",
-                    "{ \"fs.mqueue.msg_max\" = \"5\", \"net.ipv4.ip_forward\" = \"1\" }",
+                    "{ \"net.ipv4.ip_forward\" = \"1\" }",
+                    "{ \"net.ipv4.tcp_rmem\" = \"1 2 3\" }",
+                    "{ \"user.max_net_namespaces\" = \"0\" }",
+                    "{ \"fs.mqueue.msg_max\" = \"5\" }",
                 ]),
             ),
         ],
