@@ -1,6 +1,7 @@
 //! `[devices]`: what /dev holds. Nodes are bound from the host's /dev, since no user namespace
 //! may make one (user_namespaces(7)).
 
+use super::mounts::{DEFAULT_INODES, sized};
 use super::wanted::{self, Item, Wanted};
 use super::{Profile, limits, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
@@ -265,8 +266,8 @@ impl Devices {
             sealed: false,
         };
         put("pts", pts, plain, false, &default);
-        let size = self.shm_size.value.0.to_string();
-        let shm = tmpfs(&size, "1777", false);
+        // Each file takes memory of the kernel's, even an empty one.
+        let shm = sized(self.shm_size.value, DEFAULT_INODES, "1777", false);
         put(
             "shm",
             shm,

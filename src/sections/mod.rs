@@ -181,7 +181,7 @@ pub fn check(
         ),
         capabilities,
         limits: limits::Limits::check(raw.limits, variables, problems),
-        rlimits: rlimits::Rlimits::check(raw.rlimits, problems),
+        rlimits: rlimits::Rlimits::check(raw.rlimits, &namespaces, problems),
         environment: environment::Environment::check(raw.environment, problems),
         process: process::Process::check(raw.process, problems),
         enforce: enforce::Enforce::check(raw.enforce),

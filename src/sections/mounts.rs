@@ -195,7 +195,7 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
 /// The most that a tmpfs holds unless the profile says otherwise.
 const DEFAULT_SIZE: Size = Size(1 << 30);
 /// The most inodes of a tmpfs unless the profile says otherwise.
-const DEFAULT_INODES: u64 = 1 << 20;
+pub(super) const DEFAULT_INODES: u64 = 1 << 20;
 
 impl Mounts {
     /// Checks every mount.
@@ -518,7 +518,7 @@ fn show(
     });
 }
 
-fn sized(size: Size, inodes: u64, mode: &str, sealed: bool) -> What {
+pub(super) fn sized(size: Size, inodes: u64, mode: &str, sealed: bool) -> What {
     match tmpfs(&size.0.to_string(), mode, sealed) {
         What::Filesystem {
             kind,

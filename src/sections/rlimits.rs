@@ -1,5 +1,6 @@
 //! `[rlimits]`: what each process may use (getrlimit(2)).
 
+use super::namespaces::Namespaces;
 use super::split;
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::op::INFINITY;
@@ -10,6 +11,9 @@ use crate::profile::table::{Table as _, Value, key, read_leaf};
 use crate::profile::value::Size;
 use crate::review::{Area, Grant};
 
+/// What a build with many jobs and a test with many threads stay below, and a machine bears.
+const MOST_PROCESSES: u64 = 4096;
+
 /// What becomes of one limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rlimit {
@@ -17,6 +21,8 @@ pub enum Rlimit {
     Inherit,
     /// The soft limit is raised to the caller's hard one.
     Raise,
+    /// The caller's, or this where that is lower: what is so by default must not be refused.
+    AtMost(u64),
     /// Set to these; what is not said is as the caller has it.
     Set {
         /// Until which the process may go. The caller's, or the hard limit where that is lower.
@@ -32,6 +38,7 @@ impl Rlimit {
         match self {
             Self::Inherit => None,
             Self::Raise => Some((own_hard, own_hard)),
+            Self::AtMost(most) => Some((own_soft.min(*most), own_hard.min(*most))),
             Self::Set { soft, hard } => {
                 let hard = hard.unwrap_or(own_hard);
                 Some((soft.unwrap_or(own_soft.min(hard)), hard))
@@ -140,7 +147,7 @@ macro_rules! rlimits {
     ($($(#[doc = $doc:expr])* $name:ident = $resource:ident,)*) => {
         crate::table! {
             /// Each: a number or a size, `{ soft, hard }` or one of the two, `"infinity"`, `"hard"`
-            /// (as high as the caller may go) or `"inherit"` (the default, but for `core`).
+            /// (as high as the caller may go) or `"inherit"` (the default, but for `core` and `nproc`).
             ///
             /// ```toml
             /// [rlimits]
@@ -185,7 +192,9 @@ rlimits! {
     nice = RLIMIT_NICE,
     /// Open descriptors.
     nofile = RLIMIT_NOFILE,
-    /// Processes of the user (it does not hold for root; `[limits] pids` does).
+    /// Processes and threads of the user inside: since Linux 5.14 those of its user namespace, before
+    /// that all of the user's. Default: 4096, or the caller's where that is lower; as the caller has it
+    /// where the user namespace is shared. It does not hold for the host's root; `[limits] pids` does.
     nproc = RLIMIT_NPROC,
     /// Resident memory; without effect since Linux 2.4.30.
     rss = RLIMIT_RSS,
@@ -205,7 +214,11 @@ pub struct Rlimits(Vec<(&'static str, u32, At<Rlimit>)>);
 
 impl Rlimits {
     /// Fills in the default, and says what is too little to start with, or pointless.
-    pub fn check(raw: Option<At<RawRlimits>>, problems: &mut Diagnostics) -> Self {
+    pub fn check(
+        raw: Option<At<RawRlimits>>,
+        namespaces: &Namespaces,
+        problems: &mut Diagnostics,
+    ) -> Self {
         let (mut raw, _) = split(raw, "rlimits");
         // Below the first number the kernel ends every program at exec, since it gives each a stack
         // of 128K; below the second the C library's loader gives up.
@@ -253,6 +266,12 @@ impl Rlimits {
             let (soft, hard) = (Some(1), Some(1));
             At::default_of("rlimits.core", Rlimit::Set { soft, hard })
         });
+        // In the caller's user namespace, the caller's other processes would be counted, too.
+        if namespaces.user.value.is_new() {
+            let most = Rlimit::AtMost(MOST_PROCESSES);
+            raw.nproc
+                .get_or_insert_with(|| At::default_of("rlimits.nproc", most));
+        }
         Self(raw.given())
     }
 
@@ -278,6 +297,9 @@ impl Rlimits {
                     Some(Rlimit::Set {
                         hard: Some(hard), ..
                     }) => (*hard, format!("have a limit of {hard} on {name}")),
+                    Some(Rlimit::AtMost(most)) => {
+                        (*most, format!("have a limit of {most} on {name}"))
+                    }
                     Some(Rlimit::Inherit | Rlimit::Raise | Rlimit::Set { hard: None, .. })
                     | None => (INFINITY - 1, format!("have the caller's limit on {name}")),
                 };

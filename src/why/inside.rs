@@ -267,7 +267,7 @@ impl<'p> Inside<'p> {
                 let (users, groups) = maps.get(idmap).cloned().unwrap_or_default();
                 opened.insert(*slot, Shows::Host(on_host(source), users, groups));
             }
-            Op::OpenSource { slot, source } => {
+            Op::OpenSource { slot, source, .. } => {
                 let shows = Shows::Host(on_host(source), Vec::new(), Vec::new());
                 opened.insert(*slot, shows);
             }

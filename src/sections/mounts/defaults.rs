@@ -20,9 +20,10 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
     let mut add = |target: &Path, what, name| {
         draft.entries.push(Entry {
             target: target.into(),
+            // A machine need not have what is hidden.
+            optional: what == What::Mask,
             what,
             attributes: plain,
-            optional: false,
             origin: Origin::Default(name),
         });
     };
@@ -49,6 +50,15 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
             Path::new("/var/tmp"),
             What::Symlink("/tmp".into()),
             "mounts: /var/tmp",
+        );
+    }
+    // Names this machine for good; whoever shows another /etc has said what is in it.
+    let etc = Path::new("/etc");
+    if profile.rootfs.is_host() && profile.mounts.on(etc).is_none() {
+        add(
+            &etc.join("machine-id"),
+            What::Mask,
+            "mounts: /etc/machine-id",
         );
     }
     if let Some(home) = home(variables) {

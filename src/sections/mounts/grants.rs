@@ -66,10 +66,10 @@ impl Mounts {
         };
         let default = Origin::Default("mounts");
         let shm = profile.devices.shm_size();
-        let mut bytes = if named(Path::new("/dev/shm")) {
-            0
+        let (mut bytes, mut inodes) = if named(Path::new("/dev/shm")) {
+            (0, 0)
         } else {
-            shm.value.0
+            (shm.value.0, DEFAULT_INODES)
         };
         let (mut seen, mut machine) = (0, 0);
         let mut proc_at = &default;
@@ -79,7 +79,7 @@ impl Mounts {
         if default_proc || !self.0.iter().any(is_proc) {
             (seen, machine) = (3, 1);
         }
-        let (mut inodes, mut access) = (0_u64, Access::READ.with(Access::WRITE));
+        let mut access = Access::READ.with(Access::WRITE);
         // The line that takes the most; only that of what is not a default.
         let mut most = (0, &shm.origin);
         let whole = profile.rootfs.is_whole_host();
