@@ -59,3 +59,28 @@ const CLASSES: &[(&str, &[attack::Attack])] = &[
     ("system calls and kernel surface", calls::ALL),
     ("resources", resources::ALL),
 ];
+
+/// The threat model names tests: they are there.
+#[test]
+fn the_threat_model_names_tests_that_are_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").map_or(root.into(), std::path::PathBuf::from);
+    let text = std::fs::read_to_string(root.join("docs/threats.md")).unwrap();
+    let known: std::collections::BTreeSet<&str> = CLASSES
+        .iter()
+        .flat_map(|(_, attacks)| attacks.iter().map(|attack| attack.name))
+        .collect();
+    let mut promises = String::new();
+    for entry in std::fs::read_dir(root.join("tests/promises")).unwrap() {
+        promises += &std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    }
+    let names = text.split('`').skip(1).step_by(2);
+    let names: Vec<&str> = names
+        .filter(|name| name.matches('_').count() > 2 && !name.contains('/'))
+        .collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        let there = known.contains(name) || promises.contains(&format!("fn {name}()"));
+        assert!(there, "{name} is no test");
+    }
+}
