@@ -50,6 +50,8 @@ pub struct Attack {
     pub profile: &'static str,
     /// Where it is told from its absence.
     pub evidence: Evidence,
+    /// What the sandbox says where it does not even start because of it.
+    pub refusal: &'static str,
 }
 
 impl Attack {
@@ -71,6 +73,7 @@ impl Attack {
             mount: None,
             profile: "",
             evidence: Evidence::Inside,
+            refusal: "",
         }
     }
 }

@@ -58,6 +58,9 @@ pub fn attempt(attack: &Attack, runner: Runner) -> Verdict {
     if let Evidence::Outside(worked) = attack.evidence {
         return match worked(&stage) {
             true => Verdict::Worked,
+            false if !attack.refusal.is_empty() && said.contains(attack.refusal) => {
+                Verdict::Blocked(said)
+            }
             // A sandbox that did not start, or a script that is wrong, has stopped nothing.
             false if matches!(code, Some(2 | 125..=127)) => Verdict::Unknown(said),
             false => Verdict::Blocked(said),

@@ -7,6 +7,7 @@ attacks! {
         Bare::Works, "",
         {
             before: "os.symlink(A.outside, A.project + '/cache')",
+            refusal: "which the command could have planted",
             mount: Some("cache/x"),
             evidence: Evidence::Outside(|stage| stage.outside().join("x").exists()),
         };
@@ -14,6 +15,7 @@ attacks! {
         Bare::Works, "open(A.project + '/mounted/file', 'w')",
         {
             before: "os.symlink(A.outside, A.project + '/mounted')",
+            refusal: "which the command could have planted",
             mount: Some("mounted"),
             evidence: Evidence::Outside(|stage| stage.outside().join("file").exists()),
         };
