@@ -16,7 +16,8 @@ os.write(1, b'new'); os.close(os.open('/proc/self/fd/1', os.O_WRONLY | os.O_TRUN
             }),
         };
     the_log_is_not_read_back: "standard output, a file of the caller's, is opened anew and read",
-        Bare::Works, "assert b'earlier' in read('/proc/self/fd/1')", { log: true };
+        Bare::Works, "assert b'earlier' in read('/proc/self/fd/1')",
+        { log: true, profile: "[limits]\noutput = \"1G\"\n" };
     no_token_comes_along: "a token in the caller's environment is read",
         Bare::Works, "assert 'SECRET_TOKEN' in os.environ";
     no_agent_comes_along: "the caller's agent is found through the environment",
