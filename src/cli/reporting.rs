@@ -5,6 +5,7 @@ use super::{Refused, Session};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::plan::draft::Command;
 use crate::plan::{Plan, Step};
+use crate::report::denial::Denial;
 use crate::report::place::Unwritable;
 use crate::report::{Measured, Opened, Outcome, Report};
 use crate::sections::Profile;
@@ -133,6 +134,11 @@ impl Reporting {
             report.refused(&problems, refused.code, sources);
         });
         self.write(session);
+    }
+
+    /// The filter has refused calls.
+    pub(super) fn denied(&mut self, denials: &[Denial], untold: u64) {
+        self.told(|report| report.denied(denials, untold));
     }
 
     /// The command has run.

@@ -6,9 +6,8 @@ use super::{Refused, Session, command_of};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
 use crate::plan::{Op, Plan, Step};
-use crate::report::denial::{self, Refusals};
+use crate::report::denial::{self, Denial, Refusals};
 use crate::report::{Measured, Outcome, summary};
-use crate::sections::Profile;
 use crate::supervisor::progress::is_in_the_way;
 use crate::supervisor::{self, Failure, Observer};
 use std::cell::RefCell;
@@ -47,7 +46,9 @@ fn attempt(
     }
     match execute(&plan, observer, session, reporting) {
         Ok(outcome) => {
-            tell(&refused, &profile, session);
+            let denials = denial::explain(&refused, &profile, &session.sources);
+            tell(&denials, refused.others, session);
+            reporting.denied(&denials, refused.others);
             if let Some(line) = outcome.line(&plan, &session.sources) {
                 session.say(&line);
             }
@@ -96,11 +97,7 @@ fn execute<'p>(
 const MOST: usize = 40;
 
 /// Says which calls were refused, and what to write to allow them.
-fn tell(refused: &Refusals, profile: &Profile, session: &Session) {
-    if refused.all.is_empty() {
-        return;
-    }
-    let denials = denial::explain(refused, profile, &session.sources);
+fn tell(denials: &[Denial], others: u64, session: &Session) {
     for denial in denials.iter().take(MOST) {
         for line in denial.to_string().lines() {
             session.say(line);
@@ -111,7 +108,7 @@ fn tell(refused: &Refusals, profile: &Profile, session: &Session) {
         .skip(MOST)
         .map(|denial| denial.times)
         .sum::<u64>()
-        + refused.others;
+        + others;
     if left > 0 {
         session.say(&format!("denied: {left} more calls of other kinds"));
     }

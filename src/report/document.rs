@@ -2,6 +2,7 @@
 //! versioned: a key is added without a new version, and never removed or given another meaning.
 
 use super::Outcome;
+use super::denial::Denial;
 use super::limits::{self, Entry};
 use super::usage::{End, Measured, Usage};
 use crate::diag::{Diagnostic, Origin, SourceId, Sources};
@@ -36,6 +37,10 @@ pub struct Report {
     /// What is said on stderr about the end.
     sentence: Option<String>,
     events: Vec<Event>,
+    /// The calls that the filter refused, as far as they were told apart.
+    denials: Vec<Denial>,
+    /// How many more it refused, of other kinds.
+    denials_untold: u64,
     failure: Option<Failure>,
     usage: Option<Usage>,
     limits: Vec<Entry>,
@@ -138,6 +143,8 @@ impl Report {
             command_end: None,
             sentence: None,
             events: Vec::new(),
+            denials: Vec::new(),
+            denials_untold: 0,
             failure: None,
             usage: None,
             limits: Vec::new(),
@@ -149,6 +156,12 @@ impl Report {
     /// Adds the command and its arguments.
     pub fn command(&mut self, words: Vec<String>) {
         self.command = words;
+    }
+
+    /// Adds what the filter has refused.
+    pub fn denied(&mut self, denials: &[Denial], untold: u64) {
+        self.denials = denials.to_vec();
+        self.denials_untold = untold;
     }
 
     /// Adds the texts that the profile is made of.

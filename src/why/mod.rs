@@ -547,7 +547,10 @@ fn closed_device(found: &Found<'_>) -> Answer {
             "devices cannot be opened on this mount (nodev)"
         },
         found.origin,
-        if masked {
+        if masked && found.origin.is_default() {
+            let path = found.path.display().to_string();
+            format!("[[mounts]] type = \"bind\", target = {path:?}")
+        } else if masked {
             "remove the mask".to_owned()
         } else {
             let name = found.path.strip_prefix("/dev").unwrap_or(&found.path);

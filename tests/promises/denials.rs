@@ -95,7 +95,7 @@ fn cases() -> Vec<Case> {
             libc::SYS_unshare,
             "0x10020000",
             "unshare(CLONE_NEWNS|CLONE_NEWUSER)",
-            "allow = [\"unshare\"]",
+            "nested_user = true",
         ),
         case(
             libc::SYS_setns,

@@ -792,3 +792,28 @@ fn progress_is_drawn_on_a_terminal_that_the_command_leaves_alone_and_on_no_other
     let run = done(&mut project.program(&["--progress", "--", "echo", "out"]));
     assert!(run.ok() == "out\n");
 }
+
+#[test]
+fn what_was_denied_is_in_the_report_as_it_is_said() {
+    let project = Project::new();
+    let profile = "version = 1\n[seccomp]\ndeny = [\"getpriority\"]";
+    let script =
+        "import ctypes\nlibc = ctypes.CDLL(None)\nfor _ in range(3): libc.getpriority(0, 0)";
+    let command = ["/usr/bin/python3", "-c", script];
+    let (done, report) = reported(&project, profile, &command);
+    let denials = report["denials"].as_array().unwrap();
+    assert_eq!(denials.len(), 1, "{report:#}");
+    assert_eq!(denials[0]["call"], "getpriority");
+    assert_eq!(denials[0]["times"], 3);
+    assert_eq!(denials[0]["errno"], "EPERM");
+    let line = denials[0]["line"].as_str().unwrap();
+    assert!(line.ends_with("sandbox.toml:3"), "{line}");
+    for part in ["rule", "line", "remedy"] {
+        let part = denials[0][part].as_str().unwrap();
+        assert!(done.stderr.contains(part), "{part}: {done:?}");
+    }
+    assert_eq!(report["denials_untold"], 0);
+    let silent = format!("{profile}\ndenials = \"silent\"");
+    let (_, report) = reported(&project, &silent, &command);
+    assert_eq!(report["denials"], json!([]));
+}

@@ -293,6 +293,13 @@ impl Seccomp {
             Rule::Allow(name) => {
                 format!("add these arguments to `when` of {name:?} under [seccomp], or to `allow`")
             }
+            // The filter alone does not permit one.
+            Rule::Preset(..)
+                if matches!(call, Sysno::unshare | Sysno::clone)
+                    && arguments[0] & libc::CLONE_NEWUSER as u64 != 0 =>
+            {
+                "[namespaces] nested_user = true".into()
+            }
             Rule::Preset(_, Some(condition)) => {
                 let tests = told_apart(condition, arguments);
                 format!("[seccomp] allow = [{{ calls = \"{call}\", when = [{tests}] }}]")
