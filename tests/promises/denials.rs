@@ -107,7 +107,7 @@ fn cases() -> Vec<Case> {
             libc::SYS_clone,
             "0x10000011, 0, 0, 0, 0",
             "clone(CLONE_NEWUSER|SIGCHLD, …)",
-            "mask = 0x7e020000, is = 0x10000000",
+            "nested_user = true",
         ),
         family(
             "40, 1, 0",
