@@ -142,8 +142,8 @@ fn mount() -> BoxedStrategy<String> {
     ];
     let kind = prop_oneof![
         4 => keys(bind.concat()).prop_map(|k| ("bind", k)),
-        1 => one_of(SOURCES).prop_map(|source| ("bind", format!(
-            "source = {source}\noptional = true\nread_only = false\nnosuid = false\nnodev = false\npropagation = \"slave\"\n"
+        1 => (one_of(SOURCES), select(&["optional", "create"][..])).prop_map(|(source, missing)| ("bind", format!(
+            "source = {source}\n{missing} = true\nread_only = false\nnosuid = false\nnodev = false\npropagation = \"slave\"\n"
         ))),
         3 => keys(tmpfs.concat()).prop_map(|k| ("tmpfs", k)),
         2 => select(&["proc", "sysfs", "devpts", "mqueue", "mask"][..])
