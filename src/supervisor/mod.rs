@@ -351,7 +351,7 @@ impl<'p> Run<'p> {
         if !self.has_message() {
             return Err(lost());
         }
-        match self.receive() {
+        match self.receive().ok().flatten() {
             Some((Tag::Cloned, pid, _)) => {
                 self.reap();
                 let pid = pid as libc::pid_t;
@@ -389,20 +389,20 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// One message of the child's; `None` at the end of file.
-    fn receive(&self) -> Option<(Tag, u32, i32)> {
+    /// One message of the child's; `None` at the end of file, and for what no child of ours sends.
+    fn receive(&self) -> nix::Result<Option<(Tag, u32, i32)>> {
         let mut bytes = child::Message::default();
         loop {
             match descriptor::read_with_descriptor(self.socket.as_raw_fd(), &mut bytes) {
                 // The child has ended without reading what we sent. The kernel says so once, before
                 // it hands out what the child had sent (unix(7)).
-                Err(Errno::ECONNRESET) => {}
+                Err(Errno::ECONNRESET | Errno::EINTR) => {}
                 result => {
-                    let (length, listener) = result.ok()?;
+                    let (length, listener) = result?;
                     if listener.is_some() {
                         self.listener.set(listener);
                     }
-                    return child::parse(bytes.get(..length)?);
+                    return Ok(bytes.get(..length).and_then(child::parse));
                 }
             }
         }
@@ -416,7 +416,7 @@ impl<'p> Run<'p> {
         if !self.has_message() {
             return None;
         }
-        match self.receive()? {
+        match self.receive().ok()?? {
             (Tag::Failed, step, errno) => {
                 Some(Failure::step(step as usize, Errno::from_raw(errno)))
             }

@@ -66,6 +66,8 @@ struct Heard {
     status: Option<i32>,
     /// Whether the payload had not become the command.
     unborn: bool,
+    /// Why nothing more could be heard.
+    deaf: Option<Errno>,
 }
 
 impl Run<'_> {
@@ -184,6 +186,13 @@ impl Run<'_> {
                 **told = refused;
             }
         }
+        if let (None, Some(errno)) = (&end.failure, end.deaf) {
+            let cause = format!(
+                "what the sandbox's init says cannot be heard: {}",
+                errno.desc()
+            );
+            return Err(Failure::text(last, cause));
+        }
         // An init that exits has sent what it ended for, or could not.
         if self.plan.watch.init
             && end.failure.is_none()
@@ -225,21 +234,27 @@ impl Run<'_> {
     /// Takes one message; false at the end of file.
     fn hear(&self, end: &mut Heard) -> bool {
         match self.receive() {
-            Some((Tag::Failed, step, errno)) => {
+            Ok(Some((Tag::Failed, step, errno))) => {
                 end.failure = Some(Failure::step(step as usize, Errno::from_raw(errno)));
                 true
             }
-            Some((Tag::Ended, unborn, status)) => {
+            Ok(Some((Tag::Ended, unborn, status))) => {
                 end.status = Some(status);
                 end.unborn = unborn != 0;
                 true
             }
-            Some((Tag::Attempted, detail, errno)) => {
+            Ok(Some((Tag::Attempted, detail, errno))) => {
                 end.attempted = Some(Outcome::Attempted { errno, detail });
                 true
             }
-            Some((Tag::Cloned | Tag::Listens, ..)) => true,
-            None => false,
+            Ok(Some((Tag::Cloned | Tag::Listens, ..))) => true,
+            Ok(None) => false,
+            // It may have said that it failed, or who answers for its filter: nothing goes on unheard.
+            Err(errno) => {
+                self.send(libc::SIGKILL, false);
+                end.deaf = Some(errno);
+                false
+            }
         }
     }
 

@@ -89,7 +89,8 @@ pub enum Verdict {
     Unknown(String),
 }
 
-/// Asks that an attack works bare, where it should, and nowhere in a sandbox.
+/// Asks that an attack works bare, where it should, and not in a sandbox of the defaults. The table of
+/// peers tries the profile `ci` as well.
 #[track_caller]
 pub fn blocked(attack: &Attack) {
     let root = nix::unistd::geteuid().is_root();
@@ -103,14 +104,12 @@ pub fn blocked(attack: &Attack) {
     {
         assert_eq!(*bare, Verdict::Worked, "{}, without a sandbox", attack.what);
     }
-    for runner in [Runner::Default, Runner::Ci] {
-        let verdict = attempt(attack, runner);
-        assert!(
-            matches!(verdict, Verdict::Blocked(_)),
-            "{}, under {runner:?}: {verdict:?}",
-            attack.what
-        );
-    }
+    let verdict = attempt(attack, Runner::Default);
+    assert!(
+        matches!(verdict, Verdict::Blocked(_)),
+        "{}, in a sandbox: {verdict:?}",
+        attack.what
+    );
     if let Some(Verdict::Blocked(said) | Verdict::Unknown(said)) = bare {
         skip(
             attack.name,

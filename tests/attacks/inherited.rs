@@ -10,6 +10,7 @@ attacks! {
 os.write(1, b'new'); os.close(os.open('/proc/self/fd/1', os.O_WRONLY | os.O_TRUNC))",
         {
             log: true,
+            profile: "[limits]\noutput = \"1G\"\n",
             evidence: Evidence::Outside(|stage| {
                 let log = std::fs::read_to_string(stage.outside().join("log")).unwrap();
                 !log.starts_with("earlier output")

@@ -179,6 +179,17 @@ impl Ground {
     }
 }
 
+/// What a thread does before its first line: a stack for signal handlers, and what the C library
+/// registers. Where that fails, the language ends the whole program.
+const STARTING: &[Sysno] = &[
+    Sysno::mmap,
+    Sysno::mprotect,
+    Sysno::sigaltstack,
+    Sysno::rseq,
+    Sysno::set_robust_list,
+    Sysno::sched_getaffinity,
+];
+
 /// The calls of an undisturbed run, and when they are made.
 fn points(subject: Subject, run: &Run) -> Vec<(Point, Phase)> {
     // The last program to be executed is the command.
@@ -198,6 +209,7 @@ fn points(subject: Subject, run: &Run) -> Vec<(Point, Phase)> {
     for (number, point) in run.trace.calls.iter().enumerate() {
         let phase = match number {
             _ if number >= executed && point.role == command => continue,
+            _ if point.is_threads() && STARTING.contains(&point.call) => Phase::Runtime,
             _ if number >= executed => Phase::After,
             _ if main.is_some_and(|main| number <= main) => Phase::Runtime,
             _ => Phase::SetUp,

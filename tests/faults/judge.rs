@@ -46,6 +46,7 @@ pub(crate) enum Verdict {
 }
 
 /// The facts that a run told. The id that root takes for it outside is left out: each run has its own.
+/// Once nobody listens to the filter any more, the kernel refuses with ENOSYS what was refused with EPERM.
 pub(crate) fn facts(stdout: &str) -> BTreeSet<String> {
     let unprivileged = |digits: &&str| {
         let id = digits.parse::<u64>().unwrap_or(0);
@@ -59,7 +60,14 @@ pub(crate) fn facts(stdout: &str) -> BTreeSet<String> {
                 fact.replace(id, "[unprivileged]")
             })
     };
-    stdout.lines().map(fact).collect()
+    stdout
+        .lines()
+        .map(fact)
+        .map(|fact| match fact.starts_with("attempt ") {
+            true => fact.replace("Err(ENOSYS)", "Err(EPERM)"),
+            false => fact,
+        })
+        .collect()
 }
 
 /// Whether an error is an answer of this machine to the planning supervisor, and no failure: that
@@ -139,6 +147,12 @@ pub(crate) fn judge(
     if phase == Phase::Runtime && !started && code != 0 {
         return Verdict::Stillborn;
     }
+    let found = facts(&run.stdout);
+    let more: Vec<_> = found.difference(expected).collect();
+    // The supervisor ends, and all with it.
+    if phase == Phase::Runtime && point.is_threads() && code == -6 && more.is_empty() {
+        return Verdict::Stillborn;
+    }
     for word in ["panicked", "allocation in the child"] {
         if run.stderr.contains(word) {
             return broken(word);
@@ -149,16 +163,14 @@ pub(crate) fn judge(
     } else {
         !run.stderr.trim().is_empty()
     };
-    let found = facts(&run.stdout);
     if subject.is_ours() && code == 0 && started && found != *expected && is_answer(point, fault) {
         return as_answered(point, expected, &found);
     }
-    let more: Vec<_> = found.difference(expected).collect();
     if !more.is_empty() {
         return Verdict::Broken(format!("isolated in another way: {more:#?}"));
     }
     let whole = found == *expected;
-    if fault == Fault::Kill && run.trace.reached && point.role == "0" {
+    if fault == Fault::Kill && run.trace.reached && point.is_supervisors() {
         return match code {
             -9 => Verdict::Gone,
             _ => broken("it outlives SIGKILL"),

@@ -33,7 +33,7 @@ mod tracer;
 use std::process::ExitCode;
 
 /// How many faults the sample holds of each of our subjects.
-const SAMPLE: usize = 120;
+const SAMPLE: usize = 72;
 
 #[derive(Debug, Default)]
 struct Options {

@@ -3,7 +3,8 @@
 //!
 //! A call is named by who makes it, which call it is, and the how many-th of its kind that is: the
 //! same in every run, whatever else goes on at the same time. Who makes it is told by birth: `0` is
-//! the program, `0.1` its second child, `0.1.0` the first child of that one.
+//! the program, `0.1` its second child, `0.1.0` the first child of that one; `0.t2` is a thread of the program,
+//! born third.
 
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
@@ -246,7 +247,8 @@ impl Tracer<'_> {
                 if let Ok(child) = ptrace::getevent(pid) {
                     let child = Pid::from_raw(i32::try_from(child).unwrap());
                     let parent = self.tracees.get_mut(&pid.as_raw()).unwrap();
-                    let role = format!("{}.{}", parent.role, parent.children);
+                    let thread = if is_thread(child) { "t" } else { "" };
+                    let role = format!("{}.{thread}{}", parent.role, parent.children);
                     parent.children += 1;
                     self.add(child, role);
                     if self.early.remove(&child.as_raw()) {
@@ -324,6 +326,25 @@ impl Tracer<'_> {
             }
         }
         self.trace.calls.push(point);
+    }
+}
+
+/// Whether it belongs to a process of another number (proc_pid_status(5)).
+fn is_thread(pid: Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    group.is_some_and(|group| group.trim() != pid.to_string())
+}
+
+impl Point {
+    /// Whether the supervisor makes the call: the program itself, or a thread of it.
+    pub(crate) fn is_supervisors(&self) -> bool {
+        self.role == "0" || self.is_threads()
+    }
+
+    /// Whether a thread of the supervisor makes it.
+    pub(crate) fn is_threads(&self) -> bool {
+        self.role.starts_with("0.t")
     }
 }
 

@@ -33,7 +33,7 @@ type Form = (u32, u32, i32, Option<(String, Option<String>)>);
 type Repeated = (libc::pid_t, u32, u32, [u64; 6]);
 
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(in crate::supervisor) struct Ledger {
     /// Where it stands in the list, and the pid of the first that made it.
     kinds: HashMap<Kind, (usize, u32)>,
     /// How many there are of those that differ by their arguments alone.
