@@ -459,8 +459,11 @@ mod tests {
                         continue;
                     }
                     let remedy = profile.seccomp.remedy(&decision, call, &args);
-                    let allow = remedy.strip_prefix("[seccomp] ").unwrap();
-                    let Some(profile) = loaded(&format!("{before}{allow}\n")) else {
+                    let followed_by = match remedy.strip_prefix("[seccomp] ") {
+                        Some(key) => format!("{before}{key}\n"),
+                        None => format!("{before}{}\n", remedy.replace("] ", "]\n")),
+                    };
+                    let Some(profile) = loaded(&followed_by) else {
                         panic!("{call}{args:?}: {remedy}");
                     };
                     let decision = profile.seccomp.decide(&profile, call, &args);
