@@ -68,7 +68,8 @@ pub fn attempt(attack: &Attack, runner: Runner) -> Verdict {
     }
     match code {
         Some(0) => Verdict::Worked,
-        Some(1) => Verdict::Blocked(said),
+        // Others end with 1, too, where they cannot start.
+        Some(1) if said.contains("stopped: ") => Verdict::Blocked(said),
         // Killed for the call.
         Some(159) => Verdict::Blocked(said),
         None if output.status.signal() == Some(libc::SIGSYS) => Verdict::Blocked(said),
