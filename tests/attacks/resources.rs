@@ -11,7 +11,7 @@ stop = threading.Event()
 try:
     for _ in range(20000): threading.Thread(target=stop.wait, daemon=True).start()
 except RuntimeError as error:
-    os.write(2, str(error).encode()); os._exit(1)
+    os.write(2, f'stopped: {error}'.encode()); os._exit(1)
 os._exit(0)";
     temporary_files_have_an_end: "/tmp takes more than half of the memory",
         Bare::Never("what the host's /tmp is differs"), "
