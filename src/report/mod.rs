@@ -9,7 +9,7 @@ pub mod usage;
 
 pub mod denial;
 
-use crate::diag::Sources;
+use crate::diag::{At, Sources};
 use crate::exit;
 use crate::plan::Plan;
 pub use document::Report;
@@ -89,6 +89,11 @@ impl Outcome {
     /// One line, if the end was not the command's own doing.
     #[must_use]
     pub fn line(self, plan: &Plan, sources: &Sources) -> Option<String> {
+        /// What was reached, and the line that bounds it.
+        fn killed<T>(limit: &At<T>, sources: &Sources, words: impl Fn(&T) -> String) -> String {
+            let line = limit.origin.display(sources);
+            format!("killed: {} ({line})", words(&limit.value))
+        }
         let watch = &plan.watch;
         match self {
             Self::Exited(_) | Self::Attempted { .. } => None,
@@ -100,39 +105,28 @@ impl Outcome {
             }),
             Self::Signaled(_) => None,
             Self::WallTimeout => watch.wall_time.as_ref().map(|limit| {
-                format!(
-                    "killed: wall time of {} reached ({})",
-                    limit.value,
-                    limit.origin.display(sources)
-                )
+                killed(limit, sources, |time| {
+                    format!("wall time of {time} reached")
+                })
             }),
             Self::CpuTimeout => watch.cpu_time.as_ref().map(|limit| {
-                format!(
-                    "killed: processor time of {} reached ({})",
-                    limit.value,
-                    limit.origin.display(sources)
-                )
+                killed(limit, sources, |time| {
+                    format!("processor time of {time} reached")
+                })
             }),
             Self::IdleTimeout => watch.idle.as_ref().map(|limit| {
-                format!(
-                    "killed: idle for {}: no output, and next to no processor time ({})",
-                    limit.value,
-                    limit.origin.display(sources)
-                )
+                killed(limit, sources, |time| {
+                    format!("idle for {time}: no output, and next to no processor time")
+                })
             }),
-            Self::OutputLimit => watch.output.as_ref().map(|limit| {
-                format!(
-                    "killed: output of {} reached ({})",
-                    limit.value,
-                    limit.origin.display(sources)
-                )
-            }),
+            Self::OutputLimit => watch
+                .output
+                .as_ref()
+                .map(|limit| killed(limit, sources, |size| format!("output of {size} reached"))),
             Self::OomKilled { .. } => watch.memory.as_ref().map(|limit| {
-                format!(
-                    "killed: memory limit of {} reached ({})",
-                    limit.value,
-                    limit.origin.display(sources)
-                )
+                killed(limit, sources, |size| {
+                    format!("memory limit of {size} reached")
+                })
             }),
             Self::Unresponsive => Some(format!(
                 "killed: still running {:?} after SIGTERM",

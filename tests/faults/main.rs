@@ -15,6 +15,11 @@
 )]
 #![cfg_attr(not(target_arch = "x86_64"), allow(unused))]
 
+// What the promises share; only how they say that they cannot run is wanted here.
+#[path = "../promises/support.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod support;
+
 #[cfg(target_arch = "x86_64")]
 mod campaign;
 #[cfg(target_arch = "x86_64")]
@@ -97,7 +102,7 @@ fn main() -> ExitCode {
             continue;
         }
         if let Some(reason) = untraceable() {
-            skip(name, &reason);
+            support::skip(name, &reason);
             passed += 1;
             continue;
         }
@@ -174,18 +179,4 @@ fn untraceable() -> Option<String> {
         ..tracer::Job::default()
     };
     tracer::run(&job, None).err()
-}
-
-/// Says why a test cannot run here, as the promises do.
-fn skip(test: &str, reason: &str) {
-    eprintln!("SKIPPED {test}: {reason}");
-    if let Some(file) = std::env::var_os("SANDBOX_SKIPS") {
-        use std::io::Write as _;
-        let mut file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(file)
-            .unwrap();
-        writeln!(file, "{test}: {reason}").unwrap();
-    }
 }
