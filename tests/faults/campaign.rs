@@ -21,7 +21,8 @@ pub(crate) type Injection = (Point, Phase, Fault);
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) by_call: table::Rows,
-    pub(crate) broken: usize,
+    /// What is said of every promise that one of our subjects broke.
+    pub(crate) breaches: Vec<String>,
 }
 
 impl Results {
@@ -38,18 +39,16 @@ impl Results {
         };
         let row = self.by_call.entry(point.call.name().into()).or_default();
         *row.entry(word).or_default() += 1;
-        if let Verdict::Broken(why) = verdict {
+        // What others break is a number in the table.
+        if let Verdict::Broken(why) = verdict
+            && subject.is_ours()
+        {
             let reached = if run.trace.reached {
                 ""
             } else {
                 " (not reached)"
             };
-            self.broken += 1;
-            // What others break is a number in the table.
-            if !subject.is_ours() {
-                return;
-            }
-            println!(
+            self.breaches.push(format!(
                 "{}: {} {fault:?} at {} of {} ({phase:?}){reached}: {why}\n    exit code {}, stderr: {}",
                 subject.name(),
                 point.call,
@@ -57,7 +56,7 @@ impl Results {
                 point.role,
                 run.trace.code,
                 run.stderr.trim(),
-            );
+            ));
         }
     }
 }

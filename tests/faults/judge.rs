@@ -60,7 +60,9 @@ pub(crate) fn facts(stdout: &str) -> BTreeSet<String> {
                 fact.replace(id, "[unprivileged]")
             })
     };
-    stdout
+    // What was killed may have been within a line.
+    let (whole, _cut) = stdout.rsplit_once('\n').unwrap_or_default();
+    whole
         .lines()
         .map(fact)
         .map(|fact| match fact.starts_with("attempt ") {

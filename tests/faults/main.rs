@@ -134,13 +134,16 @@ fn test(options: &Options, kill: bool) -> bool {
             .is_none_or(|word| subject.name().contains(word))
     };
     let mut table = table::Table::default();
-    let mut failed = false;
+    let mut breaches = Vec::new();
     for subject in subjects.into_iter().filter(wanted) {
         let ground = match campaign::Ground::new(subject) {
             Ok(ground) => ground,
             Err(why) => {
-                println!("{} cannot be compared here: {why}", subject.name());
-                failed |= subject.is_ours();
+                let why = format!("{} cannot be compared here: {why}", subject.name());
+                println!("{why}");
+                if subject.is_ours() {
+                    breaches.push(why);
+                }
                 continue;
             }
         };
@@ -159,12 +162,16 @@ fn test(options: &Options, kill: bool) -> bool {
             subject.name(),
             injections.len()
         );
-        let results = campaign::run(subject, &injections);
-        failed |= subject.is_ours() && results.broken > 0;
+        let mut results = campaign::run(subject, &injections);
+        breaches.append(&mut results.breaches);
         table.add(subject.name(), results);
     }
     print!("{table}");
-    failed
+    // Last, right before the verdict, where who reads the end of a log finds them.
+    for breach in &breaches {
+        println!("{breach}");
+    }
+    !breaches.is_empty()
 }
 
 /// Why nothing can be traced here, if so.
