@@ -44,19 +44,30 @@ fn set_mask(how: libc::c_int, fill: impl FnOnce(*mut libc::sigset_t)) -> Result<
 /// Gives every signal its default disposition: the runtime ignores SIGPIPE, and the caller may
 /// have ignored more, which an exec would hand on (signal(7)).
 ///
+/// The kernel is asked without the C library, which lets nobody set the two signals that it uses
+/// itself (nptl(7)), and whose posix_spawn(3) starts every program with those two ignored.
+///
 /// # Errors
 /// One stays as it is.
 pub fn reset_dispositions() -> Result<()> {
-    // From 32 on, some are the C library's own, which it lets nobody set.
-    let reserved = 32..libc::SIGRTMIN();
+    // The kernel's `struct sigaction` of zeros: SIG_DFL, no flags, an empty mask. It is 32 bytes
+    // long or less, by architecture; the size of the mask in it is what the last argument says.
+    let default = [0_u64; 4];
     for signal in 1..=64 {
-        if matches!(signal, libc::SIGKILL | libc::SIGSTOP) || reserved.contains(&signal) {
+        if matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
             continue;
         }
-        // SAFETY: SIG_DFL is a valid disposition.
-        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
-            return Err(nix::errno::Errno::last());
-        }
+        // SAFETY: default is a valid kernel sigaction, and nothing is written back.
+        let set = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            )
+        };
+        check(set)?;
     }
     Ok(())
 }

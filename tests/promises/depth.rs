@@ -327,7 +327,9 @@ libc.prctl(1, 15)
 os.umask(0o077)
 signal.setitimer(signal.ITIMER_REAL, 1000)
 resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
-os.execv(sys.argv[1], sys.argv[1:])
+# Which has the C library ignore the signals that it uses itself.
+spawned = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(spawned, 0)[1]))
 "#;
 
 /// What a process has of all that.
@@ -336,6 +338,8 @@ import ctypes, resource, signal
 libc = ctypes.CDLL(None)
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print([status[name].strip() for name in ("SigPnd", "ShdPnd", "SigBlk")])
+# Python itself ignores SIGPIPE and SIGXFSZ.
+print(hex(int(status["SigIgn"], 16)))
 print([number.name for number in (signal.SIGHUP, signal.SIGALRM, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_DFL])
 print(open("/proc/self/personality").read().strip())
 subreaper, death = ctypes.c_int(-1), ctypes.c_int(-1)
@@ -360,8 +364,9 @@ fn what_the_caller_has_set_for_itself_does_not_come_along() {
         command.args(["--profile", "sandbox.toml", "--", "sh", "-c", script]);
         let seen = done(command.current_dir(project.path())).ok();
         let none = "0".repeat(16);
-        let expected =
-            format!("0022\n['{none}', '{none}', '{none}']\n[]\n00000000\n0 (0.0, 0.0)\n(1, 1) 0\n");
+        let expected = format!(
+            "0022\n['{none}', '{none}', '{none}']\n0x1001000\n[]\n00000000\n0 (0.0, 0.0)\n(1, 1) 0\n"
+        );
         assert_eq!(seen, expected, "init = {init}");
     }
 }
