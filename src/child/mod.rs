@@ -100,6 +100,8 @@ pub enum Tag {
     Attempted = 4,
     /// The filter is installed; with the message comes its listener.
     Listens = 5,
+    /// The payload waits for its tracer; with the message comes its pidfd.
+    Traceable = 6,
 }
 
 /// Puts a message together.
@@ -129,6 +131,7 @@ pub fn parse(bytes: &[u8]) -> Option<(Tag, u32, i32)> {
         3 => Tag::Cloned,
         4 => Tag::Attempted,
         5 => Tag::Listens,
+        6 => Tag::Traceable,
         _ => return None,
     };
     Some((tag, u32::from_ne_bytes(*first), i32::from_ne_bytes(*second)))
@@ -204,10 +207,16 @@ impl Child<'_> {
             Op::LoopbackUp => sys::network::loopback_up(),
             Op::Hide => init::hide(&self.arguments),
             Op::NewSession => process::new_session(),
+            Op::AwaitTracer => payload::await_tracer(self.socket),
             Op::TakePipes { stdout, stderr } => {
-                let end = |slot: &usize| self.slots.get(*slot).copied().unwrap_or(UNOPENED);
-                descriptor::take_as(end(stdout), libc::STDOUT_FILENO)?;
-                descriptor::take_as(end(stderr), libc::STDERR_FILENO)
+                for (slot, number) in [(stdout, libc::STDOUT_FILENO), (stderr, libc::STDERR_FILENO)]
+                {
+                    if let Some(slot) = slot {
+                        let end = self.slots.get(*slot).copied().unwrap_or(UNOPENED);
+                        descriptor::take_as(end, number)?;
+                    }
+                }
+                Ok(())
             }
             Op::ForkPayload { alone } => self.fork_payload(*alone),
             Op::JoinNamespace { .. }

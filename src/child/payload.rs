@@ -96,6 +96,17 @@ pub(super) fn tell_refusals(
     Ok(true)
 }
 
+/// Lets the supervisor trace this process, and waits until it does. Nobody is inside yet who could do so instead;
+/// an exec of a program that may be read would show this process as well.
+pub(super) fn await_tracer(socket: RawFd) -> sys::Result<()> {
+    process::show()?;
+    let own = process::open_pidfd(process::id())?;
+    let sent = descriptor::send_with_descriptor(socket, &message(Tag::Traceable, 0, 0), own);
+    descriptor::close(own);
+    sent?;
+    super::init::await_release(socket)
+}
+
 /// Does something for every capability of a mask.
 fn each(mask: u64, mut act: impl FnMut(u8) -> sys::Result<()>) -> sys::Result<()> {
     (0u8..64)

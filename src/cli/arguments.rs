@@ -92,6 +92,10 @@ pub(super) struct Run {
     /// Say on stderr in the end what the run has used
     #[arg(long)]
     pub(super) stats: bool,
+    /// Tell in the end which files the command was refused or did not find, though they are on this machine, by which
+    /// line, and what to write. The command is traced for it (ptrace(2)), which slows it down
+    #[arg(long)]
+    pub(super) explain_denials: bool,
     /// Show on the terminal how far the run is: time, processor time, memory. Only while the command's
     /// own output goes elsewhere, as in `sandbox --progress -- make >log 2>&1`
     #[arg(long)]
@@ -238,6 +242,9 @@ pub(super) struct Explain {
     pub(super) selection: Selection,
     #[command(flatten)]
     pub(super) ceilings: Ceilings,
+    /// The list for a run with that option
+    #[arg(long)]
+    pub(super) explain_denials: bool,
     /// Add the reasons of the order
     #[arg(long)]
     pub(super) why: bool,

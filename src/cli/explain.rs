@@ -10,6 +10,7 @@ pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refu
     let command = command_of(&arguments.command, &profile);
     let command = command.unwrap_or_else(|| placeholder(c"COMMAND"));
     let plan = session.plan(&profile, &command)?;
+    let plan = Session::traced(plan, &profile, arguments.explain_denials)?;
     if arguments.seccomp {
         output(&profile.seccomp.words(&profile))?;
         return Ok(0);

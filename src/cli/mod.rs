@@ -210,6 +210,24 @@ impl Session {
         Ok(plan)
     }
 
+    /// The same plan with the command traced, if that is asked for.
+    fn traced(plan: Plan, profile: &Profile, wanted: bool) -> Result<Plan, Refused> {
+        if !wanted {
+            return Ok(plan);
+        }
+        let without = profile.process.init_origin();
+        let traced = plan.traced(&Origin::CommandLine);
+        Ok(traced.ok_or_else(|| {
+            Diagnostic::new(
+                Code::Conflict,
+                &Origin::CommandLine,
+                "file calls are explained where an init waits for the command, and this profile has none",
+            )
+            .and(without, "switched off here")
+            .help("leave out --explain-denials, or write `init = true`")
+        })?)
+    }
+
     /// Says that a step is done without, as the profile permits, and why; or what became of output.
     fn without(&self, step: &Step, why: &str) {
         let origin = step.origin.display(&self.sources);

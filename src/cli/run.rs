@@ -7,9 +7,11 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
 use crate::plan::{Op, Plan, Step};
 use crate::report::denial::{self, Denial, Refusals};
+use crate::report::files::FailedCalls;
 use crate::report::{Measured, Outcome, summary};
 use crate::supervisor::progress::is_in_the_way;
 use crate::supervisor::{self, Failure, Observer};
+use crate::why;
 use std::cell::RefCell;
 
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
@@ -32,23 +34,29 @@ fn attempt(
     // Not before: a profile that exceeds a ceiling has no say in which file is replaced.
     reporting.open(arguments, &command, &profile, session)?;
     let plan = session.build(&profile, &host, &command)?;
+    let plan = Session::traced(plan, &profile, arguments.explain_denials)?;
     reporting.planned(&profile, &plan, session)?;
     let stats = arguments.stats || profile.report.stats.value;
     let mut measured = Measured::default();
     let mut refused = Refusals::default();
+    let mut failed = FailedCalls::default();
     let observer = Observer {
         measured: (stats || reporting.is_wanted()).then_some(&mut measured),
         progress: arguments.progress,
         refused: Some(&mut refused),
+        failed: Some(&mut failed),
     };
     if arguments.progress && is_in_the_way() {
         session.say(OCCUPIED);
     }
     match execute(&plan, observer, session, reporting) {
         Ok(outcome) => {
-            let denials = denial::explain(&refused, &profile, &session.sources);
-            tell(&denials, refused.others, session);
-            reporting.denied(&denials, refused.others);
+            let mut denials = denial::explain(&refused, &profile, &session.sources);
+            let files = why::explain_failed(&failed, &profile, &plan, &host, &session.sources);
+            denials.extend(files);
+            let others = refused.others + failed.others;
+            tell(&denials, others, session);
+            reporting.denied(&denials, others);
             if let Some(line) = outcome.line(&plan, &session.sources) {
                 session.say(&line);
             }

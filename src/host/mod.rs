@@ -144,6 +144,15 @@ impl Host {
         }
     }
 
+    /// The regular file that the caller's descriptor of that number writes to, if it is one: its device and inode.
+    #[must_use]
+    pub fn written_file(&self, number: i32) -> Option<(u64, u64)> {
+        if self.is_fixed {
+            return None;
+        }
+        crate::sys::descriptor::regular_file(number).ok().flatten()
+    }
+
     /// The host's accounts.
     pub fn accounts(&self) -> &Accounts {
         self.accounts

@@ -2,6 +2,7 @@
 
 use super::op::{
     ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op, Over,
+    Slot,
 };
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
@@ -120,6 +121,15 @@ fn alone(depth: Depth) -> &'static str {
     }
 }
 
+/// The streams that have a pipe.
+fn streams(stdout: Option<Slot>, stderr: Option<Slot>) -> &'static str {
+    match (stdout, stderr) {
+        (Some(_), Some(_)) => "stdout and stderr",
+        (Some(_), None) => "stdout",
+        _ => "stderr",
+    }
+}
+
 fn bound(value: u64) -> String {
     if value == INFINITY {
         "infinity".into()
@@ -233,8 +243,19 @@ impl fmt::Display for Op {
             }
             Self::CreateGroup { name, .. } => write!(f, "make the cgroup {name}"),
             Self::SetLimit(limit) => write!(f, "limit {}", limit),
-            Self::MakePipes { most, over, .. } => {
-                f.write_str("make pipes, and hand on what is written to stdout and stderr")?;
+            Self::MakePipes {
+                stdout,
+                stderr,
+                most,
+                over,
+            } => {
+                let pipes = if stdout.is_some() && stderr.is_some() && stdout != stderr {
+                    "pipes"
+                } else {
+                    "a pipe"
+                };
+                let streams = streams(*stdout, *stderr);
+                write!(f, "make {pipes}, and hand on what is written to {streams}")?;
                 match (most.map(Size), over) {
                     (None, _) => Ok(()),
                     (Some(most), Over::Cut) => {
@@ -245,7 +266,17 @@ impl fmt::Display for Op {
                     }
                 }
             }
-            Self::TakePipes { .. } => f.write_str("take the pipes as stdout and stderr"),
+            Self::TakePipes { stdout, stderr }
+                if stdout.is_some() && stderr.is_some() && stdout != stderr =>
+            {
+                f.write_str("take the pipes as stdout and stderr")
+            }
+            Self::TakePipes { stdout, stderr } => {
+                write!(f, "take the pipe as {}", streams(*stdout, *stderr))
+            }
+            Self::AwaitTracer => f.write_str(
+                "be traced by the supervisor, for which it waits: file calls that fail are told of",
+            ),
             Self::MakeIdmap { users, groups, .. } => {
                 write!(
                     f,

@@ -99,6 +99,22 @@ impl Plan {
             .filter(move |(_, step)| step.phase.actor() == actor)
     }
 
+    /// The same plan, with the supervisor as the command's tracer, which tells of file calls that fail; `None`
+    /// where the command is the supervisor's own child, since waiting for its end would take its stops.
+    #[must_use]
+    pub fn traced(mut self, asked: &Origin) -> Option<Self> {
+        if !self.watch.init {
+            return None;
+        }
+        self.steps.push(Step {
+            phase: Phase::Tracing,
+            op: Op::AwaitTracer,
+            origin: asked.clone(),
+        });
+        self.steps.sort_by_key(|step| step.phase);
+        Some(self)
+    }
+
     /// The step whose filter may end the command for a call that it makes (SIGSYS).
     #[must_use]
     pub fn deadly_filter(&self) -> Option<&Step> {

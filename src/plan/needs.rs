@@ -91,6 +91,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::MakeSource { .. }
         | Op::MakePipes { .. }
         | Op::TakePipes { .. }
+        | Op::AwaitTracer
         | Op::SetOomScore(_)
         | Op::DenySetgroups
         | Op::Release

@@ -138,13 +138,13 @@ pub enum Op {
     },
     /// Writes one limit of the group and reads it back.
     SetLimit(Limit),
-    /// Makes a pipe for the standard output and one for the standard error of the command, from which
-    /// the supervisor takes what the command writes and hands it on to its own.
+    /// Makes a pipe for the standard output of the command, for its standard error, for each, or one for
+    /// both, from which the supervisor takes what the command writes and hands it on to its own.
     MakePipes {
-        /// Where the command's end of the one goes.
-        stdout: Slot,
-        /// And of the other.
-        stderr: Slot,
+        /// Where the command's end for the one goes.
+        stdout: Option<Slot>,
+        /// And for the other; the same slot, where both go to one place.
+        stderr: Option<Slot>,
         /// The most bytes that are handed on, of both together.
         most: Option<u64>,
         /// What happens beyond that.
@@ -336,11 +336,14 @@ pub enum Op {
     NewProcessGroup,
     /// Takes the pipes as the standard output and the standard error (dup2(2)).
     TakePipes {
-        /// The end of the one.
-        stdout: Slot,
-        /// The end of the other.
-        stderr: Slot,
+        /// The end for the one.
+        stdout: Option<Slot>,
+        /// The end for the other.
+        stderr: Option<Slot>,
     },
+    /// Lets the supervisor trace the payload (ptrace(2)), which waits until it does: dumpable, and a pidfd of
+    /// its own is handed over.
+    AwaitTracer,
     /// umask(2).
     SetUmask(u32),
     /// setpriority(2).

@@ -156,6 +156,8 @@ phases! {
     Descriptors: Payload,
     /// Signals get their default dispositions and are unblocked.
     Signals: Payload,
+    /// Where file calls that fail are to be explained: the supervisor traces from here on.
+    Tracing: Payload,
     /// Where an attempt takes the place of the command: what exec takes away is given up.
     AsExecuted: Payload,
     /// Where an attempt takes the place of the command: what it may only seem to do is stopped.
@@ -263,6 +265,9 @@ rules! {
     Memory < Filter: "the filter may refuse prctl",
     Streams < Descriptors: "the pipes themselves are closed at exec, so that the streams are their only ends",
     Streams < Filter: "the filter may refuse dup2",
+    Identity < Tracing: "a change of ids would hide the payload from its tracer again",
+    Landlock < Tracing: "what is done without a tracer is done the same with one",
+    Tracing < Filter: "the filter may refuse prctl and pidfd_open",
     Descriptors < Filter: "the filter may refuse close_range",
     Signals < Filter: "the filter may refuse what resets signals",
     Capabilities < AsExecuted: "a command's capabilities are what exec leaves of those that were set",

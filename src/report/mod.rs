@@ -8,6 +8,7 @@ pub mod summary;
 pub mod usage;
 
 pub mod denial;
+pub mod files;
 
 use crate::diag::{At, Sources};
 use crate::exit;

@@ -30,6 +30,16 @@ crate::choice! {
     }
 }
 
+crate::choice! {
+    /// What the command has of a regular file that the caller's output goes to.
+    pub enum OutputFiles {
+        /// A pipe: the sandbox writes what comes through it to the file.
+        Relay = "relay",
+        /// The file itself, which it can also empty, write anew and, where it may open it, read.
+        Give = "give",
+    }
+}
+
 crate::table! {
     /// How the command runs.
     ///
@@ -65,6 +75,9 @@ crate::table! {
         /// it. `false` takes Linux 6.3 (PR_SET_MDWE of prctl(2)), and holds for all descendants. A
         /// file that was written may still be mapped, where no `noexec` of its mount forbids it.
         write_execute: bool = true,
+        /// What the command has of a regular file that the caller's standard output or error goes to, as in
+        /// `sandbox -- make >log`. Terminals, pipes and devices are the command's in any case.
+        output_files: OutputFiles = "relay",
         /// The descriptors of the caller that the command keeps besides 0 to 2, under their numbers:
         /// files, pipes and sockets, open when the run starts. What leads out of the sandbox, such as
         /// a directory, is refused. Default: none.
@@ -98,6 +111,7 @@ pub struct Process {
     oom_score_adj: Option<At<i32>>,
     session: At<Session>,
     write_execute: At<bool>,
+    pub(super) output_files: At<OutputFiles>,
     descriptors: Descriptors,
     scheduling: Scheduling,
 }
@@ -194,6 +208,7 @@ impl Process {
             nice: raw.nice,
             oom_score_adj: raw.oom_score_adj,
             session: raw.session,
+            output_files: raw.output_files,
             write_execute: raw.write_execute,
         }
     }

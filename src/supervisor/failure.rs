@@ -107,6 +107,9 @@ impl Failure {
     fn remedy(&self, step: &Step) -> String {
         let Cause::Errno(errno) = self.cause else {
             return match step.op {
+                Op::AwaitTracer => {
+                    "run without --explain-denials; or see /proc/sys/kernel/yama/ptrace_scope, and whether this process is traced itself".into()
+                }
                 Op::CreateGroup { .. } | Op::SetLimit(_) => {
                     "change the limit, or set `limits = \"prefer\"` under [enforce]".into()
                 }

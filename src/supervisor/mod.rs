@@ -10,6 +10,7 @@ mod notify;
 pub mod progress;
 mod relay;
 mod source;
+mod trace;
 mod usage;
 mod watch;
 
@@ -20,7 +21,7 @@ use crate::child::{self, Child, Tag};
 use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
-use crate::report::{Measured, Outcome, denial::Refusals};
+use crate::report::{Measured, Outcome, denial::Refusals, files::FailedCalls};
 use crate::sys::mount::Depth;
 use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};
@@ -50,6 +51,8 @@ pub struct Observer<'o> {
     pub progress: bool,
     /// Told in the end which calls the filter has refused, where the plan tells of them ([`Op::TellRefusals`]).
     pub refused: Option<&'o mut Refusals>,
+    /// Told in the end which file calls have failed, where the plan has the command traced ([`Op::AwaitTracer`]).
+    pub failed: Option<&'o mut FailedCalls>,
 }
 
 /// The same as [`execute`], for somebody who wants to know more.
@@ -93,8 +96,8 @@ struct Run<'p> {
     /// Our end of the socket to init, and init's end until it is cloned.
     socket: OwnedFd,
     theirs: Option<OwnedFd>,
-    /// The listener of the filter, as it came.
-    listener: Cell<Option<OwnedFd>>,
+    /// The descriptor that came with the last message: the listener of the filter, or the payload's pidfd.
+    came: Cell<Option<OwnedFd>>,
     arguments: Arguments,
     observer: Observer<'p>,
 }
@@ -136,7 +139,7 @@ impl<'p> Run<'p> {
             killed: Vec::new(),
             socket,
             theirs: Some(theirs),
-            listener: Cell::new(None),
+            came: Cell::new(None),
             arguments: Arguments::of_this_process(),
             observer,
         })
@@ -172,10 +175,18 @@ impl<'p> Run<'p> {
                 most,
                 over,
             } => {
-                let (relay, ends) = relay::Relay::make(number, *most, *over).map_err(errno)?;
+                // One pipe serves both where they have one slot.
+                let apart = stderr.filter(|slot| Some(*slot) != *stdout);
+                let wanted = [*stdout, apart];
+                let (relay, ends) =
+                    relay::Relay::make(number, wanted.map(|slot| slot.is_some()), *most, *over)
+                        .map_err(errno)?;
                 self.relay = Some(relay);
-                self.put(*stdout, ends[0]);
-                self.put(*stderr, ends[1]);
+                for (slot, end) in wanted.into_iter().zip(ends) {
+                    if let (Some(slot), Some(end)) = (slot, end) {
+                        self.put(slot, end);
+                    }
+                }
             }
             Op::MakeIdmap {
                 slot,
@@ -398,9 +409,9 @@ impl<'p> Run<'p> {
                 // it hands out what the child had sent (unix(7)).
                 Err(Errno::ECONNRESET | Errno::EINTR) => {}
                 result => {
-                    let (length, listener) = result?;
-                    if listener.is_some() {
-                        self.listener.set(listener);
+                    let (length, came) = result?;
+                    if came.is_some() {
+                        self.came.set(came);
                     }
                     return Ok(bytes.get(..length).and_then(child::parse));
                 }

@@ -1,4 +1,5 @@
-//! Handing on what the command writes: through a pipe for each of the two streams, within a bound.
+//! Handing on what the command writes: through a pipe for each of the two streams, or one of them, or one for
+//! both, within a bound.
 //!
 //! Each pipe has a thread, since the caller's streams block: to make them not block would change them
 //! for everybody who shares them (O_NONBLOCK of fcntl(2) belongs to the open file), and whoever waits
@@ -19,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::{pipe2, read, write};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -64,23 +65,26 @@ struct Shared {
 }
 
 impl Relay {
-    /// Makes the pipes: the relay, and the command's ends.
+    /// Makes the pipes of the streams that are wanted: the relay, and the command's ends.
     pub(super) fn make(
         step: usize,
+        wanted: [bool; 2],
         most: Option<u64>,
         over: Over,
-    ) -> nix::Result<(Self, [RawFd; 2])> {
+    ) -> nix::Result<(Self, [Option<RawFd>; 2])> {
         let pipe = || -> nix::Result<(OwnedFd, OwnedFd)> {
             let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
             descriptor::set_mode(theirs.as_raw_fd(), WRITE_ONLY)?;
             does_not_block(&ours)?;
             Ok((ours, theirs))
         };
-        let ((stdout, to_stdout), (stderr, to_stderr)) = (pipe()?, pipe()?);
+        let [stdout, stderr] = wanted.map(|wanted| wanted.then(pipe));
+        let (stdout, to_stdout) = stdout.transpose()?.unzip();
+        let (stderr, to_stderr) = stderr.transpose()?.unzip();
         let bell = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let end = pipe2(OFlag::O_CLOEXEC)?;
         let shared = Shared {
-            ends: [Mutex::new(Some(stdout)), Mutex::new(Some(stderr))],
+            ends: [Mutex::new(stdout), Mutex::new(stderr)],
             left: AtomicU64::new(most.unwrap_or(u64::MAX)),
             came: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -97,12 +101,16 @@ impl Relay {
             shared: Arc::new(shared),
             threads: Vec::new(),
         };
-        Ok((relay, [to_stdout.into_raw_fd(), to_stderr.into_raw_fd()]))
+        let ends = [to_stdout, to_stderr].map(|end| end.map(IntoRawFd::into_raw_fd));
+        Ok((relay, ends))
     }
 
     /// Begins to hand on. From here on this process has threads: nothing is cloned any more.
     pub(super) fn start(&mut self) -> Result<(), Failure> {
-        for stream in 0..2 {
+        for (stream, end) in self.shared.ends.iter().enumerate() {
+            if lock(end).is_none() {
+                continue;
+            }
             let shared = Arc::clone(&self.shared);
             let thread = std::thread::Builder::new()
                 .stack_size(128 << 10)

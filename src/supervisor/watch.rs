@@ -5,17 +5,20 @@ use super::meter::Meter;
 use super::notify::Notifier;
 use super::progress::Progress;
 use super::relay::Relay;
+use super::trace::Tracer;
 use super::{Failure, Run};
 use crate::child::Tag;
+use crate::plan::Step;
+use crate::plan::op::Op;
 use crate::plan::order::Actor;
 use crate::report::Outcome;
 use crate::report::usage::End;
-use crate::sys::signal;
+use crate::sys::{descriptor, signal};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// The signals that reach the command.
@@ -66,6 +69,8 @@ struct Heard {
     status: Option<i32>,
     /// Whether the payload had not become the command.
     unborn: bool,
+    /// Whether the payload waits for its tracer.
+    traceable: bool,
     /// Why nothing more could be heard.
     deaf: Option<Errno>,
 }
@@ -103,6 +108,7 @@ impl Run<'_> {
         let mut end = Heard::default();
         let mut listening = true;
         let mut notifier: Option<Notifier> = None;
+        let mut tracer: Option<Tracer> = None;
         while let Some(init) = self.init.as_ref() {
             let waiting = notifier.as_ref().and_then(Notifier::waiting);
             let (init, socket) = (init.pidfd.as_fd(), self.socket.as_fd());
@@ -136,8 +142,12 @@ impl Run<'_> {
             // The message first: init may have written it and ended.
             if !message.is_empty() {
                 listening = self.hear(&mut end);
-                let came = self.listener.take();
-                notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan)));
+                match self.came.take() {
+                    Some(payload) if std::mem::take(&mut end.traceable) => {
+                        tracer = self.trace(&payload, &mut end);
+                    }
+                    came => notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan))),
+                }
             }
             if called.contains(PollFlags::POLLIN) {
                 notifier = notifier.and_then(Notifier::serve);
@@ -180,6 +190,9 @@ impl Run<'_> {
         // Without an init, the first process itself becomes the command.
         end.unborn |= !self.plan.watch.init && self.is_unborn();
         let init = self.reap();
+        if let (Some(tracer), Some(told)) = (tracer, &mut self.observer.failed) {
+            **told = tracer.finish();
+        }
         if let Some(notifier) = notifier {
             let refused = notifier.finish();
             if let Some(told) = &mut self.observer.refused {
@@ -247,6 +260,10 @@ impl Run<'_> {
                 end.attempted = Some(Outcome::Attempted { errno, detail });
                 true
             }
+            Ok(Some((Tag::Traceable, ..))) => {
+                end.traceable = true;
+                true
+            }
             Ok(Some((Tag::Cloned | Tag::Listens, ..))) => true,
             Ok(None) => false,
             // It may have said that it failed, or who answers for its filter: nothing goes on unheard.
@@ -254,6 +271,24 @@ impl Run<'_> {
                 self.send(libc::SIGKILL, false);
                 end.deaf = Some(errno);
                 false
+            }
+        }
+    }
+
+    /// Traces the payload, which waits for it, and lets it go on. Where it cannot be traced, the run ends.
+    fn trace(&self, payload: &OwnedFd, end: &mut Heard) -> Option<Tracer> {
+        let awaits = |step: &Step| matches!(step.op, Op::AwaitTracer);
+        let step = self.plan.steps.iter().position(awaits).unwrap_or_default();
+        match Tracer::begin(payload, self.plan.watch.new_pid_namespace) {
+            Ok(tracer) => {
+                // Should it be gone already, its end is what is heard next.
+                let _ = descriptor::write_all(self.socket.as_raw_fd(), &[1]);
+                Some(tracer)
+            }
+            Err(cause) => {
+                end.failure = Some(Failure::text(step, cause));
+                self.send(libc::SIGKILL, false);
+                None
             }
         }
     }

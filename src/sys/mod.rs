@@ -18,6 +18,7 @@ pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
 pub mod stop;
+pub mod trace;
 pub mod trial;
 
 use nix::errno::Errno;

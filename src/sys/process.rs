@@ -87,6 +87,13 @@ pub fn open_pidfd(pid: libc::pid_t) -> Result<RawFd> {
     check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).map(|fd| fd as RawFd)
 }
 
+/// This process's id in its own pid namespace (getpid(2)).
+#[must_use]
+pub fn id() -> libc::pid_t {
+    // SAFETY: no arguments.
+    unsafe { libc::getpid() }
+}
+
 /// Ends the process at once (_exit(2)): the exit handlers and buffers in this memory belong to
 /// the process it was copied from.
 pub fn exit(code: libc::c_int) -> ! {

@@ -4,6 +4,9 @@
 //! kernel knows, such as access control lists and security modules, is left out.
 
 mod inside;
+mod refused;
+
+pub use refused::explain as explain_failed;
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest, printable};
 use crate::host::Host;

@@ -10,7 +10,6 @@ attacks! {
 os.write(1, b'new'); os.close(os.open('/proc/self/fd/1', os.O_WRONLY | os.O_TRUNC))",
         {
             log: true,
-            profile: "[limits]\noutput = \"1G\"\n",
             evidence: Evidence::Outside(|stage| {
                 let log = std::fs::read_to_string(stage.outside().join("log")).unwrap();
                 !log.starts_with("earlier output")
@@ -18,7 +17,7 @@ os.write(1, b'new'); os.close(os.open('/proc/self/fd/1', os.O_WRONLY | os.O_TRUN
         };
     the_log_is_not_read_back: "standard output, a file of the caller's, is opened anew and read",
         Bare::Works, "assert b'earlier' in read('/proc/self/fd/1')",
-        { log: true, profile: "[limits]\noutput = \"1G\"\n" };
+        { log: true };
     no_token_comes_along: "a token in the caller's environment is read",
         Bare::Works, "assert 'SECRET_TOKEN' in os.environ";
     no_agent_comes_along: "the caller's agent is found through the environment",

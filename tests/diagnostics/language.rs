@@ -284,7 +284,7 @@ preset = "paranoid"
     2 | preset = "paranoid"
       |          ^^^^^^^^^^
       |
-      = help: one of: "default", "strict", "none", "off"
+      = help: one of: "default", "build", "network-client", "strict", "none", "off"
     "#);
 }
 

@@ -818,6 +818,7 @@ fn origins_are_shown_beside_every_value() {
     # init = true  # default
     # session = "new"  # default
     # write_execute = true  # default
+    # output_files = "relay"  # default
 
     # [enforce]
     # limits = "require"  # default

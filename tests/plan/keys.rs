@@ -269,6 +269,7 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("process", "", "oom_score_adj = -5"),
     ("process", "", "session = \"inherit\""),
     ("process", "write_execute = false", ""),
+    ("process", "", "output_files = \"give\""),
     ("process", "", "descriptors = [3]"),
     ("process", "descriptors = [3]", "descriptors = [4, 3]"),
     ("process", "", "personality = [\"addr_no_randomize\"]"),

@@ -117,11 +117,13 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
                 );
             }
             Op::MakePipes { stdout, stderr, .. } => {
-                open[*stdout] = true;
-                open[*stderr] = true;
+                for slot in stdout.iter().chain(stderr) {
+                    open[*slot] = true;
+                }
             }
             Op::TakePipes { stdout, stderr } => {
-                assert!(open[*stdout] && open[*stderr], "{step:?}");
+                let mut all = stdout.iter().chain(stderr);
+                assert!(all.all(|slot| open[*slot]), "{step:?}");
             }
             Op::OpenMapped { slot, idmap, .. } => {
                 assert!(open[*idmap], "a map that is not there: {step:?}");

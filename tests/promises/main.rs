@@ -18,6 +18,7 @@ mod cpu_time;
 mod denials;
 mod depth;
 mod doctor;
+mod explained;
 mod fail_closed;
 mod families;
 mod gc;

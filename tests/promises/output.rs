@@ -85,8 +85,16 @@ fn the_streams_are_the_callers_own_unless_a_bound_is_set() {
         project.write("sandbox.toml", profile);
         done(&mut project.program(&["explain", "--profile", "sandbox.toml", "--", "true"])).ok()
     };
+    let given = names("version = 1\n[process]\noutput_files = \"give\"");
+    assert!(given.iter().all(|name| name.ends_with("/out")), "{given:?}");
+    // One pipe for what goes to one file.
     let plain = names("version = 1");
-    assert!(plain.iter().all(|name| name.ends_with("/out")), "{plain:?}");
+    assert!(
+        plain.iter().all(|name| name.starts_with("pipe:")),
+        "{plain:?}"
+    );
+    assert_eq!(plain[0], plain[1]);
+    // No file is among these.
     assert!(!explain("version = 1").contains("pipe"));
     let piped = names(&bounded("1M", ""));
     assert!(
@@ -332,4 +340,86 @@ fn signals_reach_a_command_whose_output_is_relayed() {
     let run = live.done();
     assert_eq!(run.stdout, "told\n");
     assert_eq!(run.fails(9), "");
+}
+
+/// Tries to read, to empty and to write anew what the output goes to.
+const TAMPER: &str = r#"
+import os, sys
+os.write(1, b"one\n"); os.write(2, b"two\n")
+for name in "/proc/self/fd/1", "/proc/self/fd/2":
+    for mode in os.O_RDONLY, os.O_RDWR, os.O_WRONLY | os.O_TRUNC:
+        try: found = os.read(os.open(name, mode | os.O_NONBLOCK), 100)
+        except OSError as error: found = b""
+        if b"earlier" in found: os.write(1, b"read it\n")
+for number in 1, 2:
+    for attempt in (lambda: os.ftruncate(number, 0)), (lambda: os.lseek(number, 0, 0)), (lambda: os.pwrite(number, b"XXX", 0)):
+        try: attempt()
+        except OSError: pass
+os.write(1, b"three\n"); os.write(2, b"four\n")
+"#;
+
+#[test]
+fn a_file_that_the_output_goes_to_can_only_be_written_on() {
+    let project = Project::new();
+    project.write("tamper.py", TAMPER);
+    let hidden = Project::new();
+    let log = |name: &str| {
+        let path = hidden.write(name, "earlier\n");
+        std::fs::OpenOptions::new()
+            .read(true)
+            .append(true)
+            .open(path)
+            .unwrap()
+    };
+    let read = |name: &str| std::fs::read_to_string(hidden.path().join(name)).unwrap();
+    let command = |profile: &str| project.command(profile, &["python3", "tamper.py"]);
+    // One file for both, and the order of what is written to it stays.
+    let both = log("both");
+    let mut run = command("version = 1");
+    run.stdout(both.try_clone().unwrap()).stderr(both);
+    assert!(run.status().unwrap().success());
+    assert_eq!(read("both"), "earlier\none\ntwo\nthree\nfour\n");
+    // A file for each.
+    let mut run = command("version = 1");
+    run.stdout(log("stdout")).stderr(log("stderr"));
+    assert!(run.status().unwrap().success());
+    assert_eq!(read("stdout"), "earlier\none\nthree\n");
+    assert_eq!(read("stderr"), "earlier\ntwo\nfour\n");
+    // A file for one, and what the other goes to is the command's.
+    let mut run = command("version = 1");
+    let run = run.stderr(log("stderr")).output().unwrap();
+    assert!(run.status.success());
+    assert!(run.stdout.starts_with(b"one\n") && run.stdout.ends_with(b"three\n"));
+    assert_eq!(read("stderr"), "earlier\ntwo\nfour\n");
+    // Where a profile gives the file itself, it can be emptied.
+    let given = "version = 1\n[process]\noutput_files = \"give\"";
+    let mut run = command(given);
+    run.stdout(log("stdout")).stderr(log("stderr"));
+    assert!(run.status().unwrap().success());
+    assert!(
+        !read("stdout").starts_with("earlier\n"),
+        "{}",
+        read("stdout")
+    );
+}
+
+#[test]
+fn a_plan_for_a_file_says_that_its_output_is_handed_on() {
+    let project = Project::new();
+    project.write("sandbox.toml", "version = 1");
+    let explain = |to: Stdio| {
+        let mut command = project.program(&["explain", "--profile", "sandbox.toml", "--", "true"]);
+        command.stdout(to).output().unwrap()
+    };
+    let words = "make a pipe, and hand on what is written to stdout";
+    let piped = String::from_utf8(explain(Stdio::piped()).stdout).unwrap();
+    assert!(!piped.contains(words), "{piped}");
+    let file = project.write("plan", "");
+    let open = std::fs::File::create(&file).unwrap();
+    assert!(explain(open.into()).status.success());
+    let plan = std::fs::read_to_string(file).unwrap();
+    assert!(
+        plan.contains(words) && plan.contains("take the pipe as stdout"),
+        "{plan}"
+    );
 }

@@ -1,9 +1,11 @@
-//! `output`, and what `idle` needs of it: the standard output and error as pipes.
+//! `output`, and what `idle` and the safety of the caller's files need of it: the standard output and error as pipes.
 
 use super::{Limits, RawLimits};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::plan::op::Op;
 use crate::plan::{Draft, Phase};
+use crate::sections::Profile;
+use crate::sections::process::OutputFiles;
 use std::time::Duration;
 
 /// The shortest time in which doing nothing means something.
@@ -44,14 +46,31 @@ pub(super) fn check(raw: &RawLimits, problems: &mut Diagnostics) {
 }
 
 impl Limits {
-    /// Has the output relayed, where it is limited or watched.
-    pub(super) fn relay(&self, draft: &mut Draft<'_>) {
+    /// Has the output relayed, where it is limited or watched, or goes to a file that the command shall not have.
+    pub(super) fn relay(&self, profile: &Profile, draft: &mut Draft<'_>) {
         let idle = draft.watch.idle.as_ref().map(|idle| &idle.origin);
         let output = self.output.as_ref().map(|output| &output.origin);
-        let Some(origin) = output.or(idle).cloned() else {
-            return;
+        let (stdout, stderr, origin) = match output.or(idle).cloned() {
+            Some(origin) => (Some(draft.slot()), Some(draft.slot()), origin),
+            None => {
+                let files = &profile.process.output_files;
+                let file = |number| {
+                    let file = draft.host.written_file(number);
+                    file.filter(|_| files.value == OutputFiles::Relay)
+                };
+                let [one, other] = [file(1), file(2)];
+                if one.is_none() && other.is_none() {
+                    return;
+                }
+                let stdout = one.map(|_| draft.slot());
+                // Into one file goes one pipe, which keeps the order of what is written to it.
+                let stderr = match other {
+                    Some(_) if other == one => stdout,
+                    other => other.map(|_| draft.slot()),
+                };
+                (stdout, stderr, files.origin.clone())
+            }
         };
-        let (stdout, stderr) = (draft.slot(), draft.slot());
         let pipes = Op::MakePipes {
             stdout,
             stderr,

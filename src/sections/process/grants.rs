@@ -1,6 +1,6 @@
 //! What a process may keep of its caller, and do to itself.
 
-use super::{Personality, Process, Session};
+use super::{OutputFiles, Personality, Process, Session};
 use crate::diag::{At, Origin};
 use crate::profile::value::Mode;
 use crate::review::{Area, Extent, Grant};
@@ -23,6 +23,7 @@ impl Process {
             oom_score_adj,
             session,
             write_execute,
+            output_files,
             descriptors,
             scheduling,
         } = self;
@@ -51,6 +52,21 @@ impl Process {
         };
         let key = "process:write_execute";
         let origin = &write_execute.origin;
+        grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
+        let (rank, words, share) = match output_files.value {
+            OutputFiles::Relay => (
+                0,
+                "write to files of the caller's output through a pipe only",
+                0,
+            ),
+            OutputFiles::Give => (
+                1,
+                "empty and rewrite the files that the caller's output goes to",
+                200,
+            ),
+        };
+        let key = "process:output_files";
+        let origin = &output_files.origin;
         grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
         grants.extend(descriptors.grants());
         for personality in &scheduling.personality {

@@ -39,8 +39,9 @@ pub const fn condition(preset: Preset, call: Sysno) -> Option<&'static Condition
         (Preset::None | Preset::Off, _) => None,
         (_, Sysno::ioctl) => Some(&TERMINAL_INPUT),
         (_, Sysno::clone) => Some(&NAMESPACE_FLAGS),
+        (Preset::Build, Sysno::socket) => Some(&UNIX_SOCKET),
         (_, Sysno::socket) => Some(&SOCKET_FAMILY),
-        (Preset::Strict, Sysno::socketpair) => Some(&CONNECTED_PAIR),
+        (Preset::Strict | Preset::NetworkClient, Sysno::socketpair) => Some(&CONNECTED_PAIR),
         (_, Sysno::socketpair) => Some(&UNIX_PAIR),
         (_, Sysno::personality) => Some(&PERSONALITY),
         (_, Sysno::fchmod) => Some(&MODE_IN_1),
@@ -112,6 +113,13 @@ static SOCKET_FAMILY: Condition = Condition {
         &[equal(0, AF_INET6), masked(1, 0xc, 0)],
         &[equal(0, AF_NETLINK), equal(2, NETLINK_ROUTE)],
     ],
+};
+
+/// Job servers and language servers talk over them; a build that is repeatable talks to no other machine.
+static UNIX_SOCKET: Condition = Condition {
+    summary: "family is AF_UNIX",
+    errno: EAFNOSUPPORT,
+    rows: &[&[equal(0, AF_UNIX)]],
 };
 
 /// No other family of the list makes pairs.

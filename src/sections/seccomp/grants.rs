@@ -137,7 +137,8 @@ fn danger(group: &Group) -> u32 {
         "administration" | "opaque" | "other-processes" => 500,
         "keyring" => 400,
         "clock" | "trace" => 300,
-        "network-io" => 150,
+        "network-io" => 100,
+        "network-server" => 50,
         _ => match (group.default, group.strict) {
             (_, Allow) => 0,
             (Allow, Refuse(_)) => 50,
@@ -149,6 +150,27 @@ fn danger(group: &Group) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each permits no more than the next one, of every call.
+    #[test]
+    fn presets_between_the_strict_and_the_default_one_are_between_them() {
+        for between in [Preset::Build, Preset::NetworkClient] {
+            for order in [
+                [Preset::Strict, between],
+                [between, Preset::Default],
+                [Preset::None, between],
+            ] {
+                let [less, more] = order.map(Policy::from);
+                let mut equal = true;
+                for &call in GROUPS.iter().flat_map(|group| group.calls) {
+                    let [less, more] = [&less, &more].map(|of| of.verdict(call).permitted());
+                    assert!(more.covers(&less), "{order:?}: {call}");
+                    equal &= less.covers(&more);
+                }
+                assert!(!equal, "{order:?}");
+            }
+        }
+    }
 
     #[test]
     fn the_strict_conditions_imply_the_default_ones() {

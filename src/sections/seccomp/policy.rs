@@ -449,7 +449,9 @@ impl Policy {
     pub fn unlisted(&self) -> Answer {
         match self.preset {
             Preset::Off => Answer::Allow,
-            Preset::Default | Preset::Strict => Answer::Errno(ENOSYS),
+            Preset::Default | Preset::Build | Preset::NetworkClient | Preset::Strict => {
+                Answer::Errno(ENOSYS)
+            }
             Preset::None => self.refuse,
         }
     }

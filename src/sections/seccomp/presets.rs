@@ -1,8 +1,9 @@
 //! The policy data: which system calls each preset permits, and why.
 //!
-//! Both presets are allow-lists. The default one follows what Docker's default profile and systemd's
+//! All are allow-lists. The default one follows what Docker's default profile and systemd's
 //! `@system-service` agree on, minus what no build needs; the strict one is for a program that computes
-//! on the files it is given. Where a refusal should look like an older kernel, so that a program takes its
+//! on the files it is given. Between them, `build` is the default without some groups, and `network-client`
+//! the strict one with some. Where a refusal should look like an older kernel, so that a program takes its
 //! fallback, the errno is `ENOSYS`; where it should look like a missing privilege, it is `EPERM`.
 //!
 //! Numbers that stand in no group (calls that are newer than this table) are answered with `ENOSYS`:
@@ -17,6 +18,10 @@ crate::choice! {
     pub enum Preset {
         /// Everything that builds, tests and their debuggers do.
         Default = "default",
+        /// Compiling, testing and packing: as the default, without tracing, and with sockets of the unix family alone.
+        Build = "build",
+        /// Fetching from servers: as the strict one, with sockets that connect and none that take connections.
+        NetworkClient = "network-client",
         /// Computing on given files: no network, no tracing, no change of identity.
         Strict = "strict",
         /// Nothing but what starting and ending a program takes: an allow-list of one's own.
@@ -50,13 +55,24 @@ pub struct Group {
     pub calls: &'static [Sysno],
 }
 
+/// What [`Preset::Build`] refuses of the default preset, as the strict one does. Their users in a build (node,
+/// the JVM) do without; what debugs, or runs the sanitizer for leaks, wants the default preset.
+const NOT_TO_BUILD: &[&str] = &["aio", "file-watch", "numa", "privileges", "trace"];
+
+/// What [`Preset::NetworkClient`] permits beyond the strict preset: sockets, and what curl, git, ssh and the
+/// clients of package registries do with what they fetch.
+const TO_FETCH: &[&str] = &["memfd", "network-io", "numa", "xattr-write", "zero-copy"];
+
 impl Group {
     /// What `preset` says about this group.
     #[must_use]
-    pub const fn stance(&self, preset: Preset) -> Stance {
+    pub fn stance(&self, preset: Preset) -> Stance {
+        let of = |names: &[&str]| names.contains(&self.name);
         match preset {
-            Preset::Default => self.default,
-            Preset::Strict => self.strict,
+            Preset::Build if of(NOT_TO_BUILD) => self.strict,
+            Preset::NetworkClient if of(TO_FETCH) => self.default,
+            Preset::Default | Preset::Build => self.default,
+            Preset::Strict | Preset::NetworkClient => self.strict,
             Preset::None => Stance::Refuse(EPERM),
             Preset::Off => Stance::Allow,
         }
@@ -271,7 +287,14 @@ pub static GROUPS: &[Group] = &[
         about: "making and connecting sockets; families are limited by socket's condition",
         default: ALLOW,
         strict: FORBIDDEN,
-        calls: calls![socket connect bind listen accept accept4 setsockopt],
+        calls: calls![socket connect bind setsockopt],
+    },
+    Group {
+        name: "network-server",
+        about: "taking connections",
+        default: ALLOW,
+        strict: FORBIDDEN,
+        calls: calls![listen accept accept4],
     },
     Group {
         name: "chown",

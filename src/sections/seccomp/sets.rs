@@ -40,7 +40,7 @@ static SETS: &[Set] = &[
     set!["ipc";; "ipc" "memfd";
         pipe2 process_vm_readv process_vm_writev process_madvise
         ; x86_64: pipe],
-    set!["network-io";; "network-io" "socket-io";],
+    set!["network-io";; "network-io" "network-server" "socket-io";],
     set!["pkey";;; pkey_alloc pkey_free pkey_mprotect],
     set!["privileged"; "chown" "clock" "module" "raw-io" "reboot" "swap"; "administration" "privileges";
         bpf fanotify_init fanotify_mark open_by_handle_at chroot pivot_root nfsservctl setuid setreuid setresuid

@@ -50,14 +50,14 @@ enum Is {
 }
 
 /// Reads of processes that wait.
-pub(super) struct Reader {
+pub(in crate::supervisor) struct Reader {
     /// Whether /proc numbers processes as we do.
     proc: bool,
     new_pid_namespace: bool,
 }
 
 impl Reader {
-    pub(super) fn new(new_pid_namespace: bool) -> Self {
+    pub(in crate::supervisor) fn new(new_pid_namespace: bool) -> Self {
         let own = std::fs::read_link("/proc/self").ok();
         let pid = std::process::id().to_string();
         Self {
@@ -89,7 +89,8 @@ impl Reader {
         }
     }
 
-    fn process(&self, thread: libc::pid_t) -> Option<Process> {
+    /// Whose thread it is; `None` where /proc does not tell.
+    pub(in crate::supervisor) fn process(&self, thread: libc::pid_t) -> Option<Process> {
         if !self.proc || thread <= 0 {
             return None;
         }

@@ -13,7 +13,7 @@ use crate::plan::op::Op;
 use crate::plan::{Plan, bpf};
 use crate::report::denial::Refusals;
 use crate::sys::{process, seccomp};
-use decode::Reader;
+pub(super) use decode::Reader;
 use ledger::Ledger;
 use libc::sock_filter;
 use nix::errno::Errno;

@@ -232,6 +232,51 @@ asyncio.run(asyncio.sleep(0))";
 }
 
 #[test]
+fn kernel_refuses_what_build_and_network_client_refuse() {
+    let socket = |family| [libc::SYS_socket, family, 1, 0, 0, 0];
+    let calls = [
+        socket(c_long::from(libc::AF_UNIX)),
+        socket(c_long::from(libc::AF_INET)),
+        [libc::SYS_listen, -1, 0, 0, 0, 0],
+        [libc::SYS_connect, -1, 0, 0, 0, 0],
+        // Without a filter, a request that none is.
+        [libc::SYS_ptrace, -1, 0, 0, 0, 0],
+        [libc::SYS_inotify_init1, -1, 0, 0, 0, 0],
+        [libc::SYS_mq_unlink, 0, 0, 0, 0, 0],
+    ];
+    let build = [
+        0,
+        EAFNOSUPPORT,
+        libc::EBADF,
+        libc::EBADF,
+        EPERM,
+        ENOSYS,
+        libc::EFAULT,
+    ];
+    assert_eq!(errnos(&filter(Preset::Build), &calls), build);
+    let client = [0, 0, EPERM, libc::EBADF, EPERM, ENOSYS, EPERM];
+    assert_eq!(errnos(&filter(Preset::NetworkClient), &calls), client);
+}
+
+#[test]
+fn build_and_network_client_run_ordinary_programs() {
+    for preset in [Preset::Build, Preset::NetworkClient] {
+        assert_runs(preset, &["git", "version"]);
+        assert_runs(preset, &["cc", "--version"]);
+    }
+    let pool = "import multiprocessing, socket
+a, b = socket.socketpair(); socket.socket(socket.AF_UNIX)
+with multiprocessing.get_context('fork').Pool(2) as pool: assert pool.map(abs, [-1, 1]) == [1, 1]";
+    assert_runs(Preset::Build, &["/usr/bin/python3", "-c", pool]);
+    let client = "import socket, threading
+s = socket.socket(); s.settimeout(1)
+try: s.connect(('127.0.0.1', 1))
+except OSError as error: assert error.errno != 1, error
+socket.getaddrinfo('localhost', 80); t = threading.Thread(target=print); t.start(); t.join()";
+    assert_runs(Preset::NetworkClient, &["/usr/bin/python3", "-c", client]);
+}
+
+#[test]
 fn default_runs_ordinary_programs() {
     let network = "import socket, threading, multiprocessing
 s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())
