@@ -463,7 +463,8 @@ fn enough_of_the_generated_profiles_have_a_plan() {
             plans += 1;
             made += count(&plan, |op| matches!(op, Op::MakeSource { .. }));
             let tried = attempts().map(|a| plan.clone().attempting(a, &Origin::CommandLine));
-            for plan in tried.iter().chain([&plan]) {
+            let traced = plan.clone().traced(&Origin::CommandLine);
+            for plan in tried.iter().chain(&traced).chain([&plan]) {
                 phases.extend(plan.steps.iter().map(|step| step.phase));
             }
         }
