@@ -17,6 +17,7 @@ pub mod prove;
 pub mod report;
 pub mod review;
 pub mod sections;
+pub mod serve;
 pub mod supervisor;
 pub mod sys;
 pub mod why;

@@ -159,20 +159,29 @@ impl Child<'_> {
     /// Reaps and hands on signals until the payload or the supervisor ends; returns whether the
     /// payload had not become the command, and its wait status.
     fn serve(&self, payload: libc::pid_t) -> sys::Result<(bool, libc::c_int)> {
+        let stops = self.plan.watch.terminal;
+        let mut resumed = 0;
         loop {
             // Children may have ended while no signal was waited for: look first, then wait.
             loop {
-                let ended = match process::reap_executed() {
+                let ended = match process::reap_executed(stops) {
                     Ok(ended) => ended,
                     // No child has executed anything, so far as this call knows.
                     Err(_) => match process::reap_unborn(payload) {
                         Ok(Some(status)) => return Ok((true, status)),
                         Ok(None) => None,
                         // It has, between the two calls; or nobody knows.
-                        Err(_) => process::reap_executed()?,
+                        Err(_) => process::reap_executed(stops)?,
                     },
                 };
                 match ended {
+                    // Whoever looks after the caller's terminal has to know.
+                    Some((pid, status)) if libc::WIFSTOPPED(status) => {
+                        if pid == payload {
+                            let bytes = message(Tag::Stopped, resumed, status);
+                            descriptor::write_all(self.socket, &bytes)?;
+                        }
+                    }
                     Some((pid, status)) if pid == payload => return Ok((false, status)),
                     Some(_) => {}
                     None => break,
@@ -185,7 +194,10 @@ impl Child<'_> {
                 return Ok((false, libc::SIGKILL));
             }
             if !matches!(arrived.signal, libc::SIGCHLD | libc::SIGURG) {
-                let to = if arrived.to_group {
+                if arrived.signal == libc::SIGCONT && arrived.mark.number != 0 {
+                    resumed = arrived.mark.number;
+                }
+                let to = if arrived.mark.to_group {
                     payload.wrapping_neg()
                 } else {
                     payload

@@ -33,6 +33,7 @@ mod joiner;
 mod landlock;
 mod mounts;
 mod payload;
+mod terminal;
 
 pub(crate) use attempt::{FAKED, LEFT, MADE};
 pub(crate) use mounts::open_host_path;
@@ -102,6 +103,11 @@ pub enum Tag {
     Listens = 5,
     /// The payload waits for its tracer; with the message comes its pidfd.
     Traceable = 6,
+    /// The sandbox has a terminal of its own; with the message comes its master.
+    Terminal = 7,
+    /// The payload was stopped: the number of the last SIGCONT that came before
+    /// ([`crate::sys::signal::Mark`]).
+    Stopped = 8,
 }
 
 /// Puts a message together.
@@ -132,6 +138,8 @@ pub fn parse(bytes: &[u8]) -> Option<(Tag, u32, i32)> {
         4 => Tag::Attempted,
         5 => Tag::Listens,
         6 => Tag::Traceable,
+        7 => Tag::Terminal,
+        8 => Tag::Stopped,
         _ => return None,
     };
     Some((tag, u32::from_ne_bytes(*first), i32::from_ne_bytes(*second)))
@@ -218,6 +226,14 @@ impl Child<'_> {
                 }
                 Ok(())
             }
+            Op::OpenTerminal {
+                slot,
+                settings,
+                size,
+                owner,
+            } => self.open_terminal(*slot, *settings, *size, *owner),
+            Op::ControlTerminal { slot } => self.control_terminal(*slot),
+            Op::TakeTerminal { slot, streams } => self.take_terminal(*slot, streams),
             Op::ForkPayload { alone } => self.fork_payload(*alone),
             Op::JoinNamespace { .. }
             | Op::MakeMountPoint { .. }
@@ -226,6 +242,7 @@ impl Child<'_> {
             | Op::SetLimit(_)
             | Op::MakeIdmap { .. }
             | Op::MakePipes { .. }
+            | Op::RelayTerminal { .. }
             | Op::OpenMapped { .. }
             | Op::CloneInit { .. }
             | Op::SetOomScore(_)

@@ -1,9 +1,12 @@
 //! The arguments.
 
+use super::many::Times;
 use super::settings::Settings;
 use crate::sections::report::Target;
+use crate::serve::Address;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Run a command under a profile: a TOML file that declares what the command may see and use.
@@ -100,6 +103,21 @@ pub(super) struct Run {
     /// own output goes elsewhere, as in `sandbox --progress -- make >log 2>&1`
     #[arg(long)]
     pub(super) progress: bool,
+    /// Run again and again, each time in a sandbox of its own; ends early if a command does not start, or is
+    /// interrupted. The exit code is the first that is not 0
+    #[arg(long, value_name = "NUMBER|forever", conflicts_with = "listen")]
+    pub(super) repeat: Option<Times>,
+    /// Listen there, and run the command for each connection, in a sandbox of its own, with the connection as
+    /// standard input and output; `systemd` stands for the sockets that it passes (docs/terminal.md)
+    #[arg(
+        long,
+        value_name = "tcp:ADDRESS:PORT|unix:PATH|systemd",
+        conflicts_with = "progress"
+    )]
+    pub(super) listen: Option<Address>,
+    /// How many connections are served at once; further ones wait
+    #[arg(long, value_name = "NUMBER", requires = "listen", default_value = "50")]
+    pub(super) max: NonZeroUsize,
     /// The command and its arguments [default: `command` under [process] of the profile]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,

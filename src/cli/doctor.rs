@@ -47,7 +47,7 @@ struct Problem {
 }
 
 pub(super) fn run(arguments: &Doctor, session: &mut Session) -> Result<u8, Refused> {
-    let host = Host::here();
+    let host = Host::here().with_terminal(None);
     let selection = &arguments.selection;
     let named = selection.profile.as_deref();
     let (profile, name) = match named {

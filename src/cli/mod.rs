@@ -9,6 +9,7 @@ mod explain;
 mod gc;
 mod init;
 mod man;
+mod many;
 mod profiles;
 mod reporting;
 mod review;
@@ -231,7 +232,7 @@ impl Session {
     /// Says that a step is done without, as the profile permits, and why; or what became of output.
     fn without(&self, step: &Step, why: &str) {
         let origin = step.origin.display(&self.sources);
-        if matches!(step.op, Op::MakePipes { .. }) {
+        if matches!(step.op, Op::MakePipes { .. } | Op::RelayTerminal { .. }) {
             return self.say(&format!("{why} ({origin})"));
         }
         self.say(&format!("not enforced: {}: {why} ({origin})", step.op));

@@ -2,13 +2,15 @@
 
 use super::arguments::Run;
 use super::reporting::Reporting;
-use super::{Refused, Session, command_of};
+use super::{Refused, Session, command_of, many};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
+use crate::plan::draft::Command;
 use crate::plan::{Op, Plan, Step};
 use crate::report::denial::{self, Denial, Refusals};
 use crate::report::files::FailedCalls;
 use crate::report::{Measured, Outcome, summary};
+use crate::sections::Profile;
 use crate::supervisor::progress::is_in_the_way;
 use crate::supervisor::{self, Failure, Observer};
 use crate::why;
@@ -17,25 +19,79 @@ use std::cell::RefCell;
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
     session.ceilings.clone_from(&arguments.ceilings.names);
     let mut reporting = Reporting::begin(arguments)?;
-    attempt(arguments, session, &mut reporting).inspect_err(|refused| {
+    let read = match read(arguments, session) {
+        Ok(read) => read,
+        Err(refused) => {
+            reporting.refused(&refused, session);
+            return Err(refused);
+        }
+    };
+    // What is read is read once: a command may write to the very folder that its profile lies in.
+    match (&arguments.listen, arguments.repeat) {
+        (None, None) => attempt(arguments, &read, session, &mut reporting).inspect_err(|refused| {
+            reporting.refused(refused, session);
+        }),
+        (Some(address), _) => {
+            // Whoever connects is not to find out that nothing can run here.
+            session.build(&read.profile, &read.host, &read.command)?;
+            many::listen(address, arguments, &read.profile, session, |session| {
+                again(arguments, &read, session)
+            })
+        }
+        (None, Some(times)) => {
+            many::repeat(times, session, |session| again(arguments, &read, session))
+        }
+    }
+}
+
+/// What was read.
+struct Read {
+    profile: Profile,
+    command: Command,
+    host: Host,
+}
+
+fn read(arguments: &Run, session: &mut Session) -> Result<Read, Refused> {
+    let profile = session.profile(&arguments.selection)?;
+    let command = command_of(&arguments.command, &profile).ok_or_else(nothing_to_run)?;
+    let host = Host::here();
+    session.hold(&profile, &host)?;
+    Ok(Read {
+        profile,
+        command,
+        host,
+    })
+}
+
+/// One run of several, in a process of its own: what is true of a process is asked anew.
+fn again(arguments: &Run, read: &Read, session: &mut Session) -> Result<u8, Refused> {
+    let read = Read {
+        profile: read.profile.clone(),
+        command: read.command.clone(),
+        host: Host::here(),
+    };
+    let mut reporting = Reporting::begin(arguments)?;
+    attempt(arguments, &read, session, &mut reporting).inspect_err(|refused| {
         reporting.refused(refused, session);
     })
 }
 
 fn attempt(
     arguments: &Run,
+    read: &Read,
     session: &mut Session,
     reporting: &mut Reporting,
 ) -> Result<u8, Refused> {
-    let profile = session.profile(&arguments.selection)?;
-    let command = command_of(&arguments.command, &profile).ok_or_else(nothing_to_run)?;
-    let host = Host::here();
-    session.hold(&profile, &host)?;
+    let Read {
+        profile,
+        command,
+        host,
+    } = read;
     // Not before: a profile that exceeds a ceiling has no say in which file is replaced.
-    reporting.open(arguments, &command, &profile, session)?;
-    let plan = session.build(&profile, &host, &command)?;
-    let plan = Session::traced(plan, &profile, arguments.explain_denials)?;
-    reporting.planned(&profile, &plan, session)?;
+    reporting.open(arguments, command, profile, session)?;
+    let plan = session.build(profile, host, command)?;
+    let plan = Session::traced(plan, profile, arguments.explain_denials)?;
+    reporting.planned(profile, &plan, session)?;
     let stats = arguments.stats || profile.report.stats.value;
     let mut measured = Measured::default();
     let mut refused = Refusals::default();
@@ -51,8 +107,8 @@ fn attempt(
     }
     match execute(&plan, observer, session, reporting) {
         Ok(outcome) => {
-            let mut denials = denial::explain(&refused, &profile, &session.sources);
-            let files = why::explain_failed(&failed, &profile, &plan, &host, &session.sources);
+            let mut denials = denial::explain(&refused, profile, &session.sources);
+            let files = why::explain_failed(&failed, profile, &plan, host, &session.sources);
             denials.extend(files);
             let others = refused.others + failed.others;
             tell(&denials, others, session);
@@ -60,7 +116,7 @@ fn attempt(
             if let Some(line) = outcome.line(&plan, &session.sources) {
                 session.say(&line);
             }
-            reporting.ended(outcome, &measured, &profile, &plan, session);
+            reporting.ended(outcome, &measured, profile, &plan, session);
             if stats {
                 let took = reporting.elapsed();
                 for line in summary::lines(outcome, &measured, took, &plan) {
@@ -94,7 +150,7 @@ fn execute<'p>(
     let say = |step: &Step, why: &str| {
         session.without(step, why);
         // What became of the output is no step that was done without.
-        if !matches!(step.op, Op::MakePipes { .. }) {
+        if !matches!(step.op, Op::MakePipes { .. } | Op::RelayTerminal { .. }) {
             reporting.borrow_mut().without(step, why, session);
         }
     };

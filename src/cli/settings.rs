@@ -39,6 +39,19 @@ pub(super) fn with_options(command: Command) -> Command {
     command.args(options).mut_subcommands(with_options)
 }
 
+/// The key of the two short options.
+const TERMINAL: &str = "process.terminal";
+
+/// Short options: the name, the value that it stands for, and what for.
+const SHORT: [(&str, &str, &str); 2] = [
+    (
+        "tty",
+        "own",
+        "Give the command a terminal of its own, in pipes too",
+    ),
+    ("no-tty", "caller", "Give it none of its own"),
+];
+
 /// The option for parameters; what has it has the others too.
 const SET: &str = "set";
 
@@ -49,7 +62,19 @@ impl Args for Settings {
             .value_name("NAME=VALUE")
             .action(ArgAction::Append)
             .help("The value of a parameter of the profile");
-        command.arg(set)
+        let terminal = SHORT.map(|(name, value, help)| {
+            Arg::new(name)
+                .long(name)
+                .action(ArgAction::SetTrue)
+                .conflicts_with_all(
+                    SHORT
+                        .map(|(name, ..)| name)
+                        .into_iter()
+                        .filter(move |n| *n != name),
+                )
+                .help(format!("{help}: the same as --{TERMINAL} {value}"))
+        });
+        command.arg(set).args(terminal)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -71,6 +96,11 @@ impl FromArgMatches for Settings {
                 return Err(Error::raw(clap::error::ErrorKind::InvalidValue, message));
             };
             self.0.set(name, value);
+        }
+        for (name, value, _) in SHORT.iter().filter(|(name, ..)| matches.get_flag(name)) {
+            if let Some((path, field)) = options().find(|(path, _)| path == TERMINAL) {
+                self.0.short(&format!("--{name}"), &path, field, value);
+            }
         }
         if matches.try_contains_id("hostname").is_err() {
             return Ok(()); // The line has parsed without the options.

@@ -12,6 +12,7 @@ pub mod mounts;
 pub mod probe;
 pub mod program;
 pub mod share;
+pub mod terminal;
 pub mod tree;
 
 use accounts::Accounts;
@@ -21,6 +22,7 @@ use descriptors::Inherited;
 use mounts::Mounts;
 use std::cell::OnceCell;
 use std::path::Path;
+use terminal::Terminal;
 use tree::Tree;
 
 /// The facts.
@@ -39,6 +41,8 @@ pub struct Host {
     mounts: OnceCell<Mounts>,
     /// Whether the machine is one of given facts, which has no descriptors.
     is_fixed: bool,
+    /// The caller's terminal, where it was given; else it is looked at when it is asked for.
+    terminal: Option<Option<Terminal>>,
 }
 
 impl Host {
@@ -57,6 +61,7 @@ impl Host {
             accounts: OnceCell::new(),
             mounts: OnceCell::new(),
             is_fixed: false,
+            terminal: None,
         }
     }
 
@@ -74,6 +79,7 @@ impl Host {
             accounts: OnceCell::from(Accounts::default()),
             mounts: OnceCell::from(Mounts::shared()),
             is_fixed: true,
+            terminal: Some(None),
         }
     }
 
@@ -151,6 +157,32 @@ impl Host {
             return None;
         }
         crate::sys::descriptor::regular_file(number).ok().flatten()
+    }
+
+    /// The same machine with this terminal, or with none: what is tried in the place of a command needs none,
+    /// and tests give one.
+    #[must_use]
+    pub fn with_terminal(self, terminal: Option<Terminal>) -> Self {
+        Self {
+            terminal: Some(terminal),
+            ..self
+        }
+    }
+
+    /// The terminal that the caller works at: its standard input and output.
+    #[must_use]
+    pub fn interactive_terminal(&self) -> Option<Terminal> {
+        let both = |terminal: &Terminal| terminal.streams[0] && terminal.streams[1];
+        match self.terminal {
+            Some(given) => given.filter(both),
+            None => terminal::interactive(),
+        }
+    }
+
+    /// The terminal that one of the caller's standard streams is.
+    #[must_use]
+    pub fn any_terminal(&self) -> Option<Terminal> {
+        self.terminal.unwrap_or_else(terminal::any)
     }
 
     /// The host's accounts.

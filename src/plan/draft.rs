@@ -180,6 +180,17 @@ impl<'a> Draft<'a> {
         trees.into_iter().map(owned).collect()
     }
 
+    /// Whether the planned root has terminals of its own: a devpts on /dev/pts.
+    #[must_use]
+    pub fn has_terminals(&self) -> bool {
+        self.steps.iter().any(|step| match &step.op {
+            Op::MountFilesystem { kind, target, .. } => {
+                kind.to_bytes() == b"devpts" && target.to_bytes() == b"dev/pts"
+            }
+            _ => false,
+        })
+    }
+
     /// The descriptors of the caller that the command keeps.
     #[must_use]
     pub fn streams(&self) -> Vec<i32> {

@@ -277,6 +277,31 @@ impl fmt::Display for Op {
             Self::AwaitTracer => f.write_str(
                 "be traced by the supervisor, for which it waits: file calls that fail are told of",
             ),
+            Self::RelayTerminal { caller: Some(_), .. } => f.write_str(
+                "hand on between the caller's terminal, raw meanwhile, and the sandbox's own",
+            ),
+            Self::RelayTerminal { caller: None, .. } => {
+                f.write_str("hand on between stdin and stdout and the sandbox's own terminal")
+            }
+            Self::OpenTerminal { settings, .. } => f.write_str(match settings {
+                Some(_) => "open a terminal of /dev/pts, set and as large as the caller's, and hand its other side to the supervisor",
+                None => "open a new terminal of /dev/pts, and hand its other side to the supervisor",
+            }),
+            Self::ControlTerminal { .. } => {
+                f.write_str("make it the controlling terminal of the session")
+            }
+            Self::TakeTerminal { streams, .. } => {
+                let words: Vec<_> = streams
+                    .iter()
+                    .filter_map(|stream| ["stdin", "stdout", "stderr"].get(usize::try_from(*stream).ok()?))
+                    .copied()
+                    .collect();
+                f.write_str("come to the foreground of the terminal")?;
+                if words.is_empty() {
+                    return Ok(());
+                }
+                write!(f, ", and take it as {}", words.join(", "))
+            }
             Self::MakeIdmap { users, groups, .. } => {
                 write!(
                     f,

@@ -86,6 +86,8 @@ pub struct Watch {
     pub init: bool,
     /// Whether the command is in a session of its own, so that the terminal's signals pass it by.
     pub new_session: bool,
+    /// Whether its session has a terminal of its own.
+    pub terminal: bool,
     /// Whether the command lives in a new pid namespace, which ends with its first process.
     pub new_pid_namespace: bool,
 }

@@ -92,6 +92,10 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::MakePipes { .. }
         | Op::TakePipes { .. }
         | Op::AwaitTracer
+        | Op::RelayTerminal { .. }
+        | Op::OpenTerminal { .. }
+        | Op::ControlTerminal { .. }
+        | Op::TakeTerminal { .. }
         | Op::SetOomScore(_)
         | Op::DenySetgroups
         | Op::Release

@@ -9,12 +9,25 @@ use crate::host::cgroup::{Place, Scope};
 use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::{Attributes, Depth};
 use crate::sys::process::StringArray;
+use crate::sys::terminal::{Settings, Size};
 pub use limit::{Limit, Over, Rates};
 use std::ffi::CString;
 use std::path::PathBuf;
 
 /// The number of a descriptor that one step opens and another one uses.
 pub type Slot = usize;
+
+/// The number of a standard stream: 0, 1 or 2.
+pub type Stream = i32;
+
+/// To whom a terminal belongs, by ids inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TerminalOwner {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
 
 /// A path of the host, split where trust ends: up to `trusted` it is resolved as usual, `beneath`
 /// it no symbolic link is followed, because a command that was granted the tree may have planted
@@ -149,6 +162,17 @@ pub enum Op {
         most: Option<u64>,
         /// What happens beyond that.
         over: Over,
+    },
+    /// Hands on between standard streams of the supervisor's own and the terminal that the sandbox will have.
+    /// If they are a terminal, that is raw meanwhile; it gets its settings back when it is not handed on, and
+    /// in the end.
+    RelayTerminal {
+        /// Which stream is the caller's terminal, if one is.
+        caller: Option<Stream>,
+        /// Which one is read.
+        input: Stream,
+        /// Which one is written to.
+        output: Stream,
     },
     /// Makes a user namespace that serves as the map of mounts.
     MakeIdmap {
@@ -325,6 +349,22 @@ pub enum Op {
     Hide,
     /// setsid(2).
     NewSession,
+    /// Opens a new terminal of the sandbox's /dev/pts (pty(7)), and hands its other side to the supervisor.
+    OpenTerminal {
+        /// Where its descriptor goes.
+        slot: Slot,
+        /// How it is set, if not as new ones are.
+        settings: Option<Settings>,
+        /// How large it is.
+        size: Size,
+        /// Whose it is.
+        owner: TerminalOwner,
+    },
+    /// Makes it the controlling terminal of the session.
+    ControlTerminal {
+        /// The terminal.
+        slot: Slot,
+    },
     /// Forks the payload and becomes its init: reaps, and hands on signals.
     ForkPayload {
         /// Whether init is the first process of a pid namespace, whose end ends all others.
@@ -344,6 +384,14 @@ pub enum Op {
     /// Lets the supervisor trace the payload (ptrace(2)), which waits until it does: dumpable, and a pidfd of
     /// its own is handed over.
     AwaitTracer,
+    /// Comes to the foreground of the sandbox's own terminal (tcsetpgrp(3)), and takes it as standard streams
+    /// (dup2(2)).
+    TakeTerminal {
+        /// The terminal.
+        slot: Slot,
+        /// Which ones.
+        streams: Vec<Stream>,
+    },
     /// umask(2).
     SetUmask(u32),
     /// setpriority(2).

@@ -68,7 +68,7 @@ phases! {
     Limits: Supervisor,
     /// Host paths whose owners are mapped are opened and mapped.
     MappedSources: Supervisor,
-    /// The pipes for what the command writes are made.
+    /// The pipes for what the command writes are made, and the caller's terminal is looked after.
     Output: Supervisor,
     /// Init is cloned into its namespaces, on cgroup v2 straight into the group.
     Clone: Supervisor,
@@ -128,6 +128,8 @@ phases! {
     Hide: Init,
     /// The session is made.
     Session: Init,
+    /// The sandbox's own terminal is opened, and becomes that of the session.
+    Terminal: Init,
     /// The payload is forked.
     Fork: Init,
     /// The inner user namespace is entered.
@@ -150,7 +152,7 @@ phases! {
     NoNewPrivileges: Payload,
     /// Landlock is told what is refused.
     Landlock: Payload,
-    /// The pipes take the place of the standard output and the standard error.
+    /// Pipes and the sandbox's own terminal take the place of standard streams.
     Streams: Payload,
     /// Descriptors are marked to be closed at exec.
     Descriptors: Payload,
@@ -249,6 +251,11 @@ rules! {
     IdMaps < Hide: "a hidden process's /proc files belong to the host's root, and a plain user could not write the maps",
     Hide < Fork: "the command shares init's uid: it could otherwise read init's memory and environment",
     Session < Fork: "the command's process group has to lie in the new session, or job control signals would be discarded as for an orphaned group",
+    DetachOldRoot < Terminal: "the terminal is one of the sandbox's own /dev/pts, and has a name there",
+    Session < Terminal: "only who leads a session without a terminal can give it one",
+    Terminal < Fork: "the command comes to the foreground of a terminal that its session has",
+    InnerIds < Terminal: "it is given to an id that the map holds",
+    Output < Release: "who hands on between the terminals is there before there is a second one",
     WorkingDirectory < Identity: "a directory may be reachable only with the rights of set-up; it is checked to lie inside the root",
     Bounding < Identity: "dropping from the bounding set needs CAP_SETPCAP, which the change of ids may take away",
     Bounding < Capabilities: "dropping from the bounding set needs CAP_SETPCAP, which is given up here",

@@ -45,6 +45,13 @@ impl Overlay {
         self.values.push((path.into(), content, span));
     }
 
+    /// Adds an option that stands for a value of a key.
+    pub fn short(&mut self, option: &str, path: &str, field: &Field, value: &str) {
+        let span = self.write("", option);
+        self.values
+            .push((path.into(), field.kind.content(value), span));
+    }
+
     /// Adds words to the line; returns where the value stands.
     fn write(&mut self, option: &str, value: &str) -> Span {
         if !self.is_empty() {

@@ -208,13 +208,13 @@ impl<'p> Prover<'p> {
     /// As a run does it, down to the facts about this machine, which are asked for anew.
     fn plan_to_run(&self, words: &[String]) -> Result<Plan, Diagnostics> {
         let command = Command::new(words.iter().map(c_string), &Origin::CommandLine);
-        sections::build(self.profile, &Host::here(), &command)
+        sections::build(self.profile, &here(), &command)
     }
 
     fn plan_to_try(&self, attempt: &Attempt, origin: &Origin) -> Result<Plan, Diagnostics> {
         // The files of the profile's own command are part of a root of programs.
         let command = self.profile.process.command().unwrap_or_default();
-        let plan = sections::build(self.profile, &Host::here(), &command)?;
+        let plan = sections::build(self.profile, &here(), &command)?;
         Ok(plan.attempting(attempt.clone(), origin))
     }
 
@@ -330,6 +330,11 @@ impl<'p> Prover<'p> {
 
 /// What [`supervisor::execute`] is given to be told of steps that are done without.
 type Say<'s> = &'s dyn Fn(&Step, &str);
+
+/// This machine, as a run finds it whose caller has no terminal: what is proved holds in CI too.
+fn here() -> Host {
+    Host::here().with_terminal(None)
+}
 
 /// Whether a signal is one by which a person or a system asks a program to end.
 fn is_request_to_end(signal: i32) -> bool {

@@ -3,14 +3,17 @@
 mod descriptors;
 mod grants;
 mod scheduling;
+mod terminal;
 
 pub use scheduling::{IoPriority, Personality, Scheduler};
 
 use descriptors::Descriptors;
 use scheduling::Scheduling;
+use terminal::Terminal;
 
 use super::enforce::Level;
 use super::rootfs::Project;
+use super::user::Identity;
 use super::{Profile, absolute, mounts, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::probe::Mechanism;
@@ -71,6 +74,11 @@ crate::table! {
         oom_score_adj: i32,
         /// Which session the command is in.
         session: Session = "new",
+        /// Whose terminal the command works at. `"own"` is one that is opened inside, with job control: it is
+        /// set and as large as the caller's, which is raw as long as the command runs. Streams that are no
+        /// terminal stay what they are, unless none is one. `"auto"` is that where the standard input and
+        /// output are a terminal and the session is new, else `"caller"` (docs/terminal.md).
+        terminal: Terminal = "auto",
         /// Whether memory that can be written may become executable, as just-in-time compilers need
         /// it. `false` takes Linux 6.3 (PR_SET_MDWE of prctl(2)), and holds for all descendants. A
         /// file that was written may still be mapped, where no `noexec` of its mount forbids it.
@@ -110,6 +118,7 @@ pub struct Process {
     nice: Option<At<i32>>,
     oom_score_adj: Option<At<i32>>,
     session: At<Session>,
+    terminal: At<Terminal>,
     write_execute: At<bool>,
     pub(super) output_files: At<OutputFiles>,
     descriptors: Descriptors,
@@ -209,6 +218,7 @@ impl Process {
             oom_score_adj: raw.oom_score_adj,
             session: raw.session,
             output_files: raw.output_files,
+            terminal: raw.terminal,
             write_execute: raw.write_execute,
         }
     }
@@ -252,6 +262,7 @@ impl Process {
                 .help("write 0 or more, or start sandbox itself with this nice value"),
             );
         }
+        self.relate_terminal(profile, problems);
         if self.session.value == Session::Inherit
             && let Some(permitted) = profile.seccomp.permits_terminal_input(profile)
         {
@@ -310,7 +321,7 @@ impl Process {
     }
 
     /// Adds everything between the finished root and the reduced privileges.
-    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
+    pub fn steps(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
         let alone = draft.watch.new_pid_namespace;
         draft.watch.init = self.init.value;
         draft.watch.new_session = self.session.value == Session::New;
@@ -367,6 +378,7 @@ impl Process {
             Op::ChangeDirectory(c_string(cwd)),
             &origin,
         );
+        self.terminal(identity, draft);
         self.scheduling.steps(draft);
         self.descriptors.steps(draft);
         draft.step(

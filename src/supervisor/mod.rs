@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 mod failure;
+mod guardian;
 mod idle;
 mod idmap;
 mod meter;
@@ -10,6 +11,7 @@ mod notify;
 pub mod progress;
 mod relay;
 mod source;
+mod terminal;
 mod trace;
 mod usage;
 mod watch;
@@ -87,6 +89,8 @@ struct Run<'p> {
     group: Option<Group>,
     /// What hands on the output, where it is not the command's to write.
     relay: Option<relay::Relay>,
+    /// The sandbox's own terminal and the caller's, where there are two.
+    terminal: Option<terminal::Terminal>,
     mount_points: Vec<MountPoint>,
     /// Sources that were made, until the command has run.
     sources: Vec<source::Made>,
@@ -96,7 +100,8 @@ struct Run<'p> {
     /// Our end of the socket to init, and init's end until it is cloned.
     socket: OwnedFd,
     theirs: Option<OwnedFd>,
-    /// The descriptor that came with the last message: the listener of the filter, or the payload's pidfd.
+    /// The descriptor that came with the last message: the listener of the filter, the payload's pidfd,
+    /// or the master of the sandbox's terminal.
     came: Cell<Option<OwnedFd>>,
     arguments: Arguments,
     observer: Observer<'p>,
@@ -133,6 +138,7 @@ impl<'p> Run<'p> {
             slots: vec![child::UNOPENED; plan.slots],
             group: None,
             relay: None,
+            terminal: None,
             mount_points: Vec::new(),
             sources: Vec::new(),
             init: None,
@@ -187,6 +193,14 @@ impl<'p> Run<'p> {
                         self.put(slot, end);
                     }
                 }
+            }
+            Op::RelayTerminal {
+                caller,
+                input,
+                output,
+            } => {
+                let terminal = terminal::Terminal::watch_over(number, *caller, *input, *output);
+                self.terminal = Some(terminal.map_err(errno)?);
             }
             Op::MakeIdmap {
                 slot,

@@ -27,10 +27,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How much of a stream is on its way at most, besides what its pipe holds (64 KiB; pipe(7)).
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// How long a run's last output waits for its reader where the time is already over.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Others may write to a command's own pipe through /proc, where the command is not who the caller is.
 const WRITE_ONLY: libc::mode_t = 0o222;
@@ -45,9 +45,14 @@ pub(super) struct Relay {
 }
 
 /// What the threads and the supervisor know of each other.
-struct Shared {
+pub(super) struct Shared {
     /// Our ends of the pipes, until they are done with.
     ends: [Mutex<Option<OwnedFd>>; 2],
+    /// The other side of the sandbox's own terminal, until everything inside is dead: as long as we hold it,
+    /// its master can be read, whoever else has it open.
+    pub(super) peer: Mutex<Option<OwnedFd>>,
+    /// Whether this process has come to the foreground of the caller's terminal by itself.
+    pub(super) came_forward: AtomicBool,
     /// How many bytes may still be handed on.
     left: AtomicU64,
     /// Bytes that came, that were dropped, and that were taken and not handed on yet.
@@ -61,7 +66,7 @@ struct Shared {
     /// Readable when there is news for the supervisor.
     bell: (OwnedFd, OwnedFd),
     /// At its end when everything inside is dead.
-    end: (OwnedFd, Mutex<Option<OwnedFd>>),
+    pub(super) end: (OwnedFd, Mutex<Option<OwnedFd>>),
 }
 
 impl Relay {
@@ -72,6 +77,7 @@ impl Relay {
         most: Option<u64>,
         over: Over,
     ) -> nix::Result<(Self, [Option<RawFd>; 2])> {
+        let mut relay = Self::new(step, most, over)?;
         let pipe = || -> nix::Result<(OwnedFd, OwnedFd)> {
             let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
             descriptor::set_mode(theirs.as_raw_fd(), WRITE_ONLY)?;
@@ -81,10 +87,21 @@ impl Relay {
         let [stdout, stderr] = wanted.map(|wanted| wanted.then(pipe));
         let (stdout, to_stdout) = stdout.transpose()?.unzip();
         let (stderr, to_stderr) = stderr.transpose()?.unzip();
+        if let Some(shared) = Arc::get_mut(&mut relay.shared) {
+            shared.ends = [Mutex::new(stdout), Mutex::new(stderr)];
+        }
+        let ends = [to_stdout, to_stderr].map(|end| end.map(IntoRawFd::into_raw_fd));
+        Ok((relay, ends))
+    }
+
+    /// A relay without pipes.
+    pub(super) fn new(step: usize, most: Option<u64>, over: Over) -> nix::Result<Self> {
         let bell = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let end = pipe2(OFlag::O_CLOEXEC)?;
         let shared = Shared {
-            ends: [Mutex::new(stdout), Mutex::new(stderr)],
+            ends: [Mutex::new(None), Mutex::new(None)],
+            peer: Mutex::new(None),
+            came_forward: AtomicBool::new(false),
             left: AtomicU64::new(most.unwrap_or(u64::MAX)),
             came: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -95,30 +112,46 @@ impl Relay {
             bell,
             end: (end.0, Mutex::new(Some(end.1))),
         };
-        let relay = Self {
+        Ok(Self {
             step,
             over,
             shared: Arc::new(shared),
             threads: Vec::new(),
-        };
-        let ends = [to_stdout, to_stderr].map(|end| end.map(IntoRawFd::into_raw_fd));
-        Ok((relay, ends))
+        })
     }
 
     /// Begins to hand on. From here on this process has threads: nothing is cloned any more.
     pub(super) fn start(&mut self) -> Result<(), Failure> {
-        for (stream, end) in self.shared.ends.iter().enumerate() {
-            if lock(end).is_none() {
-                continue;
+        for stream in 0..2 {
+            if lock(&self.shared.ends[stream]).is_some() {
+                self.thread(move |shared| shared.serve(stream))?;
             }
-            let shared = Arc::clone(&self.shared);
-            let thread = std::thread::Builder::new()
-                .stack_size(128 << 10)
-                .spawn(move || shared.serve(stream))
-                .map_err(|cause| Failure::text(self.step, cause.to_string()))?;
-            self.threads.push(thread);
         }
         Ok(())
+    }
+
+    /// Begins a thread that hands something on, until it ends; its end is heard of.
+    pub(super) fn thread(
+        &mut self,
+        serve: impl FnOnce(&Shared) + Send + 'static,
+    ) -> Result<(), Failure> {
+        let shared = Arc::clone(&self.shared);
+        let work = move || {
+            serve(&shared);
+            shared.done.fetch_add(1, Ordering::AcqRel);
+            shared.ring();
+        };
+        let thread = std::thread::Builder::new()
+            .stack_size(128 << 10)
+            .spawn(work)
+            .map_err(|cause| Failure::text(self.step, cause.to_string()))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// What the threads know.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Readable when something has changed.
@@ -195,8 +228,6 @@ impl Shared {
         }
         // Closes our end, so that nobody writes to nobody.
         drop(lock(&self.ends[stream]).take());
-        self.done.fetch_add(1, Ordering::AcqRel);
-        self.ring();
     }
 
     fn hand_on(&self, stream: usize, to: BorrowedFd<'_>) {
@@ -247,7 +278,7 @@ impl Shared {
     }
 
     /// Hands on as much of what came as is permitted, and drops the rest.
-    fn take(&self, bytes: &[u8], to: BorrowedFd<'_>) -> nix::Result<()> {
+    pub(super) fn take(&self, bytes: &[u8], to: BorrowedFd<'_>) -> nix::Result<()> {
         let length = bytes.len() as u64;
         let less = |left: u64| Some(left - left.min(length));
         let left = self
@@ -284,14 +315,14 @@ impl Shared {
         Ok(())
     }
 
-    fn fail(&self, errno: Errno) {
+    pub(super) fn fail(&self, errno: Errno) {
         // A reader that is gone is no failure of ours; the command hears of it.
         if errno != Errno::EPIPE {
             self.failed.store(errno as usize, Ordering::Release);
         }
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         // If it is full of rings, it is heard anyway.
         let _ = write(&self.bell.1, &[1]);
     }
@@ -320,9 +351,12 @@ impl Run<'_> {
         };
         let (plan, say) = (self.plan, self.say);
         let measured = self.observer.measured.take();
+        let terminal = self.terminal.take();
         drop(self);
         let until = until.map(|until| until.max(Instant::now() + LAST_WORDS));
         let left = relay.finish(until, signals);
+        // What is said next goes to the caller's terminal as it was.
+        drop(terminal);
         let outcome = ended?;
         let Some(step) = plan.steps.get(relay.step) else {
             return Ok(outcome);
@@ -373,11 +407,11 @@ fn in_pipe(end: BorrowedFd<'_>) -> usize {
     rustix::io::ioctl_fionread(end).map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
-fn does_not_block(end: &OwnedFd) -> nix::Result<()> {
+pub(super) fn does_not_block(end: &OwnedFd) -> nix::Result<()> {
     nix::fcntl::fcntl(end, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map(drop)
 }
 
 /// Nobody panics while holding one.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

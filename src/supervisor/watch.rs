@@ -5,6 +5,7 @@ use super::meter::Meter;
 use super::notify::Notifier;
 use super::progress::Progress;
 use super::relay::Relay;
+use super::terminal::Terminal;
 use super::trace::Tracer;
 use super::{Failure, Run};
 use crate::child::Tag;
@@ -13,7 +14,8 @@ use crate::plan::op::Op;
 use crate::plan::order::Actor;
 use crate::report::Outcome;
 use crate::report::usage::End;
-use crate::sys::{descriptor, signal};
+use crate::sys::descriptor;
+use crate::sys::signal::{self, Mark};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -71,6 +73,10 @@ struct Heard {
     unborn: bool,
     /// Whether the payload waits for its tracer.
     traceable: bool,
+    /// The command was stopped, after so many SIGCONT with a number.
+    stopped: Option<u32>,
+    /// Whether the sandbox has its terminal.
+    has_terminal: bool,
     /// Why nothing more could be heard.
     deaf: Option<Errno>,
 }
@@ -146,7 +152,15 @@ impl Run<'_> {
                     Some(payload) if std::mem::take(&mut end.traceable) => {
                         tracer = self.trace(&payload, &mut end);
                     }
+                    Some(master) if std::mem::take(&mut end.has_terminal) => {
+                        if let Some(terminal) = &mut self.terminal {
+                            terminal.begin(master, &mut self.relay)?;
+                        }
+                    }
                     came => notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan))),
+                }
+                if let Some(after) = end.stopped.take() {
+                    self.command_stopped(after);
                 }
             }
             if called.contains(PollFlags::POLLIN) {
@@ -173,10 +187,15 @@ impl Run<'_> {
                 break;
             }
             if !rung.is_empty()
-                && self.relay.as_ref().is_some_and(Relay::is_over)
-                && matches!(clock, Clock::Open | Clock::Wall(_))
+                && let Some(relay) = &self.relay
             {
-                self.over(&mut clock, Instant::now(), Reason::Output);
+                let is_over = relay.is_over();
+                if let Some(terminal) = &mut self.terminal {
+                    terminal.heed(relay);
+                }
+                if is_over && matches!(clock, Clock::Open | Clock::Wall(_)) {
+                    self.over(&mut clock, Instant::now(), Reason::Output);
+                }
             }
             self.tick(&mut clock, &mut meter, &mut idle);
             if let Some(progress) = &mut progress {
@@ -264,6 +283,14 @@ impl Run<'_> {
                 end.traceable = true;
                 true
             }
+            Ok(Some((Tag::Terminal, ..))) => {
+                end.has_terminal = true;
+                true
+            }
+            Ok(Some((Tag::Stopped, after, _))) => {
+                end.stopped = Some(after);
+                true
+            }
             Ok(Some((Tag::Cloned | Tag::Listens, ..))) => true,
             Ok(None) => false,
             // It may have said that it failed, or who answers for its filter: nothing goes on unheard.
@@ -301,8 +328,23 @@ impl Run<'_> {
 
     /// Hands a signal on. One that the terminal sent to its whole foreground group goes to the
     /// command's whole group; where the command is in that group itself, it has it already.
-    fn forward(&self, number: i32, from_terminal: bool, clock: &mut Clock) {
+    fn forward(&mut self, number: i32, from_terminal: bool, clock: &mut Clock) {
         let watch = &self.plan.watch;
+        if let Some(terminal) = &mut self.terminal {
+            match number {
+                // Its own terminal tells the command, and all that is in the foreground there.
+                libc::SIGWINCH => return terminal.keep_size(),
+                libc::SIGCONT => {
+                    terminal.come_forward();
+                    return self.resume();
+                }
+                libc::SIGTSTP => {
+                    self.send(number, from_terminal);
+                    return self.suspend(from_terminal);
+                }
+                _ => {}
+            }
+        }
         if !from_terminal || watch.new_session {
             self.send(number, from_terminal);
         }
@@ -321,11 +363,45 @@ impl Run<'_> {
         }
     }
 
+    /// The command was stopped. At its own terminal that is for whoever works there to see: this job stops too,
+    /// and the command goes on when it does. What was stopped before it was last continued goes on at once.
+    fn command_stopped(&mut self, after: u32) {
+        match &self.terminal {
+            Some(terminal) if terminal.is_stop(after) => self.suspend(true),
+            Some(_) => self.resume(),
+            None => {}
+        }
+    }
+
+    fn suspend(&mut self, whole_job: bool) {
+        if let Some(terminal) = &mut self.terminal {
+            terminal.suspend(whole_job);
+        }
+        self.resume();
+    }
+
+    /// Lets the command go on.
+    fn resume(&self) {
+        if let Some(mark) = self.terminal.as_ref().map(Terminal::mark) {
+            self.send_marked(libc::SIGCONT, mark);
+        }
+    }
+
     fn send(&self, number: i32, to_group: bool) {
+        let mark = Mark {
+            to_group,
+            ..Mark::NONE
+        };
+        self.send_marked(number, mark);
+    }
+
+    fn send_marked(&self, number: i32, mut mark: Mark) {
         if let Some(init) = &self.init {
-            let to_group = to_group && self.plan.watch.init;
+            if !self.plan.watch.init {
+                mark = Mark::NONE;
+            }
             // It may have ended: then there is nobody to tell.
-            let _ = signal::send(init.pidfd.as_raw_fd(), number, to_group)
+            let _ = signal::send(init.pidfd.as_raw_fd(), number, mark)
                 .or_else(|_| signal::kill(init.pid, number));
         }
     }

@@ -60,6 +60,13 @@ pub fn open_for_both(path: &CStr) -> Result<RawFd> {
     openat2(libc::AT_FDCWD, path, flags, 0, libc::RESOLVE_NO_SYMLINKS)
 }
 
+/// Opens a new master of a devpts below a directory (pts(4)); no symbolic link is followed.
+pub fn open_terminal_master(dir: RawFd, path: &CStr) -> Result<RawFd> {
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+    openat2(dir, path, flags, 0, resolve)
+}
+
 /// Whether a file is one of procfs (fstatfs(2)).
 pub fn is_of_proc(fd: RawFd) -> Result<bool> {
     let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();

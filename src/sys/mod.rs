@@ -18,6 +18,7 @@ pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
 pub mod stop;
+pub mod terminal;
 pub mod trace;
 pub mod trial;
 

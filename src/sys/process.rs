@@ -81,6 +81,24 @@ pub fn fork() -> Result<Option<libc::pid_t>> {
     Ok((pid != 0).then_some(pid as libc::pid_t))
 }
 
+/// fork(2) for a process that runs a supervisor of its own, while this one has one thread; `None` in the new
+/// process, which is asked to end (SIGTERM) when this one dies. It has to find its parent alive after that.
+pub fn fork_run() -> Result<Option<libc::pid_t>> {
+    // SAFETY: no pointers; getpid cannot fail.
+    let this = unsafe { libc::getpid() };
+    // SAFETY: the process has one thread, so that no lock is held by anyone else at this moment. Not by
+    // clone3 as above: the new process goes on to make threads, for which the C library has to know of it.
+    match check_int(unsafe { libc::fork() })? {
+        0 => {
+            if hear_of_parents_death().is_err() || parent() != this {
+                exit(128 + libc::SIGTERM);
+            }
+            Ok(None)
+        }
+        pid => Ok(Some(pid)),
+    }
+}
+
 /// pidfd_open(2).
 pub fn open_pidfd(pid: libc::pid_t) -> Result<RawFd> {
     // SAFETY: no pointers.
@@ -107,9 +125,13 @@ pub fn reap() -> Result<Option<(libc::pid_t, libc::c_int)>> {
 }
 
 /// Waits for any child that has ended and had executed a program, without blocking: its pid and wait
-/// status. ECHILD where there is no child that has executed one.
-pub fn reap_executed() -> Result<Option<(libc::pid_t, libc::c_int)>> {
-    wait(-1, libc::WNOHANG)
+/// status. ECHILD where there is no child that has executed one. Where it is asked for, one that was
+/// stopped is told of too (`WIFSTOPPED` of wait(2)), and goes on being a child.
+pub fn reap_executed(stopped: bool) -> Result<Option<(libc::pid_t, libc::c_int)>> {
+    wait(
+        -1,
+        libc::WNOHANG | if stopped { libc::WUNTRACED } else { 0 },
+    )
 }
 
 /// The wait status of a child that has ended without executing a program ([`fork`], [`clone_into`]),

@@ -8,13 +8,38 @@ use std::ptr;
 pub struct Arrived {
     /// The number of the signal.
     pub signal: libc::c_int,
-    /// Whether the supervisor marked it as one for the whole process group ([`TO_GROUP`]).
-    pub to_group: bool,
+    /// What the supervisor attached.
+    pub mark: Mark,
 }
 
-/// The value that the supervisor attaches to a signal that the terminal sent to its whole
-/// foreground group, so that init does the same for the command's group.
-pub const TO_GROUP: usize = 1;
+/// What the supervisor attaches to a signal for init.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Whether it is for the command's whole process group: the terminal sent it to the whole of its
+    /// foreground group, or what the terminal has stopped is to go on.
+    pub to_group: bool,
+    /// Of a SIGCONT: how often the supervisor was stopped together with the command before.
+    pub number: u32,
+}
+
+impl Mark {
+    /// For one process, without a number.
+    pub const NONE: Self = Self {
+        to_group: false,
+        number: 0,
+    };
+
+    const fn value(self) -> usize {
+        self.to_group as usize | (self.number as usize) << 1
+    }
+
+    const fn of(value: usize) -> Self {
+        Self {
+            to_group: value & 1 != 0,
+            number: (value >> 1) as u32,
+        }
+    }
+}
 
 /// Blocks every signal.
 pub fn block_all() -> Result<()> {
@@ -82,9 +107,12 @@ pub fn wait() -> Result<Arrived> {
         loop {
             match check_int(libc::sigwaitinfo(&raw const set, &raw mut info)) {
                 Ok(signal) => {
-                    let to_group = info.si_code == libc::SI_QUEUE
-                        && info.si_value().sival_ptr as usize == TO_GROUP;
-                    return Ok(Arrived { signal, to_group });
+                    let mark = if info.si_code == libc::SI_QUEUE {
+                        Mark::of(info.si_value().sival_ptr as usize)
+                    } else {
+                        Mark::NONE
+                    };
+                    return Ok(Arrived { signal, mark });
                 }
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
@@ -105,12 +133,34 @@ pub fn kill(pid: libc::pid_t, signal: libc::c_int) -> Result<()> {
 /// # Errors
 /// Neither way is open. To wait for the child then could take forever.
 pub fn kill_child(pid: libc::pid_t, pidfd: std::os::fd::RawFd) -> Result<()> {
-    send(pidfd, libc::SIGKILL, false).or_else(|_| kill(pid, libc::SIGKILL))
+    send(pidfd, libc::SIGKILL, Mark::NONE).or_else(|_| kill(pid, libc::SIGKILL))
 }
 
-/// Sends a signal to the process of a pidfd, marked for its whole group or not
-/// (pidfd_send_signal(2)).
-pub fn send(pidfd: std::os::fd::RawFd, signal: libc::c_int, to_group: bool) -> Result<()> {
+/// Stops this process, or with it its whole group, as the terminal does with Ctrl-Z: SIGTSTP has to have its
+/// default disposition, and nothing is stopped whose stopping nobody would hear of (setpgid(2)). Returns when
+/// it goes on, with SIGTSTP blocked as before.
+pub fn stop(whole_group: bool) -> Result<()> {
+    // SAFETY: no pointers; getpid cannot fail.
+    let whom = if whole_group {
+        0
+    } else {
+        unsafe { libc::getpid() }
+    };
+    kill(whom, libc::SIGTSTP)?;
+    for how in [libc::SIG_UNBLOCK, libc::SIG_BLOCK] {
+        set_mask(how, |set| {
+            // SAFETY: set is a live sigset_t.
+            unsafe {
+                libc::sigemptyset(set);
+                libc::sigaddset(set, libc::SIGTSTP);
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Sends a signal to the process of a pidfd, with a mark (pidfd_send_signal(2)).
+pub fn send(pidfd: std::os::fd::RawFd, signal: libc::c_int, mark: Mark) -> Result<()> {
     /// The head of `siginfo_t` as the kernel lays it out for `SI_QUEUE`.
     #[repr(C)]
     struct Queued {
@@ -131,10 +181,10 @@ pub fn send(pidfd: std::os::fd::RawFd, signal: libc::c_int, to_group: bool) -> R
         _pad: 0,
         pid: 0,
         uid: 0,
-        value: TO_GROUP,
+        value: mark.value(),
         _rest: [0; 12],
     };
-    let info = if to_group {
+    let info = if mark != Mark::NONE {
         &raw const info
     } else {
         ptr::null()

@@ -817,6 +817,7 @@ fn origins_are_shown_beside_every_value() {
     # umask = "022"  # default
     # init = true  # default
     # session = "new"  # default
+    # terminal = "auto"  # default
     # write_execute = true  # default
     # output_files = "relay"  # default
 

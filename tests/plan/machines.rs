@@ -7,9 +7,11 @@ use proptest::sample::{select, subsequence};
 use sandbox::host::Host;
 use sandbox::host::accounts::Accounts;
 use sandbox::host::caller::{Caller, SubordinateIds};
+use sandbox::host::terminal::Terminal;
 use sandbox::host::tree::{Kind, Tree};
 use sandbox::plan::op::IdRange;
 use sandbox::profile::variables::Variables;
+use sandbox::sys::terminal::{Settings, Size};
 use std::path::{Path, PathBuf};
 
 /// The files of a machine, with and without what some machines lack.
@@ -113,6 +115,7 @@ pub(crate) struct Machine {
     home: Option<PathBuf>,
     project: bool,
     old: bool,
+    streams: Option<[bool; 3]>,
 }
 
 impl Machine {
@@ -135,7 +138,12 @@ impl Machine {
         };
         let accounts = Accounts::fixed("web:x:33:34:::", "web:x:34:\ntape:x:26:");
         let host = Host::fixed(caller, Tree::fixed(self.nodes.clone()), subordinate)
-            .with_accounts(accounts);
+            .with_accounts(accounts)
+            .with_terminal(self.streams.map(|streams| Terminal {
+                streams,
+                settings: streams[2].then(Settings::default),
+                size: Size::of(24, 80),
+            }));
         match self.old {
             true => host.that_executes_written_memory(),
             false => host,
@@ -193,18 +201,30 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
         select(&[Some("/home/ada"), Some("/"), Some("/root"), None][..]),
         proptest::bool::weighted(0.8),
         proptest::bool::weighted(0.05),
+        select(
+            &[
+                None,
+                Some([true; 3]),
+                Some([true, true, false]),
+                Some([false, true, true]),
+                Some([false, false, true]),
+            ][..],
+        ),
     )
         .prop_map(
-            |(uid, rights, map, subordinate, helpers, nodes, home, project, old)| Machine {
-                uid,
-                rights,
-                map,
-                subordinate,
-                helpers,
-                nodes,
-                home: home.map(PathBuf::from),
-                project,
-                old,
+            |(uid, rights, map, subordinate, helpers, nodes, home, project, old, streams)| {
+                Machine {
+                    uid,
+                    rights,
+                    map,
+                    subordinate,
+                    helpers,
+                    nodes,
+                    home: home.map(PathBuf::from),
+                    project,
+                    old,
+                    streams,
+                }
             },
         )
 }

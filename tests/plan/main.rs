@@ -125,6 +125,15 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
                 let mut all = stdout.iter().chain(stderr);
                 assert!(all.all(|slot| open[*slot]), "{step:?}");
             }
+            Op::OpenTerminal { slot, .. } => {
+                assert!(
+                    !std::mem::replace(&mut open[*slot], true),
+                    "opened twice: {step:?}"
+                );
+            }
+            Op::ControlTerminal { slot } | Op::TakeTerminal { slot, .. } => {
+                assert!(open[*slot], "{step:?}");
+            }
             Op::OpenMapped { slot, idmap, .. } => {
                 assert!(open[*idmap], "a map that is not there: {step:?}");
                 assert!(

@@ -417,6 +417,7 @@ fn rest() -> BoxedStrategy<String> {
             ("oom_score_adj", number(0..1001)),
             ("session", one_of(&["new", "inherit"])),
             ("output_files", one_of(&["relay", "give"])),
+            ("terminal", one_of(&["auto", "own", "caller"])),
             ("write_execute", one_of_plain(&["true", "false"])),
             ("descriptors", one_of_plain(&["[]", "[]", "[]", "[3]"])),
             ("affinity", one_of(&["0", "0-3,70"])),

@@ -1,6 +1,6 @@
 //! What a process may keep of its caller, and do to itself.
 
-use super::{OutputFiles, Personality, Process, Session};
+use super::{OutputFiles, Personality, Process, Session, Terminal};
 use crate::diag::{At, Origin};
 use crate::profile::value::Mode;
 use crate::review::{Area, Extent, Grant};
@@ -22,6 +22,7 @@ impl Process {
             nice,
             oom_score_adj,
             session,
+            terminal,
             write_execute,
             output_files,
             descriptors,
@@ -46,6 +47,18 @@ impl Process {
         };
         let key = "process:session";
         grants.push(Grant::rank(Area::Process, key, rank, words, &session.origin).share(share));
+        let (rank, words, share) = match terminal.value {
+            Terminal::Own => (0, "work at a terminal of its own only", 0),
+            Terminal::Auto => (
+                1,
+                "work at the caller's terminal, where that is not both input and output",
+                0,
+            ),
+            Terminal::Caller => (2, "work at the caller's terminal", 300),
+        };
+        let key = "process:terminal";
+        let origin = &terminal.origin;
+        grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
         let (rank, words, share) = match write_execute.value {
             false => (0, "execute only memory that was not writable", 0),
             true => (1, "execute memory that it has written", 200),

@@ -1,0 +1,726 @@
+//! A terminal of the sandbox's own: what is at work in it, and what becomes of the caller's.
+
+use crate::live::{PATIENCE, eventually};
+use crate::support::{Project, done, program, skip};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sandbox::sys::terminal::{self, Settings, Size};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+const PROFILE: &str = "version = 1";
+
+/// A terminal of a caller's, and what runs in it.
+struct Screen {
+    master: Option<File>,
+    /// The other side, to see how it is set.
+    peer: File,
+    child: Child,
+    /// What was written and not looked at yet.
+    unseen: String,
+    before: Settings,
+}
+
+impl Screen {
+    /// Runs a command as the leader of a session on a new terminal.
+    fn of(project: &Project, words: &[&str]) -> Self {
+        let master = File::options().read(true).write(true).open("/dev/ptmx");
+        let master = master.unwrap();
+        terminal::unlock(master.as_raw_fd()).unwrap();
+        let peer = terminal::open_peer(master.as_raw_fd()).unwrap();
+        let peer = File::from(sandbox::sys::descriptor::own(peer));
+        let screen = Size::of(31, 97);
+        terminal::set_size(peer.as_raw_fd(), screen).unwrap();
+        // Not as every terminal is set.
+        let mut stty = Command::new("stty");
+        stty.args(["intr", "^X", "-ixon"]);
+        assert!(
+            stty.stdin(peer.try_clone().unwrap())
+                .status()
+                .unwrap()
+                .success()
+        );
+        let before = terminal::settings(peer.as_raw_fd()).unwrap();
+        let flags = OFlag::O_NONBLOCK;
+        fcntl(&master, FcntlArg::F_SETFL(flags)).unwrap();
+        let child = Command::new("setsid")
+            .arg("--ctty")
+            .args(words)
+            .current_dir(project.path())
+            .env("TERM", "xterm")
+            .stdin(peer.try_clone().unwrap())
+            .stdout(peer.try_clone().unwrap())
+            .stderr(peer.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        Self {
+            master: Some(master),
+            peer,
+            child,
+            unseen: String::new(),
+            before,
+        }
+    }
+
+    /// Runs a sandbox.
+    fn sandbox(project: &Project, profile: &str, command: &[&str]) -> Self {
+        project.write("sandbox.toml", profile);
+        let program = program();
+        let mut words = vec![program.to_str().unwrap(), "--profile", "sandbox.toml", "--"];
+        words.extend(command);
+        Self::of(project, &words)
+    }
+
+    /// Runs a shell with job control, in which a function `box` runs a sandbox.
+    fn shell(project: &Project) -> Self {
+        project.write("sandbox.toml", PROFILE);
+        let line = format!(
+            "box() {{ '{}' --profile sandbox.toml \"$@\"; }}\n",
+            program().display()
+        );
+        project.write(
+            "rc",
+            format!("{line}PS1='OUT''SIDE> '\nbind 'set enable-bracketed-paste off'\n"),
+        );
+        let mut screen = Self::of(project, &["bash", "--noprofile", "--rcfile", "rc", "-i"]);
+        screen.shows("OUTSIDE> ");
+        screen
+    }
+
+    /// Takes what was written; false at the end.
+    fn look(&mut self, wait: Duration) -> bool {
+        let Some(master) = &mut self.master else {
+            return false;
+        };
+        let timeout = PollTimeout::try_from(wait).unwrap();
+        poll(
+            &mut [PollFd::new(master.as_fd(), PollFlags::POLLIN)],
+            timeout,
+        )
+        .unwrap();
+        let mut bytes = [0; 4096];
+        match master.read(&mut bytes) {
+            Ok(0) => false,
+            Ok(n) => {
+                self.unseen.push_str(&String::from_utf8_lossy(&bytes[..n]));
+                true
+            }
+            Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Waits until something was written; what was written before it.
+    #[track_caller]
+    fn shows(&mut self, words: &str) -> String {
+        let start = Instant::now();
+        loop {
+            if let Some(at) = self.unseen.find(words) {
+                let rest = self.unseen.split_off(at + words.len());
+                return std::mem::replace(&mut self.unseen, rest);
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "no {words:?} in {:?}",
+                self.unseen
+            );
+            self.look(Duration::from_millis(20));
+        }
+    }
+
+    /// Types.
+    fn types(&mut self, keys: &str) {
+        self.master
+            .as_mut()
+            .unwrap()
+            .write_all(keys.as_bytes())
+            .unwrap();
+    }
+
+    fn settings(&self) -> Settings {
+        terminal::settings(self.peer.as_raw_fd()).unwrap()
+    }
+
+    /// Waits until the caller's terminal hands on each key as it is.
+    #[track_caller]
+    fn is_raw(&self) {
+        eventually("the caller's terminal is raw", || {
+            self.settings() == self.settings().raw()
+        });
+    }
+
+    /// Signals to what runs.
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// The pid of the sandbox's init.
+    fn init(&self) -> String {
+        let children = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let list = std::fs::read_to_string(children).unwrap();
+        // The other child gives the terminal its settings back if the supervisor is killed.
+        let init = list.split_whitespace().find(|pid| {
+            let inside = std::fs::read_link(format!("/proc/{pid}/ns/pid"));
+            inside.ok() != std::fs::read_link("/proc/self/ns/pid").ok()
+        });
+        init.unwrap().to_owned()
+    }
+
+    /// Waits for the end: the exit code, or -N if signal N ended it, and the rest that was written.
+    #[track_caller]
+    fn ends(&mut self) -> (i32, String) {
+        let start = Instant::now();
+        let status = loop {
+            self.look(Duration::from_millis(20));
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < PATIENCE, "still runs: {:?}", self.unseen);
+        };
+        while self.look(Duration::ZERO) && poll_now(self.master.as_ref()) {}
+        let code = status.code().unwrap_or_else(|| -status.signal().unwrap());
+        (code, std::mem::take(&mut self.unseen))
+    }
+
+    /// It is set as it was, and so needs no reset(1).
+    #[track_caller]
+    fn is_as_before(&self) {
+        assert_eq!(self.settings(), self.before);
+    }
+}
+
+fn poll_now(master: Option<&File>) -> bool {
+    let mut fds = [PollFd::new(master.unwrap().as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).unwrap() > 0
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // Hangs up, and so ends what still runs.
+        self.master = None;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_command_on_a_terminal_has_one_of_the_sandboxs_own() {
+    let project = Project::new();
+    let script = "tty; readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2; stty size; stty -a | grep -o 'intr = ..'; stty -a | grep -o -e '.ixon'; ls -1 /dev/pts; echo named >/dev/tty; cut -d' ' -f5-8 /proc/$$/stat; stat -c %U:%a $(tty)";
+    let mut screen = Screen::sandbox(&project, PROFILE, &["sh", "-c", script]);
+    let (code, output) = screen.ends();
+    let names = "/dev/pts/0\r\n".repeat(4);
+    let rest = "31 97\r\nintr = ^X\r\n-ixon\r\n0\r\nptmx\r\nnamed\r\n2 1 34816 2\r\n";
+    assert!(output.starts_with(&format!("{names}{rest}")), "{output:?}");
+    assert!(output.trim_end().ends_with(":620"), "{output:?}");
+    assert_eq!(code, 0);
+    screen.is_as_before();
+    // All of what is written arrives, however fast the end comes.
+    let mut screen = Screen::sandbox(&project, PROFILE, &["seq", "20000"]);
+    let (code, output) = screen.ends();
+    let all: String = (1..=20_000).map(|n| format!("{n}\r\n")).collect();
+    assert_eq!(
+        (code, output == all),
+        (0, true),
+        "{} bytes of {}",
+        output.len(),
+        all.len()
+    );
+}
+
+#[test]
+fn in_pipes_there_is_no_terminal_and_the_streams_stay_apart() {
+    let project = Project::new();
+    let script = "for n in 0 1 2; do test -t $n && echo $n; done; ( : </dev/tty ) 2>/dev/null && echo some; echo out; echo err >&2";
+    let run = project.run(PROFILE, script);
+    assert_eq!(
+        (run.code, &*run.stdout, &*run.stderr),
+        (0, "out\n", "err\n")
+    );
+    let explained =
+        done(&mut project.program(&["explain", "--profile", "sandbox.toml", "--", "true"])).ok();
+    assert!(!explained.contains("controlling terminal"), "{explained}");
+    // Only a part of it is a terminal: a reader of the output may need that itself.
+    let mut screen = Screen::shell(&project);
+    screen.types(
+        "box -- sh -c 'for n in 0 1 2; do test -t $n && echo $n; done; tty' | cat; echo do''ne\r",
+    );
+    let shown = screen.shows("done\r\n");
+    assert!(shown.contains("\n0\r\n2\r\nnot a tty\r\n"), "{shown:?}");
+}
+
+#[test]
+fn what_is_no_terminal_stays_what_it_is() {
+    let project = Project::new();
+    let mut screen = Screen::shell(&project);
+    screen.types(
+        "box -- sh -c 'readlink /proc/self/fd/1; echo apart >&2' 2>log; cat log; echo do''ne\r",
+    );
+    let shown = screen.shows("done\r\n");
+    assert!(shown.contains("/dev/pts/0\r\napart\r\n"), "{shown:?}");
+    assert_eq!(
+        std::fs::read_to_string(project.path().join("log")).unwrap(),
+        "apart\n"
+    );
+    screen.types("echo piped | box --tty -- sh -c 'cat; readlink /proc/self/fd/1'; echo do''ne\r");
+    let shown = screen.shows("done\r\n");
+    assert!(shown.contains("piped\r\n/dev/pts/0\r\n"), "{shown:?}");
+}
+
+#[test]
+fn a_terminal_that_is_asked_for_is_had_in_pipes_too() {
+    let project = Project::new();
+    project.write("sandbox.toml", PROFILE);
+    project.write("input", "typed\n");
+    let mut command = project.program(&[
+        "--tty",
+        "--profile",
+        "sandbox.toml",
+        "--",
+        "sh",
+        "-c",
+        "tty; cat; echo err >&2",
+    ]);
+    command.stdin(File::open(project.path().join("input")).unwrap());
+    let run = done(&mut command);
+    assert_eq!(run.code, 0, "{run:?}");
+    // What is typed is echoed, as a terminal does it.
+    let lines: Vec<_> = run.stdout.lines().filter(|line| *line != "typed").collect();
+    assert_eq!(lines, ["/dev/pts/0", "err"], "{run:?}");
+    assert_eq!(run.stdout.lines().count(), 4, "{run:?}");
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn the_callers_terminal_is_given_where_the_profile_says_so() {
+    let project = Project::new();
+    for profile in [
+        "version = 1\n[process]\nterminal = \"caller\"",
+        "version = 1\n[process]\nsession = \"inherit\"",
+    ] {
+        let mut screen = Screen::sandbox(
+            &project,
+            profile,
+            &[
+                "sh",
+                "-c",
+                "test -t 0 && test -t 1 && echo both; ls /dev/pts; stty -echo",
+            ],
+        );
+        assert_eq!(screen.ends(), (0, "both\r\nptmx\r\n".into()));
+        assert_ne!(
+            screen.settings(),
+            screen.before,
+            "the command has set the caller's own"
+        );
+    }
+    // Of its own, it sets its own.
+    let mut screen = Screen::sandbox(&project, PROFILE, &["stty", "-echo"]);
+    assert_eq!(screen.ends().0, 0);
+    screen.is_as_before();
+}
+
+#[test]
+fn the_callers_terminal_is_as_before_after_each_kind_of_death() {
+    let project = Project::new();
+    let ends: [(&str, &str, &[&str], i32); 7] = [
+        (
+            "an exit",
+            PROFILE,
+            &["sh", "-c", "stty raw -echo; exit 3"],
+            3,
+        ),
+        (
+            "a signal",
+            PROFILE,
+            &["sh", "-c", "stty raw -echo; kill -9 $$"],
+            137,
+        ),
+        (
+            "a hangup inside",
+            PROFILE,
+            &["sh", "-c", "kill -HUP 0"],
+            129,
+        ),
+        (
+            "a command that is not there",
+            PROFILE,
+            &["/nowhere/at/all"],
+            127,
+        ),
+        (
+            "a limit on time",
+            "version = 1\n[limits]\nwall_time = \"300ms\"\ngrace = \"10ms\"",
+            &["sh", "-c", "trap '' TERM; while :; do sleep 1; done"],
+            124,
+        ),
+        (
+            "a limit on output",
+            "version = 1\n[limits]\noutput = \"2K\"\noutput_over = \"end\"",
+            &["seq", "100000"],
+            124,
+        ),
+        (
+            "a set-up that fails",
+            "version = 1\n[process]\ncwd = \"/proc/1/nowhere\"",
+            &["true"],
+            125,
+        ),
+    ];
+    for (what, profile, command, code) in ends {
+        let mut screen = Screen::sandbox(&project, profile, command);
+        let (ended, output) = screen.ends();
+        assert_eq!(ended, code, "{what}: {output:?}");
+        screen.is_as_before();
+    }
+}
+
+#[test]
+fn the_callers_terminal_is_as_before_whoever_is_killed() {
+    let project = Project::new();
+    for (signal, to_init, code) in [
+        (Signal::SIGTERM, false, 143),
+        (Signal::SIGKILL, false, -9),
+        (Signal::SIGKILL, true, 137),
+    ] {
+        let mut screen =
+            Screen::sandbox(&project, PROFILE, &["sh", "-c", "echo up; exec sleep 1000"]);
+        screen.shows("up");
+        screen.is_raw();
+        if to_init {
+            kill(Pid::from_raw(screen.init().parse().unwrap()), signal).unwrap();
+        } else {
+            screen.signal(signal);
+        }
+        assert_eq!(screen.ends().0, code);
+        // Where the supervisor is killed, another process does it.
+        eventually("it is as before", || screen.settings() == screen.before);
+    }
+}
+
+#[test]
+fn jobs_are_controlled_inside() {
+    let project = Project::new();
+    let mut screen = Screen::sandbox(&project, PROFILE, &["bash", "--norc", "-i"]);
+    screen.types("PS1='IN''SIDE> '\r");
+    screen.shows("INSIDE> ");
+    screen.is_raw();
+    // The caller's own key for an interrupt; it ends the job and not the shell.
+    screen.types("sleep 1000\r");
+    std::thread::sleep(Duration::from_millis(300));
+    screen.types("\x18");
+    screen.shows("INSIDE> ");
+    screen.types("sh -c 'echo st''arted; read x; echo \"<$x>\"'\r");
+    screen.shows("started");
+    screen.types("\x1a");
+    screen.shows("Stopped");
+    screen.shows("INSIDE> ");
+    screen.types("fg\r");
+    std::thread::sleep(Duration::from_millis(200));
+    screen.types("word\r");
+    screen.shows("<word>");
+    screen.types("exit 5\r");
+    assert_eq!(screen.ends().0, 5);
+    screen.is_as_before();
+}
+
+#[test]
+fn the_sandbox_is_a_job_of_the_shell_outside() {
+    let project = Project::new();
+    let mut screen = Screen::shell(&project);
+    screen.types(
+        "box -- sh -c 'echo st''arted; while read x; do echo \"<$x>\"; done; echo en''ded'\r",
+    );
+    screen.shows("started");
+    screen.is_raw();
+    for round in ["one", "two", "three"] {
+        // Nobody inside looks after the command: it stops together with the sandbox.
+        screen.types("\x1a");
+        screen.shows("OUTSIDE> ");
+        assert_ne!(
+            screen.settings(),
+            screen.settings().raw(),
+            "the shell has its terminal back"
+        );
+        screen.types("echo the''re\r");
+        screen.shows("there");
+        screen.shows("OUTSIDE> ");
+        screen.types("fg\r");
+        screen.is_raw();
+        screen.types(&format!("{round}\r"));
+        screen.shows(&format!("<{round}>"));
+    }
+    // From outside, by both signals.
+    let pids =
+        done(Command::new("pgrep").args(["-x", "-P", &screen.child.id().to_string(), "sandbox"]))
+            .ok();
+    let supervisor: i32 = pids.lines().next().unwrap().parse().unwrap();
+    for signal in [Signal::SIGTSTP, Signal::SIGSTOP] {
+        kill(Pid::from_raw(supervisor), signal).unwrap();
+        screen.shows("Stopped");
+        screen.types("\r");
+        screen.shows("OUTSIDE> ");
+        screen.types("fg\r");
+        screen.is_raw();
+        screen.types("again\r");
+        screen.shows("<again>");
+    }
+    screen.types("\x04");
+    screen.shows("ended");
+    screen.shows("OUTSIDE> ");
+    // In the background it only writes, and leaves the terminal to the shell.
+    screen.types("box -- sh -c 'echo st''arted; read x; echo \"<$x>\"' &\r");
+    screen.shows("started");
+    screen.types("\recho the''re\r");
+    screen.shows("there");
+    assert_ne!(screen.settings(), screen.settings().raw());
+    screen.types("fg\r");
+    screen.is_raw();
+    screen.types("forward\r");
+    screen.shows("<forward>");
+    screen.shows("OUTSIDE> ");
+}
+
+#[test]
+fn the_size_is_kept() {
+    let project = Project::new();
+    let script = "import os, signal, sys, time\ndef say(*_): os.write(1, b'%d %d\\n' % os.get_terminal_size())\nsignal.signal(signal.SIGWINCH, say)\nprint('up', flush=True)\nwhile True: time.sleep(1)";
+    let mut screen = Screen::sandbox(&project, PROFILE, &["/usr/bin/python3", "-c", script]);
+    screen.shows("up");
+    screen.is_raw();
+    for (rows, columns) in [(50, 132), (10, 40)] {
+        terminal::set_size(screen.peer.as_raw_fd(), Size::of(rows, columns)).unwrap();
+        screen.shows(&format!("{columns} {rows}\r\n"));
+    }
+    screen.types("\x18");
+    let (code, output) = screen.ends();
+    assert!(output.contains("KeyboardInterrupt"), "{output:?}");
+    assert_eq!(code, 130);
+}
+
+#[test]
+fn a_terminal_that_vanishes_ends_the_run_as_a_hangup_does() {
+    let project = Project::new();
+    let script = "trap 'echo hung up >told; exit' HUP; touch ready; while :; do sleep 0.05; done";
+    let mut screen = Screen::sandbox(&project, PROFILE, &["sh", "-c", script]);
+    eventually("it is ready", || project.path().join("ready").exists());
+    screen.is_raw();
+    screen.master = None;
+    screen.child.wait().unwrap();
+    assert_eq!(
+        std::fs::read_to_string(project.path().join("told")).unwrap(),
+        "hung up\n"
+    );
+}
+
+#[test]
+fn limits_hold_at_a_terminal_too() {
+    let project = Project::new();
+    let profile = "version = 1\n[limits]\noutput = \"1K\"";
+    let mut screen = Screen::sandbox(&project, profile, &["seq", "1000"]);
+    let (code, output) = screen.ends();
+    let all: String = (1..=1000).map(|n| format!("{n}\r\n")).collect();
+    let dropped = all.len() - 1024;
+    let line =
+        format!("sandbox: output cut after 1K: {dropped} bytes dropped (sandbox.toml:3)\r\n");
+    assert_eq!((code, output), (0, format!("{}{line}", &all[..1024])));
+    // A terminal that takes nothing does not stop the time.
+    let profile = "version = 1\n[limits]\nwall_time = \"1s\"\ngrace = \"10ms\"";
+    let mut screen = Screen::sandbox(&project, profile, &["sh", "-c", "touch ready; exec yes"]);
+    eventually("it is ready", || project.path().join("ready").exists());
+    let init = screen.init();
+    eventually("the time is over, whatever the terminal takes", || {
+        !std::path::Path::new("/proc").join(&init).exists()
+    });
+    let (code, output) = screen.ends();
+    assert_eq!(code, 124);
+    assert!(
+        output.ends_with("wall time of 1s reached (sandbox.toml:3)\r\n"),
+        "{output:?}"
+    );
+    screen.is_as_before();
+}
+
+#[test]
+fn nothing_is_typed_for_the_caller() {
+    let project = Project::new();
+    let mut screen = Screen::shell(&project);
+    let script = "import fcntl, os\nfor fd in (0, os.open(\"/dev/tty\", os.O_RDWR)):\n    try: [fcntl.ioctl(fd, 0x5412, bytes([c])) for c in b\"touch typed\\n\"]\n    except OSError as e: print(\"ref\" + \"used\", e.errno)";
+    project.write("type.py", script);
+    screen.types("box -- python3 type.py; echo do''ne\r");
+    let shown = screen.shows("done\r\n");
+    assert_eq!(shown.matches("refused").count(), 2, "{shown:?}");
+    screen.shows("OUTSIDE> ");
+    screen.types("ls typed\r");
+    screen.shows("No such file");
+}
+
+/// A screen of tmux(1).
+struct Tmux<'p>(&'p Project);
+
+impl Tmux<'_> {
+    fn command(&self, words: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command
+            .arg("-S")
+            .arg(self.0.path().join("tmux"))
+            .args(["-f", "/dev/null"])
+            .args(words);
+        command
+            .current_dir(self.0.path())
+            .env_remove("TMUX")
+            .env("TERM", "xterm")
+            .env("LC_ALL", "C.UTF-8");
+        let run = done(&mut command);
+        assert_eq!(run.code, 0, "{words:?}: {run:?}");
+        run.stdout
+    }
+
+    fn types(&self, keys: &[&str]) {
+        let mut words = vec!["send-keys", "-t", "main"];
+        words.extend(keys);
+        self.command(&words);
+    }
+
+    #[track_caller]
+    fn shows(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let screen = self.command(&["capture-pane", "-p", "-t", "main"]);
+            if holds(&screen) {
+                return screen;
+            }
+            assert!(start.elapsed() < PATIENCE, "not {what}:\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Tmux<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux")
+            .arg("-S")
+            .arg(self.0.path().join("tmux"))
+            .arg("kill-server")
+            .output();
+    }
+}
+
+#[test]
+fn programs_that_draw_on_the_screen_work() {
+    const TEST: &str = "programs_that_draw_on_the_screen_work";
+    for name in ["tmux", "vim", "less", "top"] {
+        if !["/usr/bin", "/bin"]
+            .iter()
+            .any(|folder| std::path::Path::new(folder).join(name).exists())
+        {
+            return skip(TEST, &format!("{name} is not installed"));
+        }
+    }
+    let project = Project::new();
+    let profile = "version = 1\n[environment]\ninherit = [\"TERM\"]";
+    project.write("sandbox.toml", profile);
+    project.write(
+        "lines",
+        (1..=200).map(|n| format!("line {n}\n")).collect::<String>(),
+    );
+    let line = format!(
+        "box() {{ '{}' --profile sandbox.toml -- \"$@\"; }}\nPS1='OUT> '\n",
+        program().display()
+    );
+    project.write("rc", line);
+    let tmux = Tmux(&project);
+    tmux.command(&[
+        "new-session",
+        "-d",
+        "-s",
+        "main",
+        "-x",
+        "80",
+        "-y",
+        "24",
+        "bash --noprofile --rcfile rc -i",
+    ]);
+    tmux.shows("a prompt", |screen| screen.contains("OUT>"));
+    let at_prompt = |screen: &str| screen.trim_end().ends_with("OUT>");
+    let before = "stty -a >before";
+    tmux.types(&[before, "Enter"]);
+
+    tmux.types(&["box bash --noprofile --norc -i", "Enter"]);
+    tmux.shows("a shell inside", |screen| screen.contains("bash-"));
+    // An editor: insert mode, and the tildes of lines that are not there.
+    tmux.types(&["vim -u NONE -N new", "Enter"]);
+    tmux.shows("vim", |screen| screen.matches("\n~").count() > 15);
+    tmux.types(&["iwritten inside", "Escape"]);
+    tmux.shows("the text", |screen| screen.starts_with("written inside"));
+    // Stopped to the shell inside, and back.
+    tmux.types(&["C-z"]);
+    tmux.shows("stopped", |screen| screen.contains("Stopped"));
+    tmux.types(&["fg", "Enter"]);
+    tmux.shows("vim again", |screen| {
+        screen.starts_with("written inside") && screen.contains("\n~")
+    });
+    // A resize is drawn at once.
+    tmux.command(&["resize-window", "-t", "main", "-x", "100", "-y", "40"]);
+    tmux.shows("larger", |screen| screen.matches("\n~").count() > 30);
+    tmux.types(&[":wq", "Enter"]);
+    eventually("the file is written", || {
+        std::fs::read_to_string(project.path().join("new"))
+            .is_ok_and(|text| text == "written inside\n")
+    });
+    // A pager, by its own keys.
+    tmux.types(&["clear; less lines", "Enter"]);
+    tmux.shows("the first page", |screen| {
+        screen.starts_with("line 1\n") && screen.contains("line 39")
+    });
+    tmux.types(&["G"]);
+    tmux.shows("the last page", |screen| screen.contains("line 200"));
+    tmux.types(&["q"]);
+    tmux.types(&["clear; top", "Enter"]);
+    let screen = tmux.shows("top", |screen| {
+        screen.contains("PID") && screen.contains("sandbox-init")
+    });
+    assert!(!screen.contains("tmux"), "only what is inside:\n{screen}");
+    tmux.types(&["q"]);
+    // An interrupt inside ends what runs there, and only that.
+    tmux.types(&["clear; sleep 1000; echo inter''rupted=$?", "Enter"]);
+    std::thread::sleep(Duration::from_millis(300));
+    tmux.types(&["C-c"]);
+    tmux.types(&["echo sta''tus=$?", "Enter"]);
+    tmux.shows("interrupted", |screen| screen.contains("status=130"));
+    tmux.types(&["exit", "Enter"]);
+    tmux.shows("the shell outside", at_prompt);
+    // The size is a part of what stty prints.
+    tmux.command(&["resize-window", "-t", "main", "-x", "80", "-y", "24"]);
+    tmux.types(&[
+        "clear; stty -a >after; cmp before after && echo sa''me",
+        "Enter",
+    ]);
+    tmux.shows("the same settings", |screen| screen.contains("same"));
+
+    // An editor without a shell inside: it stops as a job of the shell outside.
+    tmux.types(&["clear; box vim -u NONE -N new", "Enter"]);
+    tmux.shows("vim", |screen| {
+        screen.starts_with("written inside") && screen.contains("\n~")
+    });
+    tmux.types(&["C-z"]);
+    tmux.shows("the shell outside", |screen| {
+        screen.contains("Stopped") && screen.contains("OUT>")
+    });
+    tmux.types(&["fg", "Enter"]);
+    tmux.shows("vim again", |screen| {
+        screen.starts_with("written inside") && screen.contains("\n~")
+    });
+    tmux.types(&[":q", "Enter"]);
+    tmux.shows("the shell outside", at_prompt);
+    tmux.types(&[
+        "clear; stty -a >after; cmp before after && echo sa''me",
+        "Enter",
+    ]);
+    tmux.shows("the same settings", |screen| screen.contains("same"));
+}
