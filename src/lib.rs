@@ -6,6 +6,7 @@
 //! that, the facts about this machine and a command into a [`plan::Plan`]; [`plan::explain`] prints
 //! it, [`supervisor::execute`] performs it. `ARCHITECTURE.md` shows the way through the folders.
 
+pub mod changes;
 pub mod child;
 pub mod cli;
 pub mod diag;

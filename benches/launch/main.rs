@@ -14,6 +14,7 @@
 
 mod bubblewrap;
 mod crun;
+mod overlay;
 mod plan;
 mod table;
 
@@ -64,7 +65,11 @@ fn main() {
     ];
     table::print(&measure(contenders, &options), &["bare", "bubblewrap"]);
 
-    println!("\nThe same with limits on pids, memory and cpu");
+    println!("\nLaunch over a root of 100 MB in 10,000 files");
+    let over = overlay::contenders(&options.sandbox, &project, &scratch.folder("overlay"));
+    table::print(&measure(over, &options), &["read-only"]);
+
+    println!("\nThe same as the first with limits on pids, memory and cpu");
     let Some(plan) = plan::of(&project, Some(&profile)) else {
         return;
     };
@@ -108,10 +113,21 @@ fn options() -> Options {
 }
 
 fn sandbox(program: &Path, project: &Path, profile: Option<&Path>) -> Contender {
+    sandbox_with("sandbox", program, project, profile, &[TRUE])
+}
+
+fn sandbox_with(
+    name: &'static str,
+    program: &Path,
+    project: &Path,
+    profile: Option<&Path>,
+    words: &[&'static str],
+) -> Contender {
     let (program, project) = (program.to_owned(), project.to_owned());
     let profile = profile.map(Path::to_owned);
+    let words = words.to_vec();
     Contender {
-        name: "sandbox",
+        name,
         next: Box::new(move || {
             let mut command = Command::new(&program);
             command.args(
@@ -119,7 +135,7 @@ fn sandbox(program: &Path, project: &Path, profile: Option<&Path>) -> Contender 
                     .iter()
                     .flat_map(|path| [Path::new("--profile"), path]),
             );
-            command.args(["--", TRUE]);
+            command.arg("--").args(&words);
             plan::environment(&mut command, &project);
             command
         }),

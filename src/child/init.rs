@@ -1,6 +1,7 @@
 //! Init: binds its life to the supervisor's, forks the payload, reaps, hands on signals.
 
 use super::{Child, Tag, message};
+use crate::plan::Op;
 use crate::plan::order::Actor;
 use crate::sys::process::Arguments;
 use crate::sys::{self, descriptor, identity, keyring, process, signal};
@@ -210,20 +211,14 @@ impl Child<'_> {
 
     /// Init keeps nothing open that somebody could get at through it: neither the caller's files,
     /// nor directories of the host, nor the standard streams, whose readers wait for their end.
+    ///
+    /// It does keep the locks on changes: they are held until the last process is gone.
     fn close_all_but_what_is_needed(&self) -> sys::Result<()> {
-        let (low, high) = if self.children < self.socket {
-            (self.children, self.socket)
-        } else {
-            (self.socket, self.children)
-        };
-        let mut first = 0;
-        for kept in [low, high] {
-            if kept > first {
-                descriptor::close_range(first, kept.saturating_sub(1))?;
-            }
-            first = kept.saturating_add(1);
-        }
-        descriptor::close_range(first, RawFd::MAX)
+        let locks = self.plan.steps.iter().filter_map(|step| match step.op {
+            Op::KeepChanges { lock, .. } => self.slots.get(lock).copied(),
+            _ => None,
+        });
+        descriptor::close_from(0, [self.socket, self.children].into_iter().chain(locks))
     }
 }
 

@@ -32,6 +32,7 @@ mod inner;
 mod joiner;
 mod landlock;
 mod mounts;
+mod overlay;
 mod payload;
 mod terminal;
 
@@ -240,6 +241,7 @@ impl Child<'_> {
             | Op::AskForScope(_)
             | Op::CreateGroup { .. }
             | Op::SetLimit(_)
+            | Op::KeepChanges { .. }
             | Op::MakeIdmap { .. }
             | Op::MakePipes { .. }
             | Op::RelayTerminal { .. }

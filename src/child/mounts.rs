@@ -12,7 +12,7 @@ use std::ffi::CStr;
 use std::os::fd::RawFd;
 
 /// Closes its descriptor when it goes.
-struct Fd(RawFd);
+pub(super) struct Fd(pub(super) RawFd);
 
 impl Drop for Fd {
     fn drop(&mut self) {
@@ -21,13 +21,13 @@ impl Drop for Fd {
 }
 
 /// A directory of the new root: itself, which stays open, or one below it.
-enum Parent {
+pub(super) enum Parent {
     Root(RawFd),
     Below(Fd),
 }
 
 impl Parent {
-    fn fd(&self) -> RawFd {
+    pub(super) fn fd(&self) -> RawFd {
         match self {
             Self::Root(fd) => *fd,
             Self::Below(fd) => fd.0,
@@ -122,6 +122,18 @@ impl Child<'_> {
                 let target = self.target(target)?;
                 mount::attach(tree.0, target.0)
             }
+            Op::MountOverlay {
+                lower,
+                upper,
+                attributes,
+                target,
+                ..
+            } => {
+                let overlay = Fd(self.new_overlay(*lower, upper, *attributes)?);
+                let target = self.target(target)?;
+                mount::attach(overlay.0, target.0)
+            }
+            Op::ProvideMountPoint { name, directory } => self.provide_mount_point(name, *directory),
             Op::Protect { target, attributes } => {
                 let target = self.target(target)?;
                 let tree = Fd(mount::clone_tree(target.0, Depth::Whole)?);
@@ -153,6 +165,9 @@ impl Child<'_> {
                 mount::set_attributes(tree, *attributes)?;
                 tree
             }
+            NewRoot::Overlay(lower, upper, attributes) => {
+                self.new_overlay(*lower, upper, *attributes)?
+            }
         };
         attach_to_old_root(self.root)
     }
@@ -182,7 +197,7 @@ impl Child<'_> {
     }
 
     /// The directory that a name is made in.
-    fn parent(&self, name: &NewName) -> sys::Result<Parent> {
+    pub(super) fn parent(&self, name: &NewName) -> sys::Result<Parent> {
         if name.parent.is_empty() {
             return Ok(Parent::Root(self.root));
         }
@@ -194,7 +209,7 @@ impl Child<'_> {
         Ok(())
     }
 
-    fn take(&mut self, slot: Slot) -> sys::Result<RawFd> {
+    pub(super) fn take(&mut self, slot: Slot) -> sys::Result<RawFd> {
         let slot = self.slots.get_mut(slot).ok_or(Errno::EBADF)?;
         match std::mem::replace(slot, -1) {
             -1 => Err(Errno::EBADF),
@@ -203,7 +218,9 @@ impl Child<'_> {
     }
 }
 
-fn new_tmpfs<'a>(options: impl Iterator<Item = (&'a CStr, &'a CStr)>) -> sys::Result<RawFd> {
+pub(super) fn new_tmpfs<'a>(
+    options: impl Iterator<Item = (&'a CStr, &'a CStr)>,
+) -> sys::Result<RawFd> {
     let context = Fd(mount::open_filesystem(c"tmpfs")?);
     for (key, value) in options {
         mount::configure(context.0, key, Some(value))?;

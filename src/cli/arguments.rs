@@ -74,6 +74,8 @@ pub(super) enum Action {
     /// Exit codes: 0 if all assertions hold, 1 if one does not, 125 if the profile is wrong, asserts
     /// nothing, or the sandbox could not be set up.
     Test(Test),
+    /// Look at the changes that runs have kept (`changes = "keep"`), take them over or throw them away
+    Changes(Changes),
     /// Say whether a profile allows something, which line decides, and what to write to allow it
     ///
     /// For example: `sandbox why build write /etc/passwd`. Nothing is run. Exit codes: 0 if it is
@@ -365,6 +367,74 @@ pub(super) struct Why {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Changes that were kept.
+#[derive(Debug, Args)]
+pub(super) struct Changes {
+    #[command(subcommand)]
+    pub(super) action: ChangesAction,
+}
+
+/// What to do with them.
+#[derive(Debug, Subcommand)]
+pub(super) enum ChangesAction {
+    /// List the names under which changes are kept; or the changes of one, a line each
+    List(ListChanges),
+    /// Show the changes of a name, with the lines of text that differ
+    Diff(DiffChanges),
+    /// Take the changes of a name over into the tree that they are changes to
+    ///
+    /// Each file is written aside and renamed, and no symbolic link is followed. Setuid and setgid bits,
+    /// file capabilities and devices are taken over only if asked for, and nothing at all where the tree
+    /// has changed meanwhile. Exit code 1 if something was not taken over: the changes stay then.
+    Apply(ApplyChanges),
+    /// Throw away the changes of names
+    Discard(DiscardChanges),
+}
+
+/// Listing changes.
+#[derive(Debug, Args)]
+pub(super) struct ListChanges {
+    /// The name
+    pub(super) name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Showing changes.
+#[derive(Debug, Args)]
+pub(super) struct DiffChanges {
+    /// The name
+    pub(super) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Taking changes over.
+#[derive(Debug, Args)]
+pub(super) struct ApplyChanges {
+    /// The name
+    pub(super) name: String,
+    /// With setuid and setgid bits and file capabilities
+    #[arg(long)]
+    pub(super) privileges: bool,
+    /// With device files
+    #[arg(long)]
+    pub(super) devices: bool,
+    /// Over what was changed in the tree meanwhile too
+    #[arg(long)]
+    pub(super) overwrite: bool,
+}
+
+/// Throwing changes away.
+#[derive(Debug, Args)]
+pub(super) struct DiscardChanges {
+    /// The names
+    #[arg(required = true, value_name = "NAME")]
+    pub(super) names: Vec<String>,
 }
 
 /// For whom an output is.

@@ -2,6 +2,7 @@
 
 use super::arguments::Gc;
 use super::{Refused, Session, output, output_json, variables};
+use crate::changes::store;
 use crate::diag::{Code, Diagnostic, Origin, printable};
 use crate::host::cgroup::Cgroups;
 use crate::supervisor::{cgroup, sweep_mount_points};
@@ -25,7 +26,7 @@ struct Found {
 
 #[derive(Serialize)]
 struct Removed {
-    /// `cgroup` or `mount point`.
+    /// `cgroup`, `mount point` or `changes`.
     kind: &'static str,
     path: PathBuf,
     /// How many processes were still in it.
@@ -54,6 +55,13 @@ pub(super) fn run(arguments: &Gc, session: &mut Session) -> Result<u8, Refused> 
             .for_each(|swept| found.group(swept)),
         Err(error) => session.say(&format!("no cgroups are looked at: {error}")),
     }
+    let thrown = store::folder(&variables()?).map(|folder| store::sweep(&folder));
+    let removed = thrown.into_iter().flatten().map(|path| Removed {
+        kind: "changes",
+        path,
+        processes: None,
+    });
+    found.removed.extend(removed);
     for folder in folders(arguments)? {
         let swept = sweep_mount_points(&folder).map_err(|errno| {
             let message = format!("cannot look into {}: {}", folder.display(), errno.desc());

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod arguments;
+mod changes;
 mod check;
 mod completions;
 mod diff;
@@ -70,6 +71,7 @@ pub fn run() -> u8 {
         Some(arguments::Action::Diff(diff)) => diff::run(&diff, &mut session),
         Some(arguments::Action::Score(score)) => score::run(&score, &mut session),
         Some(arguments::Action::Test(test)) => test::run(&test, &mut session),
+        Some(arguments::Action::Changes(of)) => changes::run(&of, &mut session),
         Some(arguments::Action::Why(why)) => why::run(&why, &mut session),
         None => run::run(&arguments.run, &mut session),
     };

@@ -3,6 +3,7 @@
 use super::arguments::Run;
 use super::reporting::Reporting;
 use super::{Refused, Session, command_of, many};
+use crate::changes::store;
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
 use crate::plan::draft::Command;
@@ -113,6 +114,7 @@ fn attempt(
             let others = refused.others + failed.others;
             tell(&denials, others, session);
             reporting.denied(&denials, others);
+            hint(&plan, session);
             if let Some(line) = outcome.line(&plan, &session.sources) {
                 session.say(&line);
             }
@@ -155,6 +157,20 @@ fn execute<'p>(
         }
     };
     supervisor::execute_observed(plan, &say, observer)
+}
+
+/// Says where the changes are that are kept, if there are any.
+fn hint(plan: &Plan, session: &Session) {
+    for step in &plan.steps {
+        if let Op::KeepChanges { kept, .. } = &step.op
+            && store::has_changes(kept)
+        {
+            let (source, name) = (kept.source.display(), &kept.name);
+            session.say(&format!(
+                "changes to {source} are kept: `sandbox changes diff {name}` shows them, `sandbox changes apply {name}` takes them over"
+            ));
+        }
+    }
 }
 
 /// How many refused calls are told of; the rest is counted.

@@ -144,7 +144,9 @@ impl<'a> Draft<'a> {
                 Op::AttachRoot(NewRoot::Tmpfs(_)) => {
                     open.insert(&b""[..]);
                 }
-                Op::AttachRoot(NewRoot::Tree(_, attributes)) if !read_only(attributes) => {
+                Op::AttachRoot(
+                    NewRoot::Tree(_, attributes) | NewRoot::Overlay(_, _, attributes),
+                ) if !read_only(attributes) => {
                     open.insert(&b""[..]);
                 }
                 Op::MountFilesystem {
@@ -156,6 +158,9 @@ impl<'a> Draft<'a> {
                     }
                 }
                 Op::AttachSource {
+                    target, attributes, ..
+                }
+                | Op::MountOverlay {
                     target, attributes, ..
                 } if !read_only(attributes) => {
                     open.insert(target.to_bytes());

@@ -2,7 +2,7 @@
 
 use super::op::{
     ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op, Over,
-    Slot,
+    Slot, Upper,
 };
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
@@ -105,6 +105,21 @@ impl fmt::Display for Attributes {
             .map(|(_, word)| word)
             .collect();
         f.write_str(&words.join(", "))
+    }
+}
+
+impl fmt::Display for Upper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(_) => f.write_str("on disk"),
+            Self::Memory(options) => {
+                let options: Vec<_> = options
+                    .iter()
+                    .map(|(key, value)| format!("{}={}", s(key), s(value)))
+                    .collect();
+                write!(f, "in memory ({})", options.join(", "))
+            }
+        }
     }
 }
 
@@ -226,6 +241,16 @@ impl fmt::Display for Op {
                 s(tree).trim_end_matches('/'),
                 s(missing)
             ),
+            Self::KeepChanges { kept, .. } => {
+                let (source, store) = (kept.source.display(), kept.store.display());
+                write!(
+                    f,
+                    "take the changes to {} kept as {} in {}",
+                    crate::diag::printable(&source.to_string()),
+                    kept.name,
+                    crate::diag::printable(&store.to_string())
+                )
+            }
             Self::AskForScope(scope) => {
                 let (manager, socket) = (scope.manager.name(), scope.socket.path.display());
                 let (unit, slice) = (&scope.unit, &scope.slice);
@@ -392,6 +417,29 @@ impl fmt::Display for Op {
             }
             Self::AttachRoot(NewRoot::Tree(_, attributes)) => {
                 write!(f, "mount the root's tree as the new root ({attributes})")
+            }
+            Self::AttachRoot(NewRoot::Overlay(_, upper, attributes)) => write!(
+                f,
+                "mount the root's tree as the new root ({attributes}), changes to it {upper}"
+            ),
+            Self::MountOverlay {
+                source,
+                upper,
+                attributes,
+                target,
+                ..
+            } => {
+                let source = source.display().to_string();
+                write!(
+                    f,
+                    "overlay {} on /{} ({attributes}), changes to it {upper}",
+                    crate::diag::printable(&source),
+                    s(target)
+                )
+            }
+            Self::ProvideMountPoint { name, directory } => {
+                let kind = if *directory { "directory" } else { "file" };
+                write!(f, "provide the mount point {name} ({kind}): if missing")
             }
             Self::MakeDirectory(name, _) => write!(f, "make the directory {name}"),
             Self::MakeFile(name) => write!(f, "make the empty file {name}"),

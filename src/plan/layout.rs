@@ -16,7 +16,7 @@ mod steps;
 mod tests;
 
 use super::draft::Draft;
-use super::op::{IdRange, IdmapNeed};
+use super::op::{IdRange, IdmapNeed, Kept, Slot};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::host::tree::{ByPath, Kind};
 use crate::sys::mount::{Attributes, Depth};
@@ -66,6 +66,8 @@ pub enum What {
         depth: Depth,
         /// Whether it receives what the host mounts there later.
         receives: bool,
+        /// Where changes to it go, if not into it.
+        changes: Option<Changes>,
     },
     /// A new file system.
     Filesystem {
@@ -99,8 +101,18 @@ impl What {
             made: false,
             depth: Depth::Whole,
             receives: false,
+            changes: None,
         }
     }
+}
+
+/// Where changes to a tree go that stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// Into memory, of which this much may be used: bytes and files.
+    Memory(u64, u64),
+    /// To disk.
+    Disk(Box<Kept>),
 }
 
 /// Which entries of a directory.
@@ -142,6 +154,8 @@ pub enum Root {
         source: PathBuf,
         /// How owners are mapped.
         idmap: Option<Idmap>,
+        /// Where changes go, if not into it.
+        changes: Option<Changes>,
     },
 }
 
@@ -171,6 +185,12 @@ struct Layout<'d, 'h> {
     /// Sources that are made on the host before anything is opened.
     made: Vec<PathBuf>,
     staged: usize,
+    /// Whether there is a place aside, for staged files and for the layers of overlays.
+    has_aside: bool,
+    /// The mount points to be made in overlays: where the overlay is, and what is mounted.
+    provided: BTreeMap<PathBuf, (PathBuf, Point)>,
+    /// The changes that are kept: where, the slot of their lock, which, and the line that says so.
+    kept: Vec<(PathBuf, Slot, Box<Kept>, Origin)>,
     /// Whether a source receives what the host mounts there later.
     receives: bool,
 }
@@ -189,6 +209,9 @@ pub fn lay(draft: &mut Draft<'_>, root: Root, origin: &Origin) {
         grants,
         made: Vec::new(),
         staged: 0,
+        has_aside: false,
+        provided: BTreeMap::new(),
+        kept: Vec::new(),
         receives: false,
     };
     // Before any mount point is made: what would be made as one on the way goes in the end.
@@ -232,9 +255,11 @@ fn chosen(draft: &mut Draft<'_>) -> Vec<Entry> {
 
 fn writable_source(entry: &Entry) -> Option<&Path> {
     match &entry.what {
-        What::Bind { source, .. } if !entry.attributes.contains(Attributes::READ_ONLY) => {
-            Some(source)
-        }
+        What::Bind {
+            source,
+            changes: None,
+            ..
+        } if !entry.attributes.contains(Attributes::READ_ONLY) => Some(source),
         _ => None,
     }
 }
@@ -249,9 +274,19 @@ impl Layout<'_, '_> {
                 of.map(|of| (of, names, idmap)),
                 true,
             ),
-            Root::Directory { source, idmap } => {
-                self.grants.push(source.clone());
-                (What::bind(source, idmap), None, false)
+            Root::Directory {
+                source,
+                idmap,
+                changes,
+            } => {
+                if changes.is_none() {
+                    self.grants.push(source.clone());
+                }
+                let mut what = What::bind(source, idmap);
+                if let What::Bind { changes: of, .. } = &mut what {
+                    *of = changes;
+                }
+                (what, None, false)
             }
         };
         let entry = Entry {

@@ -1,6 +1,6 @@
 //! Which mechanisms of the machine an operation needs: what `doctor` looks at, given a profile.
 
-use super::op::{Limit, MapWriter, Op};
+use super::op::{Limit, MapWriter, NewRoot, Op};
 use crate::host::cgroup::Controller;
 use crate::host::probe::Mechanism;
 use std::collections::BTreeSet;
@@ -65,6 +65,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
                 _ => None,
             });
         }
+        Op::AttachRoot(NewRoot::Overlay(..)) | Op::MountOverlay { .. } => {
+            needs.extend([Mechanism::MountApi, Mechanism::Overlayfs]);
+        }
         Op::OpenSource { .. }
         | Op::AttachStaging
         | Op::StageFile { .. }
@@ -89,6 +92,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         // What any kernel that is new enough lets any process do, or what only touches files.
         Op::MakeMountPoint { .. }
         | Op::MakeSource { .. }
+        | Op::KeepChanges { .. }
+        | Op::ProvideMountPoint { .. }
         | Op::MakePipes { .. }
         | Op::TakePipes { .. }
         | Op::AwaitTracer

@@ -101,6 +101,40 @@ pub enum NewRoot {
     Tmpfs(Vec<(CString, CString)>),
     /// A tree opened before.
     Tree(Slot, Attributes),
+    /// A tree opened before, with changes to it elsewhere.
+    Overlay(Slot, Upper, Attributes),
+}
+
+/// Where an overlay puts what is changed in it (overlayfs, `upperdir` and `workdir`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upper {
+    /// Into a tmpfs with these options, which goes with the mounts.
+    Memory(Vec<(CString, CString)>),
+    /// Into a directory opened before.
+    Disk(Slot),
+}
+
+/// Where changes to a tree are put on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The folder of all that is kept.
+    pub store: PathBuf,
+    /// The name that these have there; none of those that are thrown away in the end.
+    pub name: String,
+    /// The tree, which stays as it is.
+    pub source: PathBuf,
+    /// The owner of what is made for the overlay: who mounts it, as the file system has it.
+    pub owner: (u32, u32),
+    /// What the sandbox itself makes in it, relative to the tree.
+    pub mount_points: Vec<String>,
+}
+
+impl Kept {
+    /// The directory that holds the two of the overlay.
+    #[must_use]
+    pub fn layers(&self) -> PathBuf {
+        self.store.join(&self.name).join("layers")
+    }
 }
 
 /// How far a clock of a time namespace is ahead of the host's.
@@ -139,6 +173,14 @@ pub enum Op {
         tree: CString,
         /// The path below it, relative; no link is followed there.
         missing: CString,
+    },
+    /// Takes the changes to a tree that are kept under a name for this run alone, and makes what the
+    /// overlay needs where it is missing.
+    KeepChanges {
+        /// Where a descriptor goes that holds them while it is open in any process.
+        lock: Slot,
+        /// Which.
+        kept: Box<Kept>,
     },
     /// Asks a manager of systemd for a scope, and moves this process into it.
     AskForScope(Box<Scope>),
@@ -313,6 +355,26 @@ pub enum Op {
         attributes: Attributes,
         /// Where.
         target: Target,
+    },
+    /// Mounts what was opened before, with what is changed in it put elsewhere (overlayfs).
+    MountOverlay {
+        /// The descriptor of the tree, which stays as it is.
+        lower: Slot,
+        /// What it is, for messages.
+        source: PathBuf,
+        /// Where changes go.
+        upper: Upper,
+        /// The attributes of the mount.
+        attributes: Attributes,
+        /// Where.
+        target: Target,
+    },
+    /// Makes a mount point in an overlay, if it is missing.
+    ProvideMountPoint {
+        /// Its name.
+        name: NewName,
+        /// A directory, or an empty file.
+        directory: bool,
     },
     /// Mounts a part of the new root on itself, with more attributes.
     Protect {

@@ -60,6 +60,8 @@ phases! {
     /// Sources that a profile wants made are made on the host, to stay; then mount points that a
     /// writable grant lacks are made in it, to be removed in the end.
     MountPoints: Supervisor,
+    /// The changes that are kept under a name are taken for this run alone.
+    Changes: Supervisor,
     /// A manager of systemd is asked for a scope, where our own cgroup is not ours to divide.
     Scope: Supervisor,
     /// The cgroup is made.
@@ -222,6 +224,8 @@ rules! {
     InnerSettings < Pivot: "they are written through the host's /proc, which leaves with the old root",
     Propagation < Sources: "a copy of a shared mount is shared: what is attached below it would show on the host",
     Propagation < Root: "a mount made before this would show on the host",
+    Changes < MappedSources: "where changes go is opened like a source, and has to be there, and nobody else's, before",
+    Changes < Sources: "where changes go is opened like a source, and has to be there, and nobody else's, before",
     Sources < InnerIds: "host paths are opened with the caller's rights, before they are given up",
     Sources < Root: "host paths have to be resolved while the host's tree is still the whole tree",
     AwaitRelease < InnerIds: "an id can be taken only once the map holds it",

@@ -6,6 +6,7 @@
 //! `steps`, which adds operations or entries of the root to a plan.
 
 pub mod capabilities;
+pub mod changes;
 pub mod devices;
 pub mod enforce;
 pub mod environment;

@@ -7,6 +7,7 @@ mod exposure;
 mod grants;
 mod kernel;
 mod nesting;
+mod overlay;
 mod relate;
 mod several;
 
@@ -15,6 +16,7 @@ pub use defaults::home;
 pub(super) use exposure::in_one_home;
 pub use kernel::{Hidepid, Subset};
 
+use super::changes::{Aside, Changes, Place};
 use super::{Profile, absolute, enforce::Level, host_path, user::Identity};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::Draft;
@@ -92,6 +94,13 @@ crate::table! {
         source: String,
         /// `bind`, `tmpfs`: whether it is read-only. Default: true for `bind`, false for `tmpfs`.
         read_only: bool,
+        /// `bind`: what becomes of changes: `"forbid"` is `read_only = true`, `"write"` is `read_only = false`,
+        /// and the other two leave a directory on the host as it is.
+        changes: Changes,
+        /// `bind` with `changes = "keep"`: the name of the changes. Default: that of the source.
+        changes_name: String,
+        /// `bind` with `changes = "discard"`: where changes are. Default: `"memory"`.
+        changes_on: Place,
         /// Whether setuid bits and file capabilities are ignored. Default: true.
         nosuid: bool,
         /// Whether device files cannot be opened. Default: true.
@@ -120,9 +129,9 @@ crate::table! {
         /// `proc`: which processes of its pid namespace show to which others (proc(5)). Where that namespace is not
         /// new, `subset` and `hidepid` take the host's user namespace, and root. Default: `"off"`.
         hidepid: Hidepid,
-        /// `tmpfs`: the most it may hold. Default: 1G.
+        /// `tmpfs`, `bind` with `changes = "discard"`: the most it may hold. Default: 1G.
         size: Size,
-        /// `tmpfs`: the most files and directories it may hold. Default: 1048576.
+        /// `tmpfs`, `bind` with `changes = "discard"`: the most files and directories it may hold. Default: 1048576.
         inodes: u64,
         /// `tmpfs`, `file`, `directory`: the mode. Default: 755, for a file 644.
         mode: Mode,
@@ -148,6 +157,8 @@ struct Mount {
     optional: bool,
     create: bool,
     recursive: bool,
+    /// What becomes of changes that do not go into the source, and the line that says so.
+    aside: Option<At<Aside>>,
     propagation: At<Propagation>,
     subset: Option<At<Subset>>,
     hidepid: Option<At<Hidepid>>,
@@ -166,6 +177,11 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
         Kind::Bind => &[
             "source",
             "read_only",
+            "changes",
+            "changes_name",
+            "changes_on",
+            "size",
+            "inodes",
             "nosuid",
             "nodev",
             "noexec",
@@ -193,7 +209,7 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
 }
 
 /// The most that a tmpfs holds unless the profile says otherwise.
-const DEFAULT_SIZE: Size = Size(1 << 30);
+pub(super) const DEFAULT_SIZE: Size = Size(1 << 30);
 /// The most inodes of a tmpfs unless the profile says otherwise.
 pub(super) const DEFAULT_INODES: u64 = 1 << 20;
 
@@ -257,6 +273,12 @@ fn check_one(
     let given = [
         ("source", raw.source.as_ref().map(|at| &at.origin)),
         ("read_only", raw.read_only.as_ref().map(|at| &at.origin)),
+        ("changes", raw.changes.as_ref().map(|at| &at.origin)),
+        (
+            "changes_name",
+            raw.changes_name.as_ref().map(|at| &at.origin),
+        ),
+        ("changes_on", raw.changes_on.as_ref().map(|at| &at.origin)),
         ("nosuid", raw.nosuid.as_ref().map(|at| &at.origin)),
         ("nodev", raw.nodev.as_ref().map(|at| &at.origin)),
         ("noexec", raw.noexec.as_ref().map(|at| &at.origin)),
@@ -307,6 +329,9 @@ fn check_one(
         );
     }
     copies::check(&raw, &origin, problems);
+    let aside = (kind == Kind::Bind)
+        .then(|| overlay::check(&raw, &origin, problems))
+        .flatten();
     if kind == Kind::Symlink && raw.to.is_none() {
         problems.push(
             Diagnostic::new(Code::MissingKey, &origin, "a symbolic link needs `to`")
@@ -336,7 +361,7 @@ fn check_one(
     let flag = |value: &Option<At<bool>>, default| value.as_ref().map_or(default, |at| at.value);
     let attributes = Attributes::NONE
         .with_if(
-            flag(&raw.read_only, kind == Kind::Bind),
+            flag(&raw.read_only, kind == Kind::Bind && is_forbidden(&raw)),
             Attributes::READ_ONLY,
         )
         .with_if(flag(&raw.nosuid, true), Attributes::NOSUID)
@@ -351,6 +376,7 @@ fn check_one(
         optional: flag(&raw.optional, false),
         create: flag(&raw.create, false),
         recursive: flag(&raw.recursive, true),
+        aside,
         propagation: raw
             .propagation
             .unwrap_or_else(|| At::default_of("mounts.propagation", Propagation::Private)),
@@ -372,14 +398,21 @@ fn check_one(
     Some(At::new(mount, origin))
 }
 
+/// Whether a bind is read-only, where `read_only` does not say.
+fn is_forbidden(raw: &RawMount) -> bool {
+    let changes = raw.changes.as_ref().map(|at| at.value);
+    changes.is_none_or(|changes| changes == Changes::Forbid)
+}
+
 impl Mount {
     /// `bind`: the path on the host.
     fn shown(&self) -> &At<PathBuf> {
         self.source.as_ref().unwrap_or(&self.target)
     }
 
+    /// Whether nothing of the source changes.
     fn is_read_only(&self) -> bool {
-        self.attributes.contains(Attributes::READ_ONLY)
+        self.attributes.contains(Attributes::READ_ONLY) || self.aside.is_some()
     }
 
     fn entries(
@@ -481,7 +514,7 @@ fn show(
     origin: &Origin,
     draft: &mut Draft<'_>,
 ) {
-    let read_only = mount.is_read_only();
+    let read_only = mount.attributes.contains(Attributes::READ_ONLY);
     let wanted = mount.idmap.as_ref().map(|at| at.value);
     let need = match (profile.enforce.idmap.value, wanted) {
         (Level::Off, _) | (_, Some(false)) => None,
@@ -502,9 +535,28 @@ fn show(
     if !copies::can_be_had(&source, mount, idmap.as_ref(), profile, origin, draft) {
         return;
     }
+    let changes = match &mount.aside {
+        None => None,
+        Some(aside) => {
+            let changes = overlay::of(
+                aside,
+                &source,
+                idmap.as_ref(),
+                mount,
+                profile,
+                identity,
+                draft,
+            );
+            if changes.is_none() {
+                return;
+            }
+            changes
+        }
+    };
     draft.entries.push(Entry {
         target: mount.target.value.clone(),
         what: What::Bind {
+            changes,
             source,
             idmap,
             trusted,

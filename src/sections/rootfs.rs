@@ -1,5 +1,6 @@
 //! `[rootfs]`: what the root is, and what of the project and of changes to the root is kept.
 
+use super::changes::{self, Aside, Changes, Place};
 use super::wanted::{self, Item, Wanted};
 use super::{Profile, host_path, mounts, split, user::Identity};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
@@ -8,6 +9,7 @@ use crate::host::tree::Kind;
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, Names, Root, What};
 use crate::profile::table::List;
+use crate::profile::value::Size;
 use crate::profile::variables::Variables;
 use crate::review::tree::{Access, Program};
 use crate::review::view::{Group, HostFiles, Shown, View};
@@ -15,20 +17,14 @@ use crate::sys::mount::Attributes;
 use std::path::{Path, PathBuf};
 
 crate::choice! {
-    /// What becomes of changes to the root.
-    pub enum Changes {
-        /// The root is read-only.
-        Forbid = "forbid",
-        /// Changes go into the directory itself.
-        Write = "write",
-    }
-}
-
-crate::choice! {
     /// How the command sees the project.
     pub enum Project {
         /// Readable and writable.
         Write = "write",
+        /// Readable and writable, and what is changed is put aside, to be looked at (`sandbox changes`).
+        Keep = "keep",
+        /// Readable and writable, and what is changed is thrown away in the end.
+        Discard = "discard",
         /// Readable.
         Read = "read",
         /// Not at all.
@@ -68,10 +64,20 @@ crate::table! {
         programs: List<Item>,
         /// Nothing but what `[[mounts]]` puts there.
         empty: bool,
-        /// What becomes of changes to the root.
+        /// What becomes of changes to the root. All but `"forbid"` take a root that is a directory.
         changes: Changes = "forbid",
         /// How the command sees the project's folder.
         project: Project = "write",
+        /// `changes = "keep"`: the name of the changes. Default: that of the directory.
+        changes_name: String,
+        /// `project = "keep"`: the name of the changes. Default: that of the project's folder.
+        project_name: String,
+        /// Where changes to the root or the project are that are discarded. Default: `"memory"`.
+        changes_on: Place,
+        /// The most that each of them holds in memory. Default: 1G.
+        changes_size: Size,
+        /// The most files and directories of each of them in memory. Default: 1048576.
+        changes_inodes: u64,
     }
 }
 
@@ -97,6 +103,10 @@ pub struct Rootfs {
     pub changes: At<Changes>,
     /// How the command sees the project.
     pub project: At<Project>,
+    /// What becomes of changes to the root that do not go into it.
+    pub aside: Option<Aside>,
+    /// The same of the project.
+    pub project_aside: Option<Aside>,
     table: Origin,
 }
 
@@ -150,21 +160,78 @@ impl Rootfs {
             .next()
             .unwrap_or_else(|| At::default_of("rootfs", Source::Host(Part::Public)));
         let changes = raw.changes;
-        if changes.value == Changes::Write && !matches!(source.value, Source::Directory(_)) {
+        if changes.value != Changes::Forbid && !matches!(source.value, Source::Directory(_)) {
+            let done = match changes.value {
+                Changes::Forbid | Changes::Write => "written",
+                Changes::Discard => "made, and discarded,",
+                Changes::Keep => "made, and kept,",
+            };
             problems.push(
                 Diagnostic::new(
                     Code::Needs,
                     &changes.origin,
-                    "changes can be written only to a root that is a directory",
+                    format!("changes can be {done} only to a root that is a directory"),
                 )
                 .help("set `directory`, or grant single folders with [[mounts]]"),
             );
         }
         let project = raw.project;
+        let of_root = |what| Some(&changes.origin).filter(|_| changes.value == what);
+        let of_project = |what| Some(&project.origin).filter(|_| project.value == what);
+        let both = changes::Keys {
+            name: ("changes_name", raw.changes_name.as_ref()),
+            place: ("changes_on", raw.changes_on.as_ref()),
+            size: ("changes_size", raw.changes_size.as_ref()),
+            inodes: ("changes_inodes", raw.changes_inodes.as_ref()),
+        };
+        let discards = of_root(Changes::Discard);
+        let project_discards = of_project(Project::Discard);
+        let (discarded, kept) = changes::check(
+            discards.or(project_discards),
+            of_root(Changes::Keep),
+            &both,
+            problems,
+        );
+        // What both are told is said once.
+        let only_name = changes::Keys {
+            name: ("project_name", raw.project_name.as_ref()),
+            place: ("changes_on", None),
+            size: ("changes_size", None),
+            inodes: ("changes_inodes", None),
+        };
+        let (_, project_kept) =
+            changes::check(None, of_project(Project::Keep), &only_name, problems);
+        for (key, value) in [
+            (
+                "changes_size",
+                raw.changes_size.as_ref().map(|at| (&at.origin, at.value.0)),
+            ),
+            (
+                "changes_inodes",
+                raw.changes_inodes.as_ref().map(|at| (&at.origin, at.value)),
+            ),
+        ] {
+            if let Some((place, 0)) = value {
+                problems.push(
+                    Diagnostic::new(
+                        Code::WrongValue,
+                        place,
+                        format!("`{key}` is 0, which would mean no bound"),
+                    )
+                    .help("leave the line out for the default"),
+                );
+            }
+        }
+        let aside = discarded.clone().filter(|_| discards.is_some()).or(kept);
+        let project_aside = discarded
+            .filter(|_| project_discards.is_some())
+            .or(project_kept);
         Self {
             source,
             changes,
             project,
+            aside,
+            project_aside,
             table,
         }
     }
@@ -222,6 +289,8 @@ impl Rootfs {
             source,
             changes,
             project: _,
+            aside: _,
+            project_aside: _,
             table: _,
         } = self;
         let access = Access::READ.with(Access::EXECUTE).with(Access::MOUNTS);
@@ -357,7 +426,30 @@ impl Rootfs {
                     Changes::Write => Root::Directory {
                         source: path.clone(),
                         idmap,
+                        changes: None,
                     },
+                    Changes::Discard | Changes::Keep => {
+                        let place = &self.changes.origin;
+                        let changes = self.aside.as_ref().and_then(|aside| {
+                            changes::aside(
+                                aside,
+                                path,
+                                idmap.as_ref(),
+                                place,
+                                profile,
+                                identity,
+                                draft,
+                            )
+                        });
+                        match changes {
+                            None => scaffold(Some(path), Names::All, idmap),
+                            changes => Root::Directory {
+                                source: path.clone(),
+                                idmap,
+                                changes,
+                            },
+                        }
+                    }
                     Changes::Forbid => scaffold(Some(path), Names::All, idmap),
                 }
             }

@@ -110,6 +110,28 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// The owner of what init makes, as the file system has it under a map of a mount.
+    #[must_use]
+    pub fn on_disk(&self, idmap: Option<&Idmap>) -> (u32, u32) {
+        let disk = |map: &[IdRange], ids: Option<&[IdRange]>, id| {
+            let outside = to_outside(map, id).unwrap_or(id);
+            let range = ids.into_iter().flatten();
+            let mut range = range.filter(|r| {
+                outside >= r.outside
+                    && u64::from(outside) < u64::from(r.outside) + u64::from(r.count)
+            });
+            range
+                .next()
+                .map_or(outside, |r| outside - r.outside + r.inside)
+        };
+        (
+            disk(&self.users, idmap.map(|map| &map.users[..]), self.uid),
+            disk(&self.groups, idmap.map(|map| &map.groups[..]), self.gid),
+        )
+    }
+}
+
 fn to_outside(map: &[IdRange], id: u32) -> Option<u32> {
     map.iter()
         .find(|r| holds(r, id))

@@ -4,7 +4,7 @@
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::exit;
 use crate::host::cgroup::Manager;
-use crate::plan::op::Op;
+use crate::plan::op::{NewRoot, Op, Upper};
 use crate::plan::{Phase, Plan, Step};
 use nix::errno::Errno;
 
@@ -117,6 +117,9 @@ impl Failure {
                     Manager::System => "see `systemctl status` and `journalctl -b`; or leave the limits out".into(),
                     Manager::User => "see `systemctl --user status` and `journalctl --user -b`; or leave the limits out".into(),
                 },
+                Op::KeepChanges { .. } => {
+                    "`sandbox changes list` says what is kept, and XDG_STATE_HOME where (for root /var/lib/sandbox); another name (`changes_name`, `project_name`) keeps these apart, and `sandbox changes discard NAME` throws others away".into()
+                }
                 Op::MakeIdmap { .. } => {
                     "this machine refuses a user namespace to this caller: `sandbox doctor` says why, and what to do".into()
                 }
@@ -187,6 +190,7 @@ impl Failure {
             (Op::MakeSource { .. }, Errno::EACCES | Errno::EPERM | Errno::EROFS) => {
                 "the caller may not make it: make it by other rights once, or name a source where the caller may".into()
             }
+            (Op::MountOverlay { .. } | Op::AttachRoot(NewRoot::Overlay(..)), errno) => overlay(&step.op, errno),
             (_, Errno::ELOOP) => {
                 "a symbolic link lies on the way to the target: remove it, or choose another target".into()
             }
@@ -255,5 +259,25 @@ impl Failure {
             }
             _ => "`sandbox explain --why` shows this step among the others, and what it needs before it".into(),
         }
+    }
+}
+
+/// What to do where an overlay cannot be mounted.
+fn overlay(op: &Op, errno: Errno) -> String {
+    let in_memory = matches!(
+        op,
+        Op::MountOverlay {
+            upper: Upper::Memory(_),
+            ..
+        } | Op::AttachRoot(NewRoot::Overlay(_, Upper::Memory(_), _))
+    );
+    match errno {
+        Errno::EOPNOTSUPP if in_memory => "a tmpfs has the attributes that an overlay needs since Linux 6.6: set `changes_on = \"disk\"`".into(),
+        Errno::EOPNOTSUPP | Errno::EINVAL if !in_memory => "the file system that holds the changes cannot hold those of an overlay, as in most containers: set XDG_STATE_HOME to a folder on ext4, xfs, btrfs or tmpfs, or discard the changes in memory".into(),
+        Errno::ENODEV => "this kernel has no overlayfs (CONFIG_OVERLAY_FS; `modprobe overlay`)".into(),
+        Errno::EPERM => "a user namespace may mount overlayfs since Linux 5.11: `sandbox doctor` says what this machine offers".into(),
+        Errno::EOVERFLOW => "an owner there is no id of the sandbox: see `idmap` and [user]".into(),
+        Errno::ENOSPC | Errno::EDQUOT => "there is no room for the changes: free some, or raise `changes_size` and `changes_inodes`".into(),
+        _ => "`sandbox explain --why` shows this step among the others; the log of the kernel (`dmesg`) says what overlayfs did not like".into(),
     }
 }

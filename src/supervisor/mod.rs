@@ -19,6 +19,7 @@ mod watch;
 pub use failure::Failure;
 pub use mount_point::sweep as sweep_mount_points;
 
+use crate::changes::store;
 use crate::child::{self, Child, Tag};
 use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
@@ -32,7 +33,7 @@ use mount_point::MountPoint;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::cell::Cell;
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 
 /// Performs a plan: the command runs, or does not start at all. `say` is told of steps that are
 /// done without, as the profile permits, and why; and, in the end, of output that nobody got
@@ -94,6 +95,8 @@ struct Run<'p> {
     mount_points: Vec<MountPoint>,
     /// Sources that were made, until the command has run.
     sources: Vec<source::Made>,
+    /// The changes that this run alone uses.
+    changes: Vec<store::Held>,
     init: Option<Init>,
     /// Other children, killed already, that still have to be waited for.
     killed: Vec<libc::pid_t>,
@@ -141,6 +144,7 @@ impl<'p> Run<'p> {
             terminal: None,
             mount_points: Vec::new(),
             sources: Vec::new(),
+            changes: Vec::new(),
             init: None,
             killed: Vec::new(),
             socket,
@@ -165,6 +169,12 @@ impl<'p> Run<'p> {
             }
             Op::MakeSource { tree, missing } => {
                 source::make(tree, missing, &mut self.sources).map_err(errno)?;
+            }
+            Op::KeepChanges { lock, kept } => {
+                let held = store::prepare(kept).map_err(|e| text(e.to_string()))?;
+                // For init: what is held here holds until the run is over.
+                self.put(*lock, held.lock().map_err(errno)?.into_raw_fd());
+                self.changes.push(held);
             }
             Op::AskForScope(scope) => cgroup::ask(scope).map_err(text)?,
             Op::CreateGroup { place, name } => {
@@ -506,6 +516,12 @@ impl Drop for Run<'_> {
         }
         for fd in self.slots.drain(..).filter(|fd| *fd != child::UNOPENED) {
             descriptor::close(fd);
+        }
+        // What cannot be removed now is by a later run, or by `gc`.
+        for held in self.changes.drain(..) {
+            if held.is_thrown() || held.is_empty() {
+                let _ = held.discard();
+            }
         }
     }
 }

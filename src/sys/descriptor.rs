@@ -281,6 +281,29 @@ pub fn own(fd: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
+/// fchown(2).
+pub fn set_owner(fd: RawFd, uid: libc::uid_t, gid: libc::gid_t) -> Result<()> {
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::fchown(fd, uid, gid) }).map(drop)
+}
+
+/// Mode, owner and group of what is open (fstat(2)).
+pub fn permissions(fd: RawFd) -> Result<(libc::mode_t, libc::uid_t, libc::gid_t)> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the kernel fills the structure, which lives here.
+    check_int(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
+    // SAFETY: the call has succeeded.
+    let stat = unsafe { stat.assume_init() };
+    Ok((stat.st_mode & 0o7777, stat.st_uid, stat.st_gid))
+}
+
+/// Sets an extended attribute (fsetxattr(2)).
+pub fn set_attribute(fd: RawFd, name: &CStr, value: &[u8]) -> Result<()> {
+    // SAFETY: name is NUL-terminated, the pointer and the length are those of a live slice.
+    check_int(unsafe { libc::fsetxattr(fd, name.as_ptr(), value.as_ptr().cast(), value.len(), 0) })
+        .map(drop)
+}
+
 /// Closes a descriptor; an error says nothing that could be acted on (close(2)).
 pub fn close(fd: RawFd) {
     // SAFETY: no pointers; callers pass descriptors that they own.

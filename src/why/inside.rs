@@ -2,7 +2,7 @@
 
 use crate::diag::Origin;
 use crate::host::Host;
-use crate::plan::op::{IdRange, Ids, NewName, NewRoot, Op};
+use crate::plan::op::{IdRange, Ids, NewName, NewRoot, Op, Upper};
 use crate::plan::{Plan, Step};
 use crate::sys::mount::Attributes;
 use std::collections::BTreeMap;
@@ -49,6 +49,8 @@ struct Mount<'p> {
     origin: &'p Origin,
     /// The line that makes it read-only.
     sealed: &'p Origin,
+    /// What becomes of changes, where they do not go into what it shows.
+    aside: Option<&'static str>,
 }
 
 enum Thing<'p> {
@@ -77,6 +79,8 @@ pub(super) struct Found<'p> {
     pub(super) origin: &'p Origin,
     /// The line that makes its mount what it is.
     pub(super) sealed: &'p Origin,
+    /// What becomes of changes, where they do not go into what is there.
+    pub(super) aside: Option<&'static str>,
     /// What is there.
     pub(super) is: Is,
     /// Where it lies on the host, if it does.
@@ -192,6 +196,19 @@ impl Asker {
     }
 }
 
+/// What becomes of changes in what an operation mounts, where they do not go into what it shows.
+fn aside(op: &Op) -> Option<&'static str> {
+    match op {
+        Op::MountOverlay { upper, .. } | Op::AttachRoot(NewRoot::Overlay(_, upper, _)) => {
+            Some(match upper {
+                Upper::Memory(_) => "changes are thrown away in the end",
+                Upper::Disk(_) => "changes are put aside, and the tree stays as it is",
+            })
+        }
+        _ => None,
+    }
+}
+
 /// An id through a map, from inside to outside; as it is without one.
 fn mapped(map: &[IdRange], id: u32) -> Option<u32> {
     if map.is_empty() {
@@ -248,6 +265,7 @@ impl<'p> Inside<'p> {
                 attributes,
                 origin,
                 sealed: origin,
+                aside: aside(op),
             })
         };
         match op {
@@ -276,6 +294,10 @@ impl<'p> Inside<'p> {
             }
             Op::AttachRoot(root) => {
                 let (shows, attributes) = match root {
+                    NewRoot::Overlay(slot, _, attributes) => {
+                        let shows = opened.get(slot).cloned();
+                        (shows.unwrap_or(Shows::Own(0o755)), *attributes)
+                    }
                     NewRoot::Tmpfs(_) => (Shows::Own(0o755), Attributes::NONE),
                     NewRoot::Tree(slot, attributes) => {
                         let shows = opened.get(slot).cloned();
@@ -318,6 +340,12 @@ impl<'p> Inside<'p> {
             }
             Op::AttachSource {
                 slot,
+                attributes,
+                target,
+                ..
+            }
+            | Op::MountOverlay {
+                lower: slot,
                 attributes,
                 target,
                 ..
@@ -415,6 +443,7 @@ impl<'p> Inside<'p> {
             attributes: mount.attributes,
             origin,
             sealed: mount.sealed,
+            aside: mount.aside,
             is,
             on_host: None,
             mode,
@@ -471,6 +500,7 @@ impl<'p> Inside<'p> {
                     attributes: mount.attributes,
                     origin: mount.origin,
                     sealed: mount.sealed,
+                    aside: mount.aside,
                     is: if kind.is_dir() {
                         Is::Directory
                     } else if kind.is_char_device() || kind.is_block_device() {

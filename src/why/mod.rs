@@ -450,6 +450,10 @@ impl Inside<'_> {
             (_, Is::Directory) => "files can be made in it".into(),
             _ => "it is there, and may be written".into(),
         };
+        let reason = match found.aside {
+            Some(aside) => format!("{reason}; {aside}"),
+            None => reason,
+        };
         Answer::allowed(reason, found.origin)
     }
 

@@ -11,7 +11,7 @@ domainname = 12
 colour = "red"
 [rootfs]
 directory = "../root"
-changes = "keep"
+changes = "kept"
 project = true
 [namespaces]
 pid = "old"
@@ -85,7 +85,7 @@ fn thirty_mistakes_give_thirty_diagnostics_at_their_places_in_one_run() {
      3:14 SBX0004 expected a string, found a whole number
      4:1  SBX0003 there is no key `colour` in the profile
      6:13 SBX0008 the path `[project]/../root` leads upwards (`..`)
-     7:11 SBX0004 `keep` is none of the choices
+     7:11 SBX0004 `kept` is none of the choices
      8:11 SBX0004 expected a string, found true or false
     10:7  SBX0004 `old` is no choice for a namespace
     12:7  SBX0009 4294967295 stands for no id at all
@@ -113,7 +113,7 @@ fn thirty_mistakes_give_thirty_diagnostics_at_their_places_in_one_run() {
     45:10 SBX0008 the target `data` is not absolute
     46:1  SBX0005 `type` is missing in [[mounts]]
     50:10 SBX0008 the target `/data/..` leads upwards (`..`)
-    51:8  SBX0007 `size` means nothing for the type "bind"
+    51:8  SBX0012 `size` says nothing here
     "#);
     // No two of one place and sentence, one for each mistake.
     let distinct: BTreeSet<_> = found.iter().collect();

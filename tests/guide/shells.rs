@@ -130,6 +130,8 @@ fn every_action_has_a_manual_page_without_mistakes() {
         .map(|action| format!("sandbox-{action}.1"))
         .collect();
     expected.push("sandbox.1".into());
+    let of_changes = ["apply", "diff", "discard", "list"];
+    expected.extend(of_changes.map(|action| format!("sandbox-changes-{action}.1")));
     expected.sort_unstable();
     assert_eq!(pages, expected);
     // What goes to the standard output is the first of them.

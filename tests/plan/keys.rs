@@ -26,6 +26,39 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "directory = \"/srv/r\"\nchanges = \"write\"",
     ),
     ("rootfs", "empty = true", "directory = \"/srv/r\""),
+    ("rootfs", "project = \"read\"", "project = \"keep\""),
+    ("rootfs", "project = \"read\"", "project = \"discard\""),
+    ("rootfs", "project = \"keep\"", "project = \"write\""),
+    (
+        "rootfs",
+        "directory = \"/srv/r\"",
+        "directory = \"/srv/r\"\nchanges = \"discard\"",
+    ),
+    (
+        "rootfs",
+        "directory = \"/srv/r\"\nchanges = \"discard\"\nchanges_on = \"disk\"",
+        "directory = \"/srv/r\"\nchanges = \"keep\"",
+    ),
+    (
+        "rootfs",
+        "directory = \"/srv/r\"\nchanges = \"keep\"",
+        "directory = \"/srv/r\"\nchanges = \"write\"",
+    ),
+    (
+        "rootfs",
+        "project = \"discard\"\nchanges_on = \"memory\"",
+        "project = \"discard\"\nchanges_on = \"disk\"",
+    ),
+    (
+        "rootfs",
+        "project = \"discard\"\nchanges_size = \"1M\"",
+        "project = \"discard\"\nchanges_size = \"2M\"",
+    ),
+    (
+        "rootfs",
+        "project = \"discard\"\nchanges_inodes = 1000",
+        "project = \"discard\"\nchanges_inodes = 1001",
+    ),
     ("namespaces", "", "user = \"shared\""),
     ("namespaces", "", "mount = \"shared\""),
     ("namespaces", "", "pid = \"shared\""),
@@ -366,6 +399,21 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     (
         "[mounts]",
         "type = \"bind\"\ntarget = \"/a\"",
+        "type = \"bind\"\ntarget = \"/a\"\nchanges = \"keep\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"\nchanges = \"keep\"",
+        "type = \"bind\"\ntarget = \"/a\"\nchanges = \"write\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"\nchanges = \"discard\"",
+        "type = \"bind\"\ntarget = \"/a\"\nchanges = \"discard\"\nchanges_on = \"disk\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"\ncreate = false",
         "type = \"bind\"\ntarget = \"/a\"\ncreate = true",
     ),
     (
@@ -467,6 +515,9 @@ const HARMLESS: &[&str] = &[
     "test",
     "hostname",
     "domainname",
+    // What changes are called.
+    "changes_name",
+    "project_name",
     "source",
     "optional",
     "mode",

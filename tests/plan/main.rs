@@ -17,7 +17,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use sandbox::diag::{Diagnostics, Origin, Source, Sources};
 use sandbox::plan::draft::Command;
-use sandbox::plan::op::{NewRoot, Op};
+use sandbox::plan::op::{NewRoot, Op, Upper};
 use sandbox::plan::order::{Phase, RULES};
 use sandbox::plan::{Actor, Attempt, Plan, Step, explain};
 use sandbox::profile::overlay::Overlay;
@@ -57,11 +57,13 @@ fn plan(text: &str, machine: &Machine) -> Result<Plan, Diagnostics> {
 fn place(op: &Op) -> Option<(PathBuf, bool)> {
     let path = |text: &CStr| PathBuf::from(text.to_str().unwrap());
     Some(match op {
-        Op::MakeDirectory(name, _) | Op::MakeFile(name) | Op::MakeSymlink(name, _) => {
-            (path(&name.parent).join(path(&name.name)), false)
-        }
+        Op::MakeDirectory(name, _)
+        | Op::MakeFile(name)
+        | Op::MakeSymlink(name, _)
+        | Op::ProvideMountPoint { name, .. } => (path(&name.parent).join(path(&name.name)), false),
         Op::MountFilesystem { target, .. }
         | Op::AttachSource { target, .. }
+        | Op::MountOverlay { target, .. }
         | Op::Protect { target, .. } => (path(target), true),
         _ => return None,
     })
@@ -147,6 +149,18 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
                     !std::mem::replace(&mut used[*slot], true),
                     "used twice: {step:?}"
                 );
+            }
+            Op::AttachRoot(NewRoot::Overlay(lower, upper, _))
+            | Op::MountOverlay { lower, upper, .. } => {
+                let upper = match upper {
+                    Upper::Disk(slot) => Some(slot),
+                    Upper::Memory(_) => None,
+                };
+                for slot in std::iter::once(lower).chain(upper) {
+                    assert!(open[*slot], "used before it is opened: {step:?}");
+                    let used = std::mem::replace(&mut used[*slot], true);
+                    assert!(!used, "used twice: {step:?}");
+                }
             }
             _ => {}
         }
@@ -326,11 +340,16 @@ fn landlock_permits_writing_where_mounts_do(plan: &Plan) {
     for step in &plan.steps {
         let (target, attributes) = match &step.op {
             Op::AttachRoot(NewRoot::Tmpfs(_)) => (PathBuf::from("/"), &Attributes::NOSUID),
-            Op::AttachRoot(NewRoot::Tree(_, attributes)) => (PathBuf::from("/"), attributes),
+            Op::AttachRoot(NewRoot::Tree(_, attributes) | NewRoot::Overlay(_, _, attributes)) => {
+                (PathBuf::from("/"), attributes)
+            }
             Op::MountFilesystem {
                 target, attributes, ..
             }
             | Op::AttachSource {
+                target, attributes, ..
+            }
+            | Op::MountOverlay {
                 target, attributes, ..
             }
             | Op::SealMount { target, attributes } => (path(target), attributes),

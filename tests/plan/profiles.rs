@@ -145,6 +145,9 @@ fn mount() -> BoxedStrategy<String> {
         1 => (one_of(SOURCES), select(&["optional", "create"][..])).prop_map(|(source, missing)| ("bind", format!(
             "source = {source}\n{missing} = true\nread_only = false\nnosuid = false\nnodev = false\npropagation = \"slave\"\n"
         ))),
+        1 => (one_of(SOURCES), select(&["keep", "discard"][..])).prop_map(|(source, changes)| ("bind", format!(
+            "source = {source}\nchanges = \"{changes}\"\n"
+        ))),
         3 => keys(tmpfs.concat()).prop_map(|k| ("tmpfs", k)),
         2 => select(&["proc", "sysfs", "devpts", "mqueue", "mask"][..])
             .prop_map(|kind| (kind, String::new())),
@@ -199,13 +202,18 @@ fn rootfs() -> BoxedStrategy<String> {
         8 => Just(String::new()),
         4 => Just("directory = \"/srv/rootfs\"\n".to_owned()),
         1 => Just("directory = \"/srv/rootfs\"\nchanges = \"write\"\n".to_owned()),
+        1 => Just("directory = \"/srv/rootfs\"\nchanges = \"keep\"\n".to_owned()),
+        1 => Just("directory = \"/srv/rootfs\"\nchanges = \"discard\"\n".to_owned()),
         1 => Just("directory = \"/srv/missing\"\n".to_owned()),
         2 => Just("host = \"all\"\n".to_owned()),
         3 => Just("empty = true\n".to_owned()),
     ]
     .prop_flat_map(|source| {
-        keys(vec![("project", one_of(&["write", "read", "hide"]))])
-            .prop_map(move |project| format!("[rootfs]\n{source}{project}"))
+        keys(vec![(
+            "project",
+            one_of(&["write", "read", "hide", "keep", "discard"]),
+        )])
+        .prop_map(move |project| format!("[rootfs]\n{source}{project}"))
     })
     .boxed()
 }

@@ -12,6 +12,7 @@ mod bad_input;
 mod calls;
 mod capabilities;
 mod ceiling;
+mod changes;
 mod check;
 mod copies;
 mod cpu_time;

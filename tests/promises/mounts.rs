@@ -805,7 +805,7 @@ fn no_mount_of_the_old_root_is_left_inside() {
 }
 
 /// A root with a shell in it.
-fn tiny_root(test: &str) -> Option<Project> {
+pub fn tiny_root(test: &str) -> Option<Project> {
     let busybox = Path::new("/bin/busybox");
     let is_static = std::fs::read(busybox).is_ok_and(|bytes| {
         // A dynamic program names its loader.

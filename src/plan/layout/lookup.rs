@@ -1,6 +1,6 @@
 //! What is at a path of the root in the making, and where its links lead.
 
-use super::{Entry, Layout, What, below};
+use super::{Changes, Entry, Layout, What, below};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::host::tree::{Kind, Node};
 use crate::sys::mount::Attributes;
@@ -13,6 +13,9 @@ pub(super) enum Inside {
     Anything,
     /// Only what the host has at this path, or (where writable) what is made there.
     Host(PathBuf, bool),
+    /// What the host has at this path, and whatever is made there besides; and whether that may be left
+    /// of an earlier run.
+    Overlay(PathBuf, bool),
     /// Only what the kernel shows there; it shows the same as on the host, at this path.
     Kernel(PathBuf),
     /// Nothing.
@@ -37,6 +40,13 @@ impl Layout<'_, '_> {
             What::Filesystem { kind: "tmpfs", .. } => Inside::Anything,
             What::Filesystem { kind: "proc", .. } => Inside::Kernel("/proc".into()),
             What::Filesystem { kind: "sysfs", .. } => Inside::Kernel("/sys".into()),
+            What::Bind {
+                source,
+                changes: Some(changes),
+                ..
+            } if self.source_kind(source) == Kind::Directory => {
+                Inside::Overlay(source.clone(), matches!(changes, Changes::Disk(_)))
+            }
             What::Bind { source, .. } => match self.source_kind(source) {
                 Kind::Directory => Inside::Host(
                     source.clone(),
@@ -49,6 +59,7 @@ impl Layout<'_, '_> {
                     Inside::Host(below(&source, &entry.target, &at), false)
                 }
                 (at, Inside::Kernel(source)) => Inside::Kernel(below(&source, &entry.target, &at)),
+                (_, Inside::Overlay(..)) => Inside::Nothing,
                 (_, inside) => inside,
             },
             _ => Inside::Nothing,
@@ -80,7 +91,7 @@ impl Layout<'_, '_> {
     /// What is at a path where nothing is placed.
     pub(super) fn kind_at(&self, path: &Path) -> Kind {
         match self.container(path) {
-            (at, Inside::Host(source, _) | Inside::Kernel(source)) => {
+            (at, Inside::Host(source, _) | Inside::Overlay(source, _) | Inside::Kernel(source)) => {
                 self.node(&below(&source, path, &at)).kind
             }
             _ => Kind::Missing,
@@ -117,7 +128,9 @@ impl Layout<'_, '_> {
                     continue;
                 }
                 None => match (self.kind_at(&next), self.container(&next).1) {
-                    (Kind::Link(to), Inside::Host(_, writable)) => (to, writable),
+                    (Kind::Link(to), Inside::Host(_, doubtful) | Inside::Overlay(_, doubtful)) => {
+                        (to, doubtful)
+                    }
                     _ => {
                         done = next;
                         continue;

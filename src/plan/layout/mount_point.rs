@@ -18,6 +18,14 @@ enum Found {
     Missing,
 }
 
+/// What is no mount is not made in a tree of the host's.
+fn foreign(target: &Path, source: &Path, origin: &Origin) -> Box<Diagnostic> {
+    let (target, source) = (target.display(), source.display());
+    let text = format!("{target} would be made in {source}, which belongs to the host");
+    let help = "mount a tmpfs there first, or make it on the host";
+    Box::new(Diagnostic::new(Code::Conflict, origin, text).help(help))
+}
+
 impl Layout<'_, '_> {
     /// Finds or provides the mount point of a target; says whether it has to be made in the new
     /// root.
@@ -67,23 +75,28 @@ impl Layout<'_, '_> {
                         )),
                     };
                 }
+                Inside::Overlay(source, kept) => {
+                    let found = self.find(&source, false, target, &at, point, origin)?;
+                    let Some(point) = point else {
+                        let there = matches!(found, Found::There);
+                        return if there {
+                            Ok(false)
+                        } else {
+                            Err(foreign(target, &source, origin))
+                        };
+                    };
+                    // An earlier run may have taken away what the host has.
+                    if kept || matches!(found, Found::Missing) {
+                        self.provided.insert(target.into(), (at, point));
+                    }
+                    return Ok(false);
+                }
                 Inside::Host(source, writable) => {
                     match self.find(&source, writable, target, &at, point, origin)? {
                         Found::There => return Ok(false),
                         Found::Missing if writable => {
                             let Some(point) = point else {
-                                return Err(Box::new(
-                                    Diagnostic::new(
-                                        Code::Conflict,
-                                        origin,
-                                        format!(
-                                            "{} would be made in {}, which belongs to the host",
-                                            target.display(),
-                                            source.display()
-                                        ),
-                                    )
-                                    .help("mount a tmpfs there first, or make it on the host"),
-                                ));
+                                return Err(foreign(target, &source, origin));
                             };
                             let missing = target.strip_prefix(&at).unwrap_or(target);
                             let op = Op::MakeMountPoint {

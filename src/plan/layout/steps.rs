@@ -1,11 +1,12 @@
 //! From what is placed to the steps that build it.
 
-use super::{Entry, Layout, Placed, Point, What, tmpfs_options};
-use crate::diag::Origin;
+use super::{Changes, Entry, Layout, Placed, Point, What, tmpfs_options};
+use crate::diag::{Code, Diagnostic, Origin};
 use crate::plan::draft::c_string;
-use crate::plan::op::{HostPath, NewName, NewRoot, Op, Target};
+use crate::plan::op::{HostPath, NewName, NewRoot, Op, Target, Upper};
 use crate::plan::order::Phase;
 use crate::sys::mount::Attributes;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The attributes of what hides a path. What is put there is made or opened by init, so nothing
@@ -16,13 +17,25 @@ impl Layout<'_, '_> {
     /// Adds the steps.
     pub(super) fn emit(&mut self, sealed: bool) {
         let placed = std::mem::take(&mut self.placed);
+        let mut provided = BTreeSet::new();
         let count = placed.len();
         for (path, placed) in placed.into_sorted() {
             if path == Path::new("/") {
                 self.emit_root(placed.entry, count);
                 continue;
             }
+            if let Some((at, point)) = self.provided.remove(&path) {
+                self.provide(&path, &at, point, &placed.entry.origin, &mut provided);
+            }
             self.emit_entry(&path, placed);
+        }
+        for (at, lock, mut kept, origin) in std::mem::take(&mut self.kept) {
+            let made = provided
+                .iter()
+                .filter_map(|path| path.strip_prefix(&at).ok());
+            kept.mount_points = made.map(|path| path.display().to_string()).collect();
+            let op = Op::KeepChanges { lock, kept };
+            self.draft.step(Phase::Changes, op, &origin);
         }
         if sealed {
             let attributes = Attributes::READ_ONLY
@@ -39,9 +52,11 @@ impl Layout<'_, '_> {
 
     pub(super) fn emit_root(&mut self, entry: Entry, count: usize) {
         let origin = entry.origin;
-        let root = match self.open_bound(&entry.what, &origin) {
-            Some(slot) => NewRoot::Tree(slot, entry.attributes),
-            None => NewRoot::Tmpfs(vec![
+        let bound = self.open_bound(&entry.what, &origin);
+        let root = match (bound, self.open_upper(&entry.what, Path::new("/"), &origin)) {
+            (Some(slot), Some(upper)) => NewRoot::Overlay(slot, upper, entry.attributes),
+            (Some(slot), None) => NewRoot::Tree(slot, entry.attributes),
+            (None, _) => NewRoot::Tmpfs(vec![
                 (c"mode".into(), c"755".into()),
                 (c"size".into(), c"1M".into()),
                 (c"nr_inodes".into(), c_string((count * 2 + 256).to_string())),
@@ -84,13 +99,23 @@ impl Layout<'_, '_> {
         }
         let target = relative(path);
         if let Some(slot) = self.open_bound(&what, &origin)
-            && let What::Bind { source, .. } = what
+            && let What::Bind { source, .. } = &what
         {
-            let op = Op::AttachSource {
-                slot,
-                source,
-                attributes,
-                target,
+            let source = source.clone();
+            let op = match self.open_upper(&what, path, &origin) {
+                Some(upper) => Op::MountOverlay {
+                    lower: slot,
+                    source,
+                    upper,
+                    attributes,
+                    target,
+                },
+                None => Op::AttachSource {
+                    slot,
+                    source,
+                    attributes,
+                    target,
+                },
             };
             return self.draft.step(Phase::Mounts, op, &origin);
         }
@@ -118,9 +143,7 @@ impl Layout<'_, '_> {
                 filesystem(kind, options, attributes, target)
             }
             What::File(contents, mode) => {
-                if self.staged == 0 {
-                    self.draft.step(Phase::Staging, Op::AttachStaging, &origin);
-                }
+                self.stage(&origin);
                 let name = c_string(self.staged.to_string());
                 self.staged += 1;
                 let slot = self.draft.slot();
@@ -216,6 +239,76 @@ impl Layout<'_, '_> {
         }
         self.draft.step(phase, op, origin);
         Some(slot)
+    }
+
+    /// Adds the step that makes a place aside, once.
+    fn stage(&mut self, origin: &Origin) {
+        if !std::mem::replace(&mut self.has_aside, true) {
+            self.draft.step(Phase::Staging, Op::AttachStaging, origin);
+        }
+    }
+
+    /// Adds the steps that open where changes to what is bound go, if they go elsewhere.
+    fn open_upper(&mut self, what: &What, at: &Path, origin: &Origin) -> Option<Upper> {
+        let What::Bind { changes, idmap, .. } = what else {
+            return None;
+        };
+        let changes = changes.as_ref()?;
+        self.stage(origin);
+        Some(match changes {
+            Changes::Memory(size, inodes) => {
+                let options = [("size", *size), ("nr_inodes", *inodes)];
+                let options =
+                    options.map(|(key, value)| (c_string(key), c_string(value.to_string())));
+                Upper::Memory(options.into())
+            }
+            Changes::Disk(kept) => {
+                let layers = What::bind(kept.layers(), idmap.clone());
+                let first = self
+                    .kept
+                    .iter()
+                    .find(|(_, _, first, _)| first.name == kept.name);
+                if let Some((at, _, _, first)) = first {
+                    let text = format!(
+                        "two trees whose changes are kept as `{}`: this one and {}",
+                        kept.name,
+                        at.display()
+                    );
+                    let help = "give one of them another name: `changes_name`, `project_name`";
+                    let problem = Diagnostic::new(Code::Conflict, origin, text);
+                    self.draft
+                        .problem(problem.and(first, "the other one").help(help));
+                    return None;
+                }
+                let lock = self.draft.slot();
+                self.kept
+                    .push((at.into(), lock, kept.clone(), origin.clone()));
+                Upper::Disk(self.open_bound(&layers, origin)?)
+            }
+        })
+    }
+
+    /// Adds the steps that make a mount point in an overlay, and the folders on the way to it.
+    fn provide(
+        &mut self,
+        path: &Path,
+        at: &Path,
+        point: Point,
+        origin: &Origin,
+        provided: &mut BTreeSet<PathBuf>,
+    ) {
+        let mut missing: Vec<_> = path.ancestors().take_while(|above| *above != at).collect();
+        missing.reverse();
+        for each in missing {
+            if !provided.insert(each.into()) {
+                continue;
+            }
+            let op = Op::ProvideMountPoint {
+                name: new_name(each),
+                directory: each != path || point == Point::Directory,
+            };
+            self.draft.step(Phase::Mounts, op, origin);
+        }
     }
 
     /// Splits a path where trust ends: at the outermost tree that a command can write to, or where

@@ -104,6 +104,11 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         optional: false,
         create: false,
         recursive: true,
+        aside: profile
+            .rootfs
+            .project_aside
+            .clone()
+            .map(|aside| At::new(aside, origin.clone())),
         propagation: At::default_of("mounts.propagation", Propagation::Private),
         subset: None,
         hidepid: None,

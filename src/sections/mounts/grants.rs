@@ -10,6 +10,7 @@ use crate::review::tree::Access;
 use crate::review::view::{HostFiles, Shown, View};
 use crate::review::{Area, Extent, Grant};
 use crate::sections::Profile;
+use crate::sections::changes::Aside;
 use crate::sections::enforce::Level;
 use crate::sections::namespaces::Choice;
 use crate::sections::rootfs::Project;
@@ -89,6 +90,34 @@ impl Mounts {
                 bytes = bytes.saturating_add(DEFAULT_SIZE.0);
                 inodes = inodes.saturating_add(DEFAULT_INODES);
                 access = access.with(Access::EXECUTE);
+            }
+        }
+        let root = &profile.rootfs;
+        let of_root = [
+            (&root.aside, &root.changes.origin),
+            (&root.project_aside, &root.project.origin),
+        ];
+        let of_root = of_root.into_iter();
+        let asides = of_root.filter_map(|(aside, origin)| Some((aside.as_ref()?, origin)));
+        let of_mounts = self.0.iter().filter_map(|mount| {
+            let aside = mount.value.aside.as_ref()?;
+            Some((&aside.value, &aside.origin))
+        });
+        for (aside, origin) in asides.chain(of_mounts) {
+            match aside {
+                Aside::Memory(size, files) => {
+                    bytes = bytes.saturating_add(size.0);
+                    inodes = inodes.saturating_add(*files);
+                    access = access.with(Access::EXECUTE);
+                    if size.0 >= most.0 {
+                        most = (size.0, origin);
+                    }
+                }
+                Aside::Disk | Aside::Kept(_) => {
+                    let stay = u64::from(matches!(aside, Aside::Kept(_))) + 1;
+                    let words = "put changes on disk, in the caller's folder of changes".into();
+                    grants.push(rank("changes", stay, words, origin).share(50));
+                }
             }
         }
         for At { value, origin } in &self.0 {
@@ -184,7 +213,10 @@ impl Mount {
         let unmapped = self.idmap.as_ref().is_some_and(|idmap| !idmap.value);
         let mapped = !unmapped && profile.enforce.idmap.value != Level::Off;
         Access::READ
-            .with_if(!has(Attributes::READ_ONLY), Access::WRITE)
+            .with_if(
+                !has(Attributes::READ_ONLY) && self.aside.is_none(),
+                Access::WRITE,
+            )
             .with_if(!has(Attributes::NOEXEC), Access::EXECUTE)
             .with_if(!has(Attributes::NOSUID), Access::SETUID)
             .with_if(!has(Attributes::NODEV), Access::DEVICES)
@@ -211,6 +243,7 @@ impl Mount {
             optional,
             create: _,
             recursive: _,
+            aside: _,
             propagation: _,
             subset,
             hidepid,
@@ -332,7 +365,7 @@ fn defaults(profile: &Profile, view: &mut View) {
     };
     let writes = match project.value {
         Project::Hide => return,
-        Project::Read => false,
+        Project::Read | Project::Keep | Project::Discard => false,
         Project::Write => true,
     };
     let mapped = profile.enforce.idmap.value != Level::Off;

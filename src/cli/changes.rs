@@ -1,0 +1,207 @@
+//! `sandbox changes`: looks at what runs have kept, takes it over or throws it away.
+
+use super::arguments::{ApplyChanges, Changes as Arguments, ChangesAction, DiffChanges};
+use super::arguments::{DiscardChanges, ListChanges};
+use super::{Refused, Session, output, output_json, variables};
+use crate::changes::apply::{Permit, apply};
+use crate::changes::compare::{Changes, compare};
+use crate::changes::show;
+use crate::changes::store::{self, About, Held, StoreError};
+use crate::diag::{Code, Diagnostic, Origin};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// The exit code where something was not taken over.
+const LEFT: u8 = 1;
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<u8, Refused> {
+    let variables = variables()?;
+    let store = store::folder(&variables).ok_or_else(|| {
+        let text = "there is no place for changes: the caller has no home";
+        refusal(
+            Code::NotHere,
+            text.into(),
+            "set XDG_STATE_HOME or HOME to an absolute path",
+        )
+    })?;
+    match &arguments.action {
+        ChangesAction::List(ListChanges { name: None, json }) => list(&store, *json),
+        ChangesAction::List(ListChanges {
+            name: Some(name),
+            json,
+        }) => tell(&store, name, *json, false),
+        ChangesAction::Diff(DiffChanges { name, json }) => tell(&store, name, *json, true),
+        ChangesAction::Apply(arguments) => take_over(&store, arguments, session),
+        ChangesAction::Discard(DiscardChanges { names }) => {
+            for name in names {
+                let held = Held::take(&store, name).map_err(|error| wrong(&error))?;
+                held.discard().map_err(|error| wrong(&error))?;
+            }
+            Ok(0)
+        }
+    }
+}
+
+fn refusal(code: Code, text: String, help: &str) -> Diagnostic {
+    Diagnostic::new(code, &Origin::CommandLine, text).help(help)
+}
+
+fn wrong(error: &StoreError) -> Diagnostic {
+    let (code, help) = match error {
+        StoreError::Unknown(_) => (
+            Code::NotFound,
+            "`sandbox changes list` says which there are",
+        ),
+        StoreError::InUse(_) => (Code::NotHere, "wait until it has ended, or end it"),
+        StoreError::Damaged(..) => (
+            Code::NotHere,
+            "look at it; what is no use any more, remove by hand",
+        ),
+        StoreError::OfAnother { .. } | StoreError::OnOverlay(_) | StoreError::Call(..) => (
+            Code::NotHere,
+            "see the permissions of the folder, and the log of the kernel",
+        ),
+    };
+    refusal(code, error.to_string(), help)
+}
+
+/// What is kept under a name, beside the tree as it is.
+fn changes(store: &Path, name: &str) -> Result<(Held, Option<Changes>), Refused> {
+    let held = Held::take(store, name).map_err(|error| wrong(&error))?;
+    let Some(about) = held.about().map_err(|error| wrong(&error))? else {
+        return Ok((held, None));
+    };
+    let upper = held.upper().map_err(|error| wrong(&error))?;
+    let source = about.source.clone();
+    let tree = about.open().map_err(|errno| {
+        let text = format!("cannot open {}: {}", source.display(), errno.desc());
+        refusal(
+            Code::NotFound,
+            text,
+            "they are changes to it: put it back, or discard them",
+        )
+    })?;
+    let found = compare(about, tree, upper).map_err(|error| {
+        let text = format!(
+            "cannot compare {}: {}",
+            show::escaped(source.join(&error.path).as_os_str().as_bytes()),
+            error.errno.desc()
+        );
+        refusal(
+            Code::NotHere,
+            text,
+            "who reads the changes needs the rights to read both, as the caller that made them has",
+        )
+    })?;
+    Ok((held, Some(found)))
+}
+
+fn list(store: &Path, as_json: bool) -> Result<u8, Refused> {
+    let names = store::names(store).map_err(|error| {
+        let text = format!("cannot list {}: {error}", store.display());
+        refusal(Code::Unreadable, text, "see its permissions")
+    })?;
+    let mut text = String::new();
+    let mut data = Vec::new();
+    for name in names {
+        let (about, used) = match Held::take(store, &name) {
+            Ok(held) => (held.about().ok().flatten(), false),
+            Err(StoreError::InUse(_)) => (None, true),
+            Err(error) => {
+                let _ = writeln!(text, "{name}: {error}");
+                data.push(json!({ "name": name, "error": error.to_string() }));
+                continue;
+            }
+        };
+        let source = about.map(|About { source, .. }| source);
+        data.push(json!({ "name": name, "source": source, "in_use": used }));
+        let words = match (source, used) {
+            (_, true) => "in use".into(),
+            (Some(source), _) => show::escaped(source.as_os_str().as_bytes()),
+            (None, _) => "nothing yet".into(),
+        };
+        let _ = writeln!(text, "{name}: {words}");
+    }
+    if as_json {
+        output_json(&json!({ "version": show::VERSION, "changes": data }))?;
+    } else {
+        output(&text)?;
+    }
+    Ok(0)
+}
+
+fn tell(store: &Path, name: &str, as_json: bool, lines: bool) -> Result<u8, Refused> {
+    let (_held, found) = changes(store, name)?;
+    if as_json {
+        let nothing = || json!({ "version": show::VERSION, "name": name, "source": Value::Null, "changes": [] });
+        output_json(&found.map_or_else(nothing, |found| show::data(name, &found, lines)))?;
+    } else if let Some(found) = found {
+        let text = if lines {
+            show::diff(&found)
+        } else {
+            show::lines(&found)
+        };
+        output(&text)?;
+    }
+    Ok(0)
+}
+
+fn take_over(store: &Path, arguments: &ApplyChanges, session: &Session) -> Result<u8, Refused> {
+    let ApplyChanges {
+        name,
+        privileges,
+        devices,
+        overwrite,
+    } = arguments;
+    let (held, found) = changes(store, name)?;
+    let Some(found) = found else {
+        return discard(held);
+    };
+    let conflicts = found.list.iter().filter(|change| change.conflict.is_some());
+    let conflicts: Vec<_> = conflicts.map(show::line).collect();
+    if !conflicts.is_empty() && !overwrite {
+        conflicts.iter().for_each(|line| session.say(line));
+        let text = format!(
+            "nothing is taken over: {} has changed since the command began to change it",
+            found.about.source.display()
+        );
+        let help = "compare the two; `--overwrite` takes the changes over all the same";
+        session.print(&[refusal(Code::Conflict, text, help)]);
+        return Ok(LEFT);
+    }
+    let permit = Permit {
+        privileges: *privileges,
+        devices: *devices,
+        conflicts: *overwrite,
+    };
+    let applied = apply(&found, permit);
+    let shown = |path: &PathBuf| show::escaped(path.as_os_str().as_bytes());
+    for (path, what) in &applied.without {
+        session.say(&format!(
+            "{} is taken over without {what}: `--privileges` takes it over too",
+            shown(path)
+        ));
+    }
+    for failed in &applied.failed {
+        session.say(&format!(
+            "{} is not taken over: {}",
+            shown(&failed.path),
+            failed.why
+        ));
+    }
+    if applied.without.is_empty() && applied.failed.is_empty() {
+        return discard(held);
+    }
+    session.say(&format!(
+        "the changes `{name}` are kept: what was not taken over is still in them"
+    ));
+    held.renew(found.about).map_err(|error| wrong(&error))?;
+    Ok(LEFT)
+}
+
+fn discard(held: Held) -> Result<u8, Refused> {
+    held.discard().map_err(|error| wrong(&error))?;
+    Ok(0)
+}
