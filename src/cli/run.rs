@@ -28,12 +28,13 @@ fn attempt(
     reporting: &mut Reporting,
 ) -> Result<u8, Refused> {
     let profile = session.profile(&arguments.selection)?;
-    let command = command_of(&arguments.command, &profile).ok_or_else(nothing_to_run)?;
     let host = Host::here();
+    let command = command_of(&arguments.command, &profile, &host)?;
+    let command = command.ok_or_else(nothing_to_run)?;
     session.hold(&profile, &host)?;
     // Not before: a profile that exceeds a ceiling has no say in which file is replaced.
     reporting.open(arguments, &command, &profile, session)?;
-    let plan = session.build(&profile, &host, &command)?;
+    let plan = session.build_prepared(&profile, &host, &command)?;
     let plan = Session::traced(plan, &profile, arguments.explain_denials)?;
     reporting.planned(&profile, &plan, session)?;
     let stats = arguments.stats || profile.report.stats.value;

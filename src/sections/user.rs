@@ -14,6 +14,7 @@ use map::check_ranges;
 use super::{Profile, namespaces::Choice, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
+use crate::host::caller::auto;
 use crate::host::probe::Mechanism;
 use crate::plan::layout::Idmap;
 use crate::plan::op::{IdRange, IdmapNeed, Ids, MapWriter, Op};
@@ -162,6 +163,54 @@ impl User {
     #[must_use]
     pub fn maps(&self) -> [&At<Map>; 2] {
         [&self.uid_map, &self.gid_map]
+    }
+
+    /// Takes the user that something else than the profile proposes, unless the profile names one: a user,
+    /// and after a colon a group. Names count only where they can be looked up.
+    pub fn propose(&mut self, text: &str, names: bool, line: &Origin) {
+        let (user, group) = text.split_once(':').unwrap_or((text, ""));
+        let id = |text: &str| {
+            let id = match text.parse() {
+                Ok(u32::MAX) => return None,
+                Ok(number) => Id::Number(number),
+                Err(_) if names => Id::Name(text.to_owned()),
+                Err(_) => return None,
+            };
+            (!text.is_empty()).then(|| At::new(id, line.clone()))
+        };
+        if self.uid.is_none() {
+            self.uid = id(user);
+            self.gid = self.gid.take().or_else(|| id(group));
+        }
+    }
+
+    /// The same without the ids whose numbers stand in a root that is not there yet.
+    #[must_use]
+    pub fn without_names(&self) -> Self {
+        let is_number = |id: &At<Id>| id.value.number().is_some();
+        Self {
+            uid: self.uid.clone().filter(is_number),
+            gid: self.gid.clone().filter(is_number),
+            groups: self.groups.iter().filter(|id| is_number(id)).cloned().collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The maps of users and of groups, where both hold subordinate ids of the caller's.
+    #[must_use]
+    pub fn subordinate_maps(&self, host: &Host) -> Option<(Vec<IdRange>, Vec<IdRange>)> {
+        let map = |ids, map: &Map, caller| match map {
+            Map::Auto => Some(auto(caller, subordinate(host, ids))).filter(|all| all.len() > 1),
+            Map::Ranges(ranges) => {
+                let all: Option<Vec<_>> = ranges.iter().map(|r| r.value.numbered()).collect();
+                all.filter(|_| !map.is_single())
+            }
+            Map::Own | Map::Root => None,
+        };
+        Some((
+            map(Ids::User, &self.uid_map.value, host.caller.uid)?,
+            map(Ids::Group, &self.gid_map.value, host.caller.gid)?,
+        ))
     }
 
     /// Who the command is on this machine, where names have become numbers.
@@ -381,25 +430,7 @@ impl User {
             );
             return None;
         }
-        let mut ranges = vec![IdRange {
-            inside: 0,
-            outside: caller_id,
-            count: 1,
-        }];
-        let mut inside = 1u32;
-        for (first, count) in held {
-            // Ids end at 2^32: what lies beyond has no number inside.
-            let Some(next) = inside.checked_add(*count) else {
-                break;
-            };
-            ranges.push(IdRange {
-                inside,
-                outside: *first,
-                count: *count,
-            });
-            inside = next;
-        }
-        Some((ranges, Some(MapWriter::Helper(helper))))
+        Some((auto(caller_id, held), Some(MapWriter::Helper(helper))))
     }
 
     /// Writes the maps and takes the ids.

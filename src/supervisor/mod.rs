@@ -11,11 +11,13 @@ pub mod progress;
 mod relay;
 mod source;
 mod trace;
+mod unpack;
 mod usage;
 mod watch;
 
 pub use failure::Failure;
 pub use mount_point::sweep as sweep_mount_points;
+pub use unpack::{Pruned, prepare, prune};
 
 use crate::child::{self, Child, Tag};
 use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
@@ -88,6 +90,8 @@ struct Run<'p> {
     /// What hands on the output, where it is not the command's to write.
     relay: Option<relay::Relay>,
     mount_points: Vec<MountPoint>,
+    /// What keeps unpacked roots from being removed.
+    roots: Vec<std::fs::File>,
     /// Sources that were made, until the command has run.
     sources: Vec<source::Made>,
     init: Option<Init>,
@@ -134,6 +138,7 @@ impl<'p> Run<'p> {
             group: None,
             relay: None,
             mount_points: Vec::new(),
+            roots: Vec::new(),
             sources: Vec::new(),
             init: None,
             killed: Vec::new(),
@@ -149,6 +154,15 @@ impl<'p> Run<'p> {
         let errno = |errno: Errno| Failure::step(number, errno);
         let text = |cause: String| Failure::text(number, cause);
         match &step.op {
+            Op::HoldRoot(entry) => match entry.hold() {
+                Ok(held) => self.roots.push(held),
+                Err(error) => {
+                    return Err(match error.raw_os_error() {
+                        Some(raw) => errno(Errno::from_raw(raw)),
+                        None => errno(Errno::ENOENT),
+                    });
+                }
+            },
             Op::MakeMountPoint {
                 tree,
                 missing,
