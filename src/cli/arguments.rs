@@ -50,7 +50,7 @@ pub(super) enum Action {
     /// Take away what runs have left whose supervisor was killed, and say what it was
     ///
     /// The next run with the same profile does the same for its own. Control groups are looked for in all
-    /// that is mounted here of their hierarchies, mount points in folders. What a run still uses stays, and
+    /// that is mounted here of their hierarchies, mount points in folders, half of a root in the cache. What a run still uses stays, and
     /// so does what another user's runs have left. Exit code 1 if something could not be removed.
     Gc(Gc),
     /// Unpack the root of a profile, list the roots that were unpacked, or remove those that no run uses

@@ -84,7 +84,7 @@ crate::table! {
         /// What the digest of the archive, or of the image's manifest, has to be: `"sha256:…"`. What has it is
         /// taken from the cache without looking at its source.
         digest: String,
-        /// The most members that are unpacked, of all layers together. Default: 5000000.
+        /// The most members that are unpacked, of all layers together. Default: 1000000.
         max_entries: u64,
         /// The most bytes in files that are unpacked, of all layers together. Default: `"32G"`.
         max_size: Size,

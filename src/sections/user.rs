@@ -14,6 +14,7 @@ use map::check_ranges;
 use super::{Profile, namespaces::Choice, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
+use crate::host::accounts::Accounts;
 use crate::host::caller::auto;
 use crate::host::probe::Mechanism;
 use crate::plan::layout::Idmap;
@@ -31,7 +32,7 @@ crate::table! {
     /// ```
     pub struct RawUser as "[user]" {
         /// The user id inside: a number, or the name of a user in the /etc/passwd of the root, where
-        /// that is a `directory`, else of the host. Default: the caller's; 1000 when root calls;
+        /// that is a directory or is unpacked, else of the host. Default: the caller's; 1000 when root calls;
         /// with the maps `"root"` and `"auto"` 0.
         uid: Id,
         /// The group id inside, or the name of a group. Default: the group of the user that `uid`
@@ -166,21 +167,33 @@ impl User {
     }
 
     /// Takes the user that something else than the profile proposes, unless the profile names one: a user,
-    /// and after a colon a group. Names count only where they can be looked up.
-    pub fn propose(&mut self, text: &str, names: bool, line: &Origin) {
+    /// and after a colon a group, else the group of that user. Names and groups are looked up in the accounts
+    /// of the root, where it is there.
+    pub fn propose(&mut self, text: &str, accounts: Option<&Accounts>, line: &Origin) {
+        if self.uid.is_some() {
+            return;
+        }
         let (user, group) = text.split_once(':').unwrap_or((text, ""));
-        let id = |text: &str| {
-            let id = match text.parse() {
-                Ok(u32::MAX) => return None,
-                Ok(number) => Id::Number(number),
-                Err(_) if names => Id::Name(text.to_owned()),
-                Err(_) => return None,
-            };
-            (!text.is_empty()).then(|| At::new(id, line.clone()))
+        let number = |text: &str| text.parse().ok().filter(|id| *id != u32::MAX);
+        let account = accounts.and_then(|accounts| match number(user) {
+            None => accounts.user(user),
+            Some(uid) => accounts.user(accounts.name(uid)?),
+        });
+        let account = account.filter(|(uid, gid)| *uid != u32::MAX && *gid != u32::MAX);
+        let at = |id| At::new(id, line.clone());
+        let named = |text: &str| Id::Name(text.to_owned());
+        self.uid = match (number(user), account) {
+            (Some(uid), _) | (None, Some((uid, _))) => Some(at(Id::Number(uid))),
+            // The lookup says that there is no such account.
+            _ => accounts.map(|_| at(named(user))),
         };
-        if self.uid.is_none() {
-            self.uid = id(user);
-            self.gid = self.gid.take().or_else(|| id(group));
+        if self.gid.is_none() {
+            self.gid = match (number(group), account) {
+                (Some(gid), _) => Some(at(Id::Number(gid))),
+                (None, Some((_, gid))) if group.is_empty() => Some(at(Id::Number(gid))),
+                (None, _) if group.is_empty() => None,
+                _ => accounts.map(|_| at(named(group))),
+            };
         }
     }
 

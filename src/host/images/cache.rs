@@ -165,12 +165,15 @@ impl Cache {
     /// # Errors
     /// A sentence.
     pub fn is_safe(&self) -> Result<bool, String> {
-        let parent = self.base.parent().unwrap_or(Path::new("/"));
         let look = |path: &Path, flags| match statat(CWD, path, flags) {
             Ok(stat) => Ok(Some(stat)),
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(errno) => Err(format!("{}: {}", path.display(), said(errno))),
         };
+        let Some(base) = look(&self.base, AtFlags::SYMLINK_NOFOLLOW)? else {
+            return Ok(false);
+        };
+        let parent = self.base.parent().unwrap_or(Path::new("/"));
         if let Some(stat) = look(parent, AtFlags::empty())? {
             let mode = stat.st_mode & 0o7777;
             let others = mode & 0o002 != 0 && mode & 0o1000 == 0;
@@ -181,11 +184,8 @@ impl Cache {
                 ));
             }
         }
-        let Some(stat) = look(&self.base, AtFlags::SYMLINK_NOFOLLOW)? else {
-            return Ok(false);
-        };
-        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if !is_directory || stat.st_uid != self.uid || stat.st_mode & 0o077 != 0 {
+        let is_directory = FileType::from_raw_mode(base.st_mode) == FileType::Directory;
+        if !is_directory || base.st_uid != self.uid || base.st_mode & 0o077 != 0 {
             return Err(format!(
                 "{} is not a folder that only the caller may use: `chmod 700` it, or remove it",
                 self.base.display()

@@ -128,10 +128,28 @@ impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(source) => source.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
-            Self::Xz(decoder) => decoder.read(buffer),
-            Self::Zstandard(decoder) => decoder.read(buffer),
+            Self::Gzip(decoder) => {
+                let result = decoder.read(buffer);
+                result.map_err(|error| damaged(error, decoder.get_mut()))
+            }
+            Self::Xz(decoder) => {
+                let result = decoder.read(buffer);
+                result.map_err(|error| damaged(error, decoder.inner_mut()))
+            }
+            Self::Zstandard(decoder) => {
+                let result = decoder.read(buffer);
+                result.map_err(|error| damaged(error, &mut decoder.source))
+            }
         }
+    }
+}
+
+/// The words of decoders differ; where nothing is left to be read, it is the end that is missing.
+fn damaged(error: io::Error, source: &mut BufReader<Hashed>) -> io::Error {
+    match source.fill_buf() {
+        Ok([]) => io::ErrorKind::UnexpectedEof.into(),
+        Ok(_) => io::Error::other(format!("it is damaged: {error}")),
+        Err(error) => error,
     }
 }
 
@@ -190,6 +208,10 @@ impl Read for Frames {
                 return self.decoder.read(buffer);
             }
             if self.decoder.is_finished() {
+                let said = self.decoder.get_checksum_from_data();
+                if said.is_some() && said != self.decoder.get_calculated_checksum() {
+                    return Err(io::Error::other("it is damaged: a checksum is wrong"));
+                }
                 self.inside = false;
                 continue;
             }

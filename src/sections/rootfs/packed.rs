@@ -3,6 +3,7 @@
 use super::{RawRootfs, Rootfs, Source};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
+use crate::host::accounts::Accounts;
 use crate::host::images::cache::{Cache, Entry};
 use crate::host::images::layout::Config;
 use crate::host::images::{self, Bounds, Digest, Owners, Unpacking};
@@ -14,8 +15,8 @@ use crate::review::{Area, Extent, Grant};
 use crate::sections::{Profile, host_path};
 use std::collections::BTreeMap;
 
-/// The most members of a root, unless the profile says otherwise: ten times those of a desktop.
-const ENTRIES: u64 = 5_000_000;
+/// The most members of a root, unless the profile says otherwise: three times those of a large desktop.
+const ENTRIES: u64 = 1_000_000;
 
 /// The most bytes in its files.
 const BYTES: u64 = 32 << 30;
@@ -289,7 +290,10 @@ impl Rootfs {
             }
         };
         if let Some(line) = &packed.config {
-            unpacked.heed(&look.config, look.entry.is_some(), line);
+            // Names count for something only where they can be looked up.
+            let accounts = look.entry.as_ref();
+            let accounts = accounts.map(|e| Accounts::of(&e.root(), &draft.host.tree.doubt));
+            unpacked.heed(&look.config, accounts.as_ref(), line);
         }
         match look.entry {
             Some(entry) => {
@@ -329,7 +333,7 @@ impl Rootfs {
 
 impl Profile {
     /// Takes what an image says of commands in it, where this profile says nothing.
-    fn heed(&mut self, config: &Config, names: bool, line: &Origin) {
+    fn heed(&mut self, config: &Config, accounts: Option<&Accounts>, line: &Origin) {
         for variable in config.env.iter().flatten() {
             if let Some((name, value)) = variable.split_once('=') {
                 self.environment
@@ -340,7 +344,7 @@ impl Profile {
             self.process.propose_cwd(directory, line);
         }
         if let Some(user) = config.user.as_deref().filter(|user| !user.is_empty()) {
-            self.user.propose(user, names, line);
+            self.user.propose(user, accounts, line);
         }
     }
 }

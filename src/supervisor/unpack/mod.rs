@@ -52,19 +52,21 @@ const COMPRESSED: &str = "it is compressed, and has only a digest of what it dec
 
 fn unpack(unpacking: &Unpacking) -> Result<(), String> {
     let path = unpacking.source.path();
-    let with = |why: String| format!("{}: {why}", path.display());
-    let (opened, digest) = open(&unpacking.source).map_err(with)?;
+    let (opened, digest) = open(&unpacking.source)?;
     if let Some(expected) = unpacking.digest.as_ref().filter(|expected| **expected != digest) {
-        return Err(with(format!("it has the digest {digest}, and not {expected}")));
+        return Err(format!("it has the digest {digest}, and not {expected}"));
     }
     let name = Cache::name(&digest, &unpacking.owners);
     if let Some(place) = Place::begin(&unpacking.cache, &name)? {
         let counts = namespace::within(&unpacking.owners, || {
             let root = place.root()?;
             let tree = Tree::new(root, unpacking.bounds, &unpacking.owners);
-            let (entries, bytes) = opened.fill(tree, &digest).map_err(with)?;
+            let filled = opened.fill(tree, &digest);
+            // Half a root is of no use, and may be large.
+            let (entries, bytes) = filled.inspect_err(|_| drop(place.clear()))?;
             Ok(format!("{entries} {bytes}"))
-        })?;
+        });
+        let counts = counts.inspect_err(|_| place.give_up())?;
         let mut counts = counts.split(' ').map(|count| count.parse().unwrap_or(0));
         place.finish(&Description {
             version: VERSION,

@@ -62,15 +62,20 @@ impl Place {
     /// The tree's own directory, empty.
     pub(super) fn root(&self) -> Result<OwnedFd, String> {
         let fail = |e: io::Error| format!("{}: {e}", self.path.display());
-        for name in ["root", "description.json"] {
-            match remove(self.folder.as_fd(), name.as_ref()) {
-                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-                Err(errno) => return Err(fail(errno.into())),
-            }
-        }
+        self.clear()?;
         let root = self.path.join("root");
         DirBuilder::new().mode(0o700).create(&root).map_err(fail)?;
         File::open(&root).map(OwnedFd::from).map_err(fail)
+    }
+
+    /// Takes away what is in it.
+    pub(super) fn clear(&self) -> Result<(), String> {
+        clear(&self.folder).map_err(|e| format!("{}: {e}", self.path.display()))
+    }
+
+    /// Takes the folder away, if nothing is in it: it is locked, so that nobody waits for more.
+    pub(super) fn give_up(&self) {
+        let _ = std::fs::remove_dir(&self.path);
     }
 
     /// Moves it to where whole roots are, once it is on the disk.
@@ -86,6 +91,17 @@ impl Place {
         let images = File::open(images).map_err(fail)?;
         fsync(&images).map_err(|e| fail(e.into()))
     }
+}
+
+/// Takes away what is in the folder of a root.
+pub(super) fn clear(folder: &File) -> io::Result<()> {
+    for name in ["root", "description.json"] {
+        match remove(folder.as_fd(), name.as_ref()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Notes the digest of an archive for as long as that is not changed.

@@ -1,13 +1,12 @@
 //! Taking unpacked roots away that nobody uses.
 
 use super::namespace::within;
-use super::tree::remove;
+use super::place::clear;
 use crate::host::images::{Cache, Owners};
 use crate::host::tree::entries;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 /// A root, or what was left of one, and what became of it.
@@ -40,7 +39,11 @@ pub fn prune(
                 continue;
             }
             let path = folder.join(&name);
-            let aside = unpacking.join(&name);
+            // A name of its own, so that nobody who unpacks the same comes upon it.
+            let aside = match folder == unpacking {
+                true => path.clone(),
+                false => unpacking.join(format!("{name}.{}", std::process::id())),
+            };
             let is_gone = take(&path, &aside, owners)?;
             pruned.push(Pruned {
                 folder: path,
@@ -68,18 +71,13 @@ fn take(path: &Path, aside: &Path, owners: &Owners) -> Result<bool, String> {
     if path != aside {
         match std::fs::rename(path, aside) {
             Ok(()) => {}
-            // Somebody unpacks the same, which is not there to be unpacked.
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => return Ok(false),
+            // Somebody else removes it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             Err(error) => return Err(fail(error)),
         }
     }
     within(owners, || {
-        for name in ["root", "description.json"] {
-            match remove(folder.as_fd(), name.as_ref()) {
-                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-                Err(errno) => return Err(fail(errno.into())),
-            }
-        }
+        clear(&folder).map_err(fail)?;
         Ok(String::new())
     })?;
     std::fs::remove_dir(aside).map_err(fail)?;

@@ -23,6 +23,9 @@ use std::os::unix::ffi::OsStrExt as _;
 /// The most components of a name: trees are walked with a descriptor for each.
 const DEEPEST: usize = 256;
 
+/// The most bytes of the names that have to be remembered until the end.
+const NAMES: usize = 512 << 20;
+
 /// No link on the way, and nothing but what is below.
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
@@ -30,6 +33,11 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_XDEV);
 
 const DIRECTORY: OFlags = OFlags::PATH
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+const LISTED: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
@@ -45,7 +53,6 @@ struct Attributes {
     uid: u64,
     gid: u64,
     mtime: (i64, u32),
-    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A tree in the making.
@@ -64,6 +71,8 @@ pub(super) struct Tree<'b> {
     last: Option<(Vec<u8>, OwnedFd)>,
     /// What the present layer has made, where there are others below it.
     made: Option<HashSet<Vec<u8>>>,
+    /// How many bytes the names take in both.
+    names: usize,
 }
 
 /// What is written of a member: its parent, and its name there.
@@ -83,6 +92,7 @@ impl<'b> Tree<'b> {
             directories: BTreeMap::new(),
             last: None,
             made: None,
+            names: 0,
         }
     }
 
@@ -98,8 +108,8 @@ impl<'b> Tree<'b> {
             // `./`: the root itself.
             return match member.kind {
                 Kind::Directory => {
-                    self.directories.insert(Vec::new(), attributes(member));
-                    Ok(())
+                    self.directories.insert(Vec::new(), attributes(&member));
+                    self.set_xattrs(&self.root, b"/", &member.xattrs)
                 }
                 _ => Err("the root of the tree is no directory".into()),
             };
@@ -123,7 +133,12 @@ impl<'b> Tree<'b> {
                     Ok(()) | Err(rustix::io::Errno::EXIST) => {}
                     Err(errno) => return Err(fail(errno)),
                 }
-                self.directories.insert(path.clone(), attributes(member));
+                // At once, since they may be many bytes to remember.
+                let directory = openat2(&parent, last, LISTED, Mode::empty(), BENEATH);
+                let directory = directory.map_err(fail)?;
+                self.set_xattrs(&directory, &path, &member.xattrs)?;
+                self.remember(&path)?;
+                self.directories.insert(path.clone(), attributes(&member));
             }
             Kind::File => {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -131,7 +146,10 @@ impl<'b> Tree<'b> {
                 let file = openat2(&parent, last, flags, mode, BENEATH).map_err(fail)?;
                 let mut file = File::from(file);
                 copy(data, &mut file, member.size).map_err(|e| failed_io(&path, e))?;
-                self.finish(&file, &path, &attributes(member))?;
+                let attributes = attributes(&member);
+                self.give(&file, &path, &attributes)?;
+                self.set_xattrs(&file, &path, &member.xattrs)?;
+                self.finish(&file, &path, &attributes)?;
             }
             Kind::HardLink => {
                 let Some(target) = self.name(&member.link)? else {
@@ -160,12 +178,12 @@ impl<'b> Tree<'b> {
                     return Err(format!("{} is a link that points to nothing", shown(&path)));
                 }
                 symlinkat(OsStr::from_bytes(&member.link), &parent, last).map_err(fail)?;
-                self.finish_name(&parent, last, &path, &attributes(member))?;
+                self.finish_name(&parent, last, &path, &attributes(&member))?;
             }
             Kind::Fifo => {
                 let mode = Mode::from_raw_mode(member.mode & 0o7777);
                 mknodat(&parent, last, FileType::Fifo, mode, 0).map_err(fail)?;
-                let attributes = attributes(member);
+                let attributes = attributes(&member);
                 self.finish_name(&parent, last, &path, &attributes)?;
                 // Of a name just made in a folder of ours: no link could be followed.
                 let mode = Mode::from_raw_mode(attributes.mode);
@@ -177,6 +195,9 @@ impl<'b> Tree<'b> {
                     shown(&path)
                 ));
             }
+        }
+        if self.made.is_some() {
+            self.remember(&path)?;
         }
         if let Some(made) = &mut self.made {
             made.insert(path);
@@ -190,9 +211,9 @@ impl<'b> Tree<'b> {
     pub(super) fn end(mut self) -> Result<(u64, u64), String> {
         let directories = std::mem::take(&mut self.directories);
         for (path, attributes) in directories.iter().rev() {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let directory = self.open(path, flags).map_err(|e| failed(path, e))?;
-            self.finish(&File::from(directory), path, attributes)?;
+            let directory = self.open(path, LISTED).map_err(|e| failed(path, e))?;
+            self.give(&directory, path, attributes)?;
+            self.finish(&directory, path, attributes)?;
         }
         Ok((self.entries, self.bytes))
     }
@@ -216,6 +237,15 @@ impl<'b> Tree<'b> {
             ));
         }
         Ok(())
+    }
+
+    /// Counts a name that is kept until the end.
+    fn remember(&mut self, path: &[u8]) -> Result<(), String> {
+        self.names = self.names.saturating_add(path.len());
+        match self.names > NAMES {
+            true => Err(format!("its names take more than {NAMES} bytes")),
+            false => Ok(()),
+        }
     }
 
     /// Takes a name apart; none for the root itself.
@@ -266,6 +296,7 @@ impl<'b> Tree<'b> {
             let above = path.get(..end).unwrap_or_default();
             match mkdirat_beneath(self, above) {
                 Ok(()) => {
+                    self.remember(above)?;
                     self.directories.insert(above.to_vec(), UNSAID);
                     if let Some(made) = &mut self.made {
                         made.insert(above.to_vec());
@@ -329,8 +360,7 @@ impl<'b> Tree<'b> {
     }
 
     fn hide_all(&mut self, directory: &OwnedFd, path: &[u8]) -> Result<(), String> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let readable = openat2(directory, ".", flags, Mode::empty(), BENEATH);
+        let readable = openat2(directory, ".", LISTED, Mode::empty(), BENEATH);
         let names = readable.and_then(|fd| names(&fd));
         for name in names.map_err(|errno| failed(path, errno))? {
             self.hide(directory, path, &name)?;
@@ -353,22 +383,37 @@ impl<'b> Tree<'b> {
         }
     }
 
-    /// Sets what is to be had by a file that is open. Owners first, since that clears the setuid bit.
-    fn finish(&self, file: &File, path: &[u8], attributes: &Attributes) -> Result<(), String> {
-        let fail = |errno| failed(path, errno);
-        if let Some((uid, gid)) = self.owner(path, attributes)? {
-            fchown(file, uid, gid).map_err(|errno| self.not_owned(path, attributes, errno))?;
-        }
-        for (name, value) in &attributes.xattrs {
-            if !self.takes(name) {
-                continue;
+    /// Gives an open file to its owner. Before all else: it clears the setuid bit and capabilities.
+    fn give(&self, file: impl AsFd, path: &[u8], attributes: &Attributes) -> Result<(), String> {
+        match self.owner(path, attributes)? {
+            Some((uid, gid)) => {
+                fchown(file, uid, gid).map_err(|errno| self.not_owned(path, attributes, errno))
             }
+            None => Ok(()),
+        }
+    }
+
+    /// Sets extended attributes, while the file can be written to.
+    fn set_xattrs(
+        &self,
+        file: impl AsFd,
+        path: &[u8],
+        xattrs: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<(), String> {
+        let file = file.as_fd();
+        for (name, value) in xattrs.iter().filter(|(name, _)| self.takes(name)) {
             match fsetxattr(file, OsStr::from_bytes(name), value, XattrFlags::empty()) {
                 // The file system has none, or none of these.
                 Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
-                Err(errno) => return Err(fail(errno)),
+                Err(errno) => return Err(failed(path, errno)),
             }
         }
+        Ok(())
+    }
+
+    /// Sets permissions and times, after everything else.
+    fn finish(&self, file: impl AsFd, path: &[u8], attributes: &Attributes) -> Result<(), String> {
+        let (file, fail) = (file.as_fd(), |errno| failed(path, errno));
         fchmod(file, Mode::from_raw_mode(attributes.mode)).map_err(fail)?;
         futimens(file, &times(attributes)).map_err(fail)
     }
@@ -439,7 +484,6 @@ const UNSAID: Attributes = Attributes {
     uid: 0,
     gid: 0,
     mtime: (0, 0),
-    xattrs: Vec::new(),
 };
 
 impl Name {
@@ -455,13 +499,12 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     [folder, b"/", name].concat()
 }
 
-fn attributes(member: Member) -> Attributes {
+fn attributes(member: &Member) -> Attributes {
     Attributes {
         mode: member.mode,
         uid: member.uid,
         gid: member.gid,
         mtime: member.mtime,
-        xattrs: member.xattrs,
     }
 }
 
@@ -525,13 +568,11 @@ pub(super) fn remove(parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return unlinkat(parent, name, AtFlags::empty());
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = || openat2(parent, name, flags, Mode::empty(), BENEATH);
     if stat.st_mode & 0o700 != 0o700 {
         // Closed to its own owner; where that is another, it may be open to us all the same.
         let _ = rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty());
     }
-    let directory = open()?;
+    let directory = openat2(parent, name, LISTED, Mode::empty(), BENEATH)?;
     for name in names(&directory)? {
         remove(directory.as_fd(), OsStr::from_bytes(&name))?;
     }
