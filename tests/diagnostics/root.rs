@@ -23,7 +23,7 @@ empty = true
     2 | directory = "/srv/debian"
       |             ------------- the first one
       |
-      = help: keep one of `host`, `directory`, `programs` and `empty`
+      = help: keep one of `host`, `directory`, `programs`, `archive`, `image` and `empty`
     "#);
 }
 
@@ -49,7 +49,7 @@ empty = true
     2 | directory = "/srv/debian"
       |             ------------- the first one
       |
-      = help: keep one of `host`, `directory`, `programs` and `empty`
+      = help: keep one of `host`, `directory`, `programs`, `archive`, `image` and `empty`
     "#);
 }
 

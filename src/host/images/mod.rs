@@ -120,7 +120,7 @@ pub struct Unpacking {
 }
 
 /// What is known of a root without unpacking it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Known {
     /// Its digest: of an image always, of an archive if this very file was unpacked before.
     pub digest: Option<Digest>,
@@ -129,12 +129,31 @@ pub struct Known {
 }
 
 impl Host {
+    /// The unpacked root of a content; a machine of given facts has none.
+    ///
+    /// # Errors
+    /// As for [`Cache::entry`].
+    pub fn unpacked_root(
+        &self,
+        digest: &Digest,
+        owners: &Owners,
+        cache: &Cache,
+    ) -> Result<Option<Entry>, String> {
+        match self.is_fixed {
+            true => Ok(None),
+            false => cache.entry(digest, owners),
+        }
+    }
+
     /// What is known of the source of a root; nothing is unpacked, and of an image only its
     /// documents are read.
     ///
     /// # Errors
     /// A sentence about what is wrong with it.
     pub fn known_root(&self, source: &Source, cache: &Cache) -> Result<Known, String> {
+        if self.is_fixed {
+            return Ok(Known::default());
+        }
         match source {
             Source::Archive(path) => Ok(Known {
                 digest: cache.remembered(path)?,

@@ -187,7 +187,8 @@ impl Packed {
         let path = self.source.path();
         if let Some(pinned) = &self.digest {
             // What was verified once need not be there any more.
-            if let Some(entry) = cache.entry(&pinned.value, &owners).map_err(unsafe_cache)? {
+            let entry = host.unpacked_root(&pinned.value, &owners, &cache);
+            if let Some(entry) = entry.map_err(unsafe_cache)? {
                 let config = match self.config {
                     Some(_) => entry.description().map_err(unsafe_cache)?.config,
                     None => Config::default(),
@@ -221,7 +222,9 @@ impl Packed {
                 .help("find out who has changed it; if that is as it should be, write the new digest"));
         }
         let entry = match &known.digest {
-            Some(digest) => cache.entry(digest, &owners).map_err(unsafe_cache)?,
+            Some(digest) => host
+                .unpacked_root(digest, &owners, &cache)
+                .map_err(unsafe_cache)?,
             None => None,
         };
         Ok(Look {
