@@ -3,8 +3,8 @@
 use super::arguments::Gc;
 use super::{Refused, Session, output, output_json, variables};
 use crate::diag::{Code, Diagnostic, Origin, printable};
-use crate::host::cgroup::Cgroups;
 use crate::host::Host;
+use crate::host::cgroup::Cgroups;
 use crate::host::images::{Cache, Owners};
 use crate::supervisor::{cgroup, prune, sweep_mount_points};
 use serde::Serialize;

@@ -4,8 +4,8 @@ use super::arguments::{Images, ListImages, OfImages, PruneImages, UnpackImage};
 use super::{Refused, Session, output, output_json, variables};
 use crate::diag::{Code, Diagnostic, Origin, printable};
 use crate::host::Host;
-use crate::host::images::cache::{Cache, Entry};
 use crate::host::images::Owners;
+use crate::host::images::cache::{Cache, Entry};
 use crate::profile::value::Size;
 use crate::supervisor::prune;
 use serde::Serialize;
@@ -135,9 +135,11 @@ fn remove(arguments: &PruneImages) -> Result<u8, Refused> {
         let is_known = |name: &&String| known.iter().any(|e| e.folder.ends_with(name.as_str()));
         if let Some(name) = names.iter().find(|name| !is_known(name)) {
             let message = format!("no unpacked root is named `{name}`");
-            return Err(Diagnostic::new(Code::NotFound, &Origin::CommandLine, message)
-                .help("`sandbox images` lists them")
-                .into());
+            return Err(
+                Diagnostic::new(Code::NotFound, &Origin::CommandLine, message)
+                    .help("`sandbox images` lists them")
+                    .into(),
+            );
         }
     }
     let pruned = prune(&cache, &Owners::of_caller(&host), chosen).map_err(refusal)?;
@@ -153,7 +155,11 @@ fn remove(arguments: &PruneImages) -> Result<u8, Refused> {
     } else {
         output(&words(&found))?;
     }
-    Ok(if chosen.is_some() && !found.in_use.is_empty() { LEFT } else { 0 })
+    Ok(if chosen.is_some() && !found.in_use.is_empty() {
+        LEFT
+    } else {
+        0
+    })
 }
 
 fn words(found: &Removed) -> String {
@@ -175,7 +181,11 @@ fn words(found: &Removed) -> String {
 fn cache() -> Result<Cache, Refused> {
     let variables = variables()?;
     let caches = variables.environment.get("XDG_CACHE_HOME");
-    let cache = Cache::of(variables.uid, caches.map(String::as_str), variables.home.as_deref());
+    let cache = Cache::of(
+        variables.uid,
+        caches.map(String::as_str),
+        variables.home.as_deref(),
+    );
     Ok(cache.ok_or_else(|| refusal("there is no home, and so no cache".into()))?)
 }
 

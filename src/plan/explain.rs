@@ -227,7 +227,11 @@ impl fmt::Display for Op {
             }
             Self::HoldRoot(entry) => {
                 let folder = entry.folder.display().to_string();
-                write!(f, "hold the unpacked root {}", crate::diag::printable(&folder))
+                write!(
+                    f,
+                    "hold the unpacked root {}",
+                    crate::diag::printable(&folder)
+                )
             }
             Self::MakeMountPoint {
                 tree,

@@ -95,7 +95,9 @@ impl Plan {
     /// ([`supervisor::prepare`](crate::supervisor::prepare)).
     #[must_use]
     pub fn is_preparation(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.op, Op::Unpack(_)))
+        self.steps
+            .iter()
+            .any(|step| matches!(step.op, Op::Unpack(_)))
     }
 
     /// The steps that one side performs, with their numbers.

@@ -275,14 +275,12 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
         return draft.finish();
     }
     let namespaces = profile.namespaces.on_this_machine(profile, &mut draft);
-    let profile = &Profile {
-        namespaces,
-        ..profile.clone()
-    };
-    let unpacked = profile.rootfs.on_this_machine(profile, &mut draft);
+    let rootfs = &profile.rootfs;
+    let unpacked = rootfs.on_this_machine(profile, &namespaces, &mut draft);
     let profile = unpacked.as_ref().unwrap_or(profile);
     let user = profile.user.on_this_machine(profile, &mut draft);
     let profile = &Profile {
+        namespaces,
         user,
         ..profile.clone()
     };

@@ -12,8 +12,8 @@ use crate::plan::layout::{Entry, Names, Root, What};
 use crate::profile::table::List;
 use crate::profile::value::Size;
 use crate::profile::variables::Variables;
-use crate::review::tree::{Access, Program};
 use crate::review::Grant;
+use crate::review::tree::{Access, Program};
 use crate::review::view::{Group, HostFiles, Shown, View};
 use crate::sys::mount::Attributes;
 use std::path::{Path, PathBuf};
@@ -166,7 +166,9 @@ impl Rootfs {
                     "a second source of the root",
                 )
                 .and(&first.origin, "the first one")
-                .help("keep one of `host`, `directory`, `programs`, `archive`, `image` and `empty`"),
+                .help(
+                    "keep one of `host`, `directory`, `programs`, `archive`, `image` and `empty`",
+                ),
             );
         }
         let source = sources

@@ -204,7 +204,12 @@ impl User {
         Self {
             uid: self.uid.clone().filter(is_number),
             gid: self.gid.clone().filter(is_number),
-            groups: self.groups.iter().filter(|id| is_number(id)).cloned().collect(),
+            groups: self
+                .groups
+                .iter()
+                .filter(|id| is_number(id))
+                .cloned()
+                .collect(),
             ..self.clone()
         }
     }

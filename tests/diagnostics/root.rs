@@ -54,6 +54,44 @@ empty = true
 }
 
 #[test]
+fn what_is_about_a_root_that_is_unpacked() {
+    let wrong = checked(
+        r#"
+[rootfs]
+directory = "/srv/debian"
+image_name = "latest"
+max_size = "1G"
+digest = "sha256:12"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @"");
+}
+
+#[test]
+fn an_archive_and_an_image() {
+    let wrong = checked(
+        r#"
+[rootfs]
+archive = "root.tar"
+image = "layout"
+image_config = true
+"#,
+    );
+    insta::assert_snapshot!(wrong, @"");
+}
+
+#[test]
+fn a_missing_image() {
+    let wrong = explained(
+        r#"
+[rootfs]
+image = "/srv/no/such/image"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @"");
+}
+
+#[test]
 fn changes_to_a_root_that_is_no_directory() {
     let wrong = checked(
         r#"

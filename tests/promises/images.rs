@@ -91,6 +91,13 @@ fn archive(members: &[Member]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
+fn owned_by_root(header: &mut Header) {
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+}
+
 /// What every root here begins with: enough to look around.
 fn base() -> Vec<Member> {
     let mut members = vec![
@@ -104,13 +111,22 @@ fn base() -> Vec<Member> {
             What::File(std::fs::read(BUSYBOX).unwrap()),
             0o755,
         ),
-        file("./etc/passwd", "root:x:0:0::/:/bin/sh\nada:x:7:8::/:/bin/sh\n"),
+        file(
+            "./etc/passwd",
+            "root:x:0:0::/:/bin/sh\nada:x:7:8::/:/bin/sh\n",
+        ),
         file("./etc/group", "root:x:0:\nada:x:8:\n"),
         // As mmdebstrap writes them.
         member("./dev/null", What::Device, 0o666),
     ];
-    for name in ["cat", "echo", "env", "find", "id", "pwd", "sh", "sleep", "sort", "stat", "true"] {
-        members.push(member(&format!("./bin/{name}"), What::Symlink("busybox"), 0o777));
+    for name in [
+        "cat", "echo", "env", "find", "id", "pwd", "sh", "sleep", "sort", "stat", "true",
+    ] {
+        members.push(member(
+            &format!("./bin/{name}"),
+            What::Symlink("busybox"),
+            0o777,
+        ));
     }
     members
 }
@@ -166,7 +182,12 @@ fn layers() -> Vec<Vec<Member>> {
         file("opt/sticky/new", "x"),
         file("opt/sticky/.wh..wh..opq", ""),
     ];
-    second.extend(all[split..].iter().filter(|m| !m.name.contains("other")).cloned());
+    second.extend(
+        all[split..]
+            .iter()
+            .filter(|m| !m.name.contains("other"))
+            .cloned(),
+    );
     let third = vec![
         file("opt/sticky/.wh.new", ""),
         member("opt/other", What::HardLink("opt/plain"), 0o644),
@@ -249,7 +270,11 @@ impl Layout<'_> {
             descriptors.push(descriptor("layer.v1.tar", &digest, stored.len()));
             digests.push(digest);
         }
-        let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+        let arch = if cfg!(target_arch = "aarch64") {
+            "arm64"
+        } else {
+            "amd64"
+        };
         let configuration = format!(
             r#"{{"os":"linux","architecture":"{arch}","config":{config},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
             ids.join(",")
@@ -280,7 +305,9 @@ impl Layout<'_> {
 }
 
 fn descriptor(kind: &str, digest: &str, size: usize) -> String {
-    format!(r#"{{"mediaType":"application/vnd.oci.image.{kind}","digest":"{digest}","size":{size}}}"#)
+    format!(
+        r#"{{"mediaType":"application/vnd.oci.image.{kind}","digest":"{digest}","size":{size}}}"#
+    )
 }
 
 /// A run of a script in a root, with a cache of the project's own.
@@ -306,7 +333,12 @@ fn caches(project: &Project) -> PathBuf {
 }
 
 fn run(project: &Project, rootfs: &str, rest: &str, script: &str) -> Done {
-    done(&mut command(project, rootfs, rest, &["/bin/sh", "-c", script]))
+    done(&mut command(
+        project,
+        rootfs,
+        rest,
+        &["/bin/sh", "-c", script],
+    ))
 }
 
 fn images(project: &Project, arguments: &[&str]) -> Done {
@@ -357,10 +389,13 @@ fn needs_busybox(test: &str) -> bool {
 /// Whether the caller can map more than one id.
 fn has_ids() -> bool {
     let user = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
-    is_root() || user.lines().any(|line| {
-        let name = nix::unistd::User::from_uid(nix::unistd::geteuid());
-        name.ok().flatten().is_some_and(|user| line.starts_with(&format!("{}:", user.name)))
-    })
+    is_root()
+        || user.lines().any(|line| {
+            let name = nix::unistd::User::from_uid(nix::unistd::geteuid());
+            name.ok()
+                .flatten()
+                .is_some_and(|user| line.starts_with(&format!("{}:", user.name)))
+        })
 }
 
 const AUTO: &str = "[user]\nuid_map = \"auto\"";
@@ -376,8 +411,20 @@ fn unpacked(project: &Project, tar: &Path) -> PathBuf {
     let root = project.path().join("directory");
     std::fs::create_dir(&root).unwrap();
     let status = Command::new("tar")
-        .args(["--numeric-owner", "--same-permissions", "--exclude=./dev/null", "-xf"])
+        .args([
+            "--numeric-owner",
+            "--same-permissions",
+            "--exclude=./dev/null",
+            "-xf",
+        ])
         .arg(tar)
+        .current_dir(&root)
+        .status();
+    assert!(status.unwrap().success());
+    // tar makes links last, and does not set back the time of what they are in.
+    let times = ["-d", "@1000000000", "bin", "etc", "opt"];
+    let status = Command::new("touch")
+        .args(times)
         .current_dir(&root)
         .status();
     assert!(status.unwrap().success());
@@ -410,7 +457,9 @@ fn a_root_looks_the_same_as_a_directory_an_archive_and_an_image_of_layers() {
         .status();
     assert!(packed.unwrap().success());
 
-    let listed = |rootfs: &str| run(&project, rootfs, AUTO, LISTING).ok();
+    // Who looks into what is closed to others.
+    let rest = format!("{AUTO}\n[capabilities]\nkeep = [\"dac_override\"]");
+    let listed = |rootfs: &str| run(&project, rootfs, &rest, LISTING).ok();
     let first = listed("archive = \"root.tar\"");
     for line in [
         "opt/suid 89ed 0:0 1 4",
@@ -446,7 +495,8 @@ fn a_root_looks_the_same_as_a_directory_an_archive_and_an_image_of_layers() {
     // The two images are one, since they have one manifest.
     assert_eq!(cached(&project, "images").len(), 5);
     assert_eq!(cached(&project, "unpacking"), [""; 0]);
-    let listed: serde_json::Value = serde_json::from_str(&images(&project, &["list", "--json"]).ok()).unwrap();
+    let listed: serde_json::Value =
+        serde_json::from_str(&images(&project, &["list", "--json"]).ok()).unwrap();
     assert_eq!(listed["images"].as_array().unwrap().len(), 5);
     // As root or through the namespace of the subordinate ids, whoever they belong to.
     assert_eq!(images(&project, &["prune"]).ok().lines().count(), 5);
@@ -468,15 +518,23 @@ fn extended_attributes_come_along_but_for_those_of_others() {
         ..file("./etc/with", "x")
     });
     project.write("root.tar", archive(&members));
-    assert_eq!(run(&project, "archive = \"root.tar\"", "", "cat /etc/with").ok(), "x");
+    assert_eq!(
+        run(&project, "archive = \"root.tar\"", "", "cat /etc/with").ok(),
+        "x"
+    );
     let [image] = &cached(&project, "images")[..] else {
         panic!("one image");
     };
-    let path = caches(&project).join("sandbox/images").join(image).join("root/etc/with");
+    let path = caches(&project)
+        .join("sandbox/images")
+        .join(image)
+        .join("root/etc/with");
     let mut value = [0; 16];
     match rustix::fs::getxattr(&path, "user.test", &mut value) {
         Ok(length) => assert_eq!(&value[..length], b"a\nb"),
-        Err(rustix::io::Errno::OPNOTSUPP) => skip(name, "the file system has no attributes of users"),
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            skip(name, "the file system has no attributes of users")
+        }
         Err(errno) => panic!("{errno}"),
     }
 }
@@ -495,7 +553,8 @@ fn what_belongs_to_others_belongs_to_a_caller_of_one_id() {
     let script = "stat -c '%n %a %U %u' /opt/closed /opt/closed/owned; id -u";
     let told = run(&project, "archive = \"root.tar\"", "", script).ok();
     let uid = nix::unistd::geteuid();
-    let expected = format!("/opt/closed 700 UNKNOWN {uid}\n/opt/closed/owned 600 UNKNOWN {uid}\n{uid}\n");
+    let expected =
+        format!("/opt/closed 700 UNKNOWN {uid}\n/opt/closed/owned 600 UNKNOWN {uid}\n{uid}\n");
     assert_eq!(told, expected);
 }
 
@@ -512,21 +571,20 @@ fn what_an_archive_would_do_outside_is_refused_and_nothing_is_written_there() {
     let mut huge = Header::new_gnu();
     huge.set_path("huge").unwrap();
     huge.set_size(1 << 40);
-    huge.set_mode(0o644);
-    (huge.set_uid(0), huge.set_gid(0), huge.set_mtime(0));
+    owned_by_root(&mut huge);
     huge.set_cksum();
     let mut sparse = Header::new_gnu();
     sparse.set_path("sparse").unwrap();
     sparse.set_entry_type(EntryType::GNUSparse);
     sparse.set_size(0);
-    (sparse.set_mode(0o644), sparse.set_uid(0), sparse.set_gid(0), sparse.set_mtime(0));
+    owned_by_root(&mut sparse);
     sparse.as_gnu_mut().unwrap().set_real_size(1 << 40);
     sparse.set_cksum();
     let pax = |text: &str| {
         let mut header = Header::new_ustar();
         header.set_entry_type(EntryType::XHeader);
         header.set_size(text.len() as u64);
-        (header.set_mode(0), header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+        owned_by_root(&mut header);
         header.set_cksum();
         let mut bytes = header.as_bytes().to_vec();
         bytes.extend(text.as_bytes());
@@ -536,23 +594,65 @@ fn what_an_archive_would_do_outside_is_refused_and_nothing_is_written_there() {
     let whole_root = archive(&[file("x", &"x".repeat(4000))]);
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (archive(&[file("../canary/file", "evil")]), "leads upwards"),
-        (archive(&[file("a/../../canary/file", "evil")]), "leads upwards"),
+        (
+            archive(&[file("a/../../canary/file", "evil")]),
+            "leads upwards",
+        ),
         (archive(&[directory("../canary/new/")]), "leads upwards"),
         (archive(&[file(absolute, "evil")]), "is absolute"),
-        (archive(&[to_canary(), file("link/file", "evil")]), "which is a link or no directory"),
-        (archive(&[to_canary(), file("link/new/file", "evil")]), "which is a link or no directory"),
-        (archive(&[to_canary(), directory("link/new/")]), "which is a link or no directory"),
         (
-            archive(&[member("link", What::Symlink("../../../../canary"), 0o777), file("link/x", "")]),
+            archive(&[to_canary(), file("link/file", "evil")]),
             "which is a link or no directory",
         ),
-        (archive(&[file("f", ""), file("f/x", "evil")]), "which is a link or no directory"),
-        (archive(&[member("hard", What::HardLink(absolute), 0o644)]), "is absolute"),
-        (archive(&[member("hard", What::HardLink("../canary/file"), 0o644)]), "leads upwards"),
-        (archive(&[to_canary(), member("hard", What::HardLink("link/file"), 0o644)]), "which is not in it"),
-        (archive(&[member("hard", What::HardLink("none"), 0o644)]), "cannot become a hard link"),
-        (archive(&[member("node", What::Device, 0o666)]), "is a device node"),
-        (archive(&[member("dev", What::Symlink("etc"), 0o777), member("dev/../node", What::Device, 0o666)]), "leads upwards"),
+        (
+            archive(&[to_canary(), file("link/new/file", "evil")]),
+            "which is a link or no directory",
+        ),
+        (
+            archive(&[to_canary(), directory("link/new/")]),
+            "which is a link or no directory",
+        ),
+        (
+            archive(&[
+                member("link", What::Symlink("../../../../canary"), 0o777),
+                file("link/x", ""),
+            ]),
+            "which is a link or no directory",
+        ),
+        (
+            archive(&[file("f", ""), file("f/x", "evil")]),
+            "which is a link or no directory",
+        ),
+        (
+            archive(&[member("hard", What::HardLink(absolute), 0o644)]),
+            "is absolute",
+        ),
+        (
+            archive(&[member("hard", What::HardLink("../canary/file"), 0o644)]),
+            "leads upwards",
+        ),
+        (
+            archive(&[
+                to_canary(),
+                member("hard", What::HardLink("link/file"), 0o644),
+            ]),
+            "which is not in it",
+        ),
+        (
+            archive(&[member("hard", What::HardLink("none"), 0o644)]),
+            "cannot become a hard link",
+        ),
+        (
+            archive(&[member("node", What::Device, 0o666)]),
+            "is a device node",
+        ),
+        (
+            archive(&[
+                member("dev", What::Symlink("etc"), 0o777),
+                member("dev/../node", What::Device, 0o666),
+            ]),
+            "leads upwards",
+        ),
         (archive(&many), "max_entries"),
         (archive(&[file("x", &"x".repeat(70_000))]), "max_size"),
         ([huge.as_bytes(), &[0; 1024][..]].concat(), "max_size"),
@@ -628,9 +728,17 @@ fn an_image_that_is_not_what_its_digests_say_is_refused() {
     refused("it is not there");
     let index = project.path().join("layout/index.json");
     let text = std::fs::read_to_string(&index).unwrap();
-    std::fs::write(&index, text.replace("amd64", "mips").replace("arm64", "mips")).unwrap();
+    std::fs::write(
+        &index,
+        text.replace("amd64", "mips").replace("arm64", "mips"),
+    )
+    .unwrap();
     refused("it holds no image for linux/");
-    std::fs::write(&index, text.replace(&manifest, "sha256:../../../../../etc/passwd")).unwrap();
+    std::fs::write(
+        &index,
+        text.replace(&manifest, "sha256:../../../../../etc/passwd"),
+    )
+    .unwrap();
     refused("is no digest that could be verified");
     std::fs::write(&index, "[").unwrap();
     refused("index.json is not what it should be");
@@ -665,13 +773,22 @@ fn what_docker_save_has_written_is_read_and_verified() {
     };
     let image = |name: &str| format!("image = \"saved.tar\"\nimage_name = \"{name}\"");
     written(&sha256(&second));
-    assert_eq!(run(&project, &image("test:1"), "", "cat /etc/second").ok(), "second");
-    assert_eq!(run(&project, "image = \"saved.tar\"", "", "cat /etc/second").ok(), "second");
+    assert_eq!(
+        run(&project, &image("test:1"), "", "cat /etc/second").ok(),
+        "second"
+    );
+    assert_eq!(
+        run(&project, "image = \"saved.tar\"", "", "cat /etc/second").ok(),
+        "second"
+    );
     let said = run(&project, &image("test:2"), "", "true").fails(125);
     assert!(said.contains("there are: test:1"), "{said}");
     written(&sha256(&first));
     let said = run(&project, &image("test:1"), "", "true").fails(125);
-    assert!(said.contains("does not hold what its digest says"), "{said}");
+    assert!(
+        said.contains("does not hold what its digest says"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -685,11 +802,15 @@ fn runs_side_by_side_unpack_once() {
     members.extend((0..500).map(|n| file(&format!("./etc/f{n}"), "x")));
     project.write("root.tar", archive(&members));
     let script = "cat /etc/f499";
-    let start = || {
-        let mut one = command(&project, "archive = \"root.tar\"", "", &["/bin/sh", "-c", script]);
-        one.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let all: Vec<_> = (0..6).map(|_| start()).collect();
+    // One profile, written once: they all read it.
+    let mut one = command(
+        &project,
+        "archive = \"root.tar\"",
+        "",
+        &["/bin/sh", "-c", script],
+    );
+    one.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let all: Vec<_> = (0..6).map(|_| one.spawn().unwrap()).collect();
     for one in all {
         let done = crate::support::finished(one.wait_with_output().unwrap());
         assert_eq!(done.ok(), "x");
@@ -708,14 +829,23 @@ fn what_a_killed_run_has_unpacked_is_never_taken_for_a_root() {
     let mut members = base();
     members.extend((0..20_000).map(|n| file(&format!("./etc/f{n}"), "x")));
     project.write("root.tar", archive(&members));
-    let start = || command(&project, "archive = \"root.tar\"", "", &["/bin/cat", "/etc/f19999"]);
+    let start = || {
+        command(
+            &project,
+            "archive = \"root.tar\"",
+            "",
+            &["/bin/cat", "/etc/f19999"],
+        )
+    };
     let kill = || {
         let mut child = start().stdout(Stdio::null()).spawn().unwrap();
         let unpacking = caches(&project).join("sandbox/unpacking");
         let until = Instant::now() + Duration::from_secs(60);
         let begun = || {
             let names = cached(&project, "unpacking");
-            names.iter().any(|name| unpacking.join(name).join("root/etc/f100").exists())
+            names
+                .iter()
+                .any(|name| unpacking.join(name).join("root/etc/f100").exists())
         };
         while !begun() {
             assert!(Instant::now() < until, "nothing is unpacked");
@@ -747,10 +877,15 @@ fn a_root_that_is_used_is_not_pruned() {
     let project = Project::new();
     project.write("root.tar", archive(&base()));
     let rootfs = "archive = \"root.tar\"";
-    let mut child = command(&project, rootfs, "", &["/bin/sh", "-c", "echo up; sleep 1000"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command(
+        &project,
+        rootfs,
+        "",
+        &["/bin/sh", "-c", "echo up; sleep 1000"],
+    )
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
     let mut line = String::new();
     let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
@@ -784,7 +919,13 @@ fn nothing_is_unpacked_but_by_a_run() {
     project.write("root.tar", archive(&base()));
     let profile = "[rootfs]\narchive = \"root.tar\"\nproject = \"hide\"\n[[test]]\nname = \"t\"\ncan_read = [\"/etc/passwd\"]\n";
     project.write("sandbox.toml", profile);
-    let ask = |arguments: &[&str]| done(project.program(arguments).env("XDG_CACHE_HOME", caches(&project)));
+    let ask = |arguments: &[&str]| {
+        done(
+            project
+                .program(arguments)
+                .env("XDG_CACHE_HOME", caches(&project)),
+        )
+    };
     let explained = ask(&["explain", "--profile", "sandbox.toml", "--", "/bin/true"]).ok();
     assert!(explained.contains("   1  unpack "), "{explained}");
     assert!(!explained.contains("clone init"), "{explained}");
@@ -801,10 +942,19 @@ fn nothing_is_unpacked_but_by_a_run() {
     let why = ask(&["why", "--profile", "sandbox.toml", "read", "/etc/passwd"]).fails(125);
     assert!(why.contains("not unpacked yet"), "{why}");
     assert!(!caches(&project).join("sandbox").exists());
-    assert_eq!(ask(&["images", "unpack", "--profile", "sandbox.toml"]).ok(), "unpacked\n");
-    assert_eq!(ask(&["images", "unpack", "--profile", "sandbox.toml"]).ok(), "it is unpacked already\n");
+    assert_eq!(
+        ask(&["images", "unpack", "--profile", "sandbox.toml"]).ok(),
+        "unpacked\n"
+    );
+    assert_eq!(
+        ask(&["images", "unpack", "--profile", "sandbox.toml"]).ok(),
+        "it is unpacked already\n"
+    );
     let explained = ask(&["explain", "--profile", "sandbox.toml", "--", "/bin/true"]).ok();
-    assert!(explained.contains("   1  hold the unpacked root"), "{explained}");
+    assert!(
+        explained.contains("   1  hold the unpacked root"),
+        "{explained}"
+    );
     assert!(explained.contains("clone init"), "{explained}");
     let why = ask(&["why", "--profile", "sandbox.toml", "read", "/etc/passwd"]);
     assert_eq!(why.code, 0, "{why:?}");
@@ -830,10 +980,20 @@ fn an_archive_is_unpacked_anew_when_it_has_changed() {
     let seen = |rootfs: &str| run(&project, rootfs, "", "cat /etc/text");
     let rootfs = "archive = \"root.tar\"";
     // In place, of the same length, and with the time of its last modification set back.
-    let time = project.write("root.tar", &one).metadata().unwrap().modified().unwrap();
+    let time = project
+        .write("root.tar", &one)
+        .metadata()
+        .unwrap()
+        .modified()
+        .unwrap();
     assert_eq!(seen(rootfs).ok(), "one");
     let path = project.write("root.tar", &two);
-    std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
     assert_eq!(seen(rootfs).ok(), "two");
     assert_eq!(cached(&project, "images").len(), 2);
     let pinned = format!("{rootfs}\ndigest = \"{}\"", sha256(&two));

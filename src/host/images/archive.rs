@@ -143,7 +143,7 @@ impl<R: Skip> Members<R> {
     ///
     /// # Errors
     /// A sentence about what is wrong with the archive.
-    pub fn next(&mut self) -> Result<Option<Member>, String> {
+    pub fn advance(&mut self) -> Result<Option<Member>, String> {
         if self.ended {
             return Ok(None);
         }
@@ -160,7 +160,9 @@ impl<R: Skip> Members<R> {
             }
             let header = Header::from_byte_slice(&block);
             if !is_whole(header, &block) {
-                return Err("it is no tar archive, or damaged: a header has a wrong checksum".into());
+                return Err(
+                    "it is no tar archive, or damaged: a header has a wrong checksum".into(),
+                );
             }
             let kind = header.entry_type();
             let size = header.entry_size().map_err(|e| e.to_string())?;
@@ -251,7 +253,13 @@ fn is_whole(header: &Header, block: &[u8; 512]) -> bool {
     let sum: u32 = block
         .iter()
         .enumerate()
-        .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+        .map(|(at, byte)| {
+            if (148..156).contains(&at) {
+                32
+            } else {
+                u32::from(*byte)
+            }
+        })
         .sum();
     header.cksum().is_ok_and(|said| said == sum)
 }
@@ -259,7 +267,10 @@ fn is_whole(header: &Header, block: &[u8; 512]) -> bool {
 const fn is_record(kind: EntryType) -> bool {
     matches!(
         kind,
-        EntryType::XHeader | EntryType::XGlobalHeader | EntryType::GNULongName | EntryType::GNULongLink
+        EntryType::XHeader
+            | EntryType::XGlobalHeader
+            | EntryType::GNULongName
+            | EntryType::GNULongLink
     )
 }
 
@@ -268,7 +279,9 @@ impl About {
     fn add(&mut self, kind: EntryType, text: &[u8]) -> Result<(), String> {
         let name = || {
             let end = text.iter().position(|byte| *byte == 0);
-            text.get(..end.unwrap_or(text.len())).unwrap_or_default().to_vec()
+            text.get(..end.unwrap_or(text.len()))
+                .unwrap_or_default()
+                .to_vec()
         };
         match kind {
             EntryType::GNULongName => self.path = Some(name()),
@@ -319,7 +332,9 @@ impl About {
 
     /// The member that it is about.
     fn member(self, header: &Header, kind: EntryType, size: u64) -> Result<Member, String> {
-        let path = self.path.unwrap_or_else(|| header.path_bytes().into_owned());
+        let path = self
+            .path
+            .unwrap_or_else(|| header.path_bytes().into_owned());
         let shown = String::from_utf8_lossy(&path).into_owned();
         let said = |e: io::Error| format!("the header of `{shown}` cannot be read: {e}");
         let kind = match kind {
@@ -334,7 +349,9 @@ impl About {
             EntryType::GNUSparse => return Err(SPARSE.into()),
             other => {
                 let kind = char::from(other.as_byte()).escape_default();
-                return Err(format!("`{shown}` is of a kind that no root holds: `{kind}`"));
+                return Err(format!(
+                    "`{shown}` is of a kind that no root holds: `{kind}`"
+                ));
             }
         };
         let link = header.link_name_bytes().map(|link| link.into_owned());
@@ -350,7 +367,14 @@ impl About {
             mtime: match self.mtime {
                 Some(time) => time,
                 // Before 1970, or no number: what a clock that was never set leaves.
-                None => (header.mtime().ok().and_then(|t| i64::try_from(t).ok()).unwrap_or(0), 0),
+                None => (
+                    header
+                        .mtime()
+                        .ok()
+                        .and_then(|t| i64::try_from(t).ok())
+                        .unwrap_or(0),
+                    0,
+                ),
             },
             size: if has_data { size } else { 0 },
             xattrs: self.xattrs,
@@ -366,7 +390,11 @@ const SPARSE: &str =
 fn time(text: &str) -> Option<(i64, u32)> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let seconds: i64 = seconds.parse().ok()?;
-    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let digits: String = fraction
+        .chars()
+        .chain("000000000".chars())
+        .take(9)
+        .collect();
     let nanoseconds: u32 = digits.parse().ok()?;
     // A fraction counts away from 0, the kernel's counts upwards.
     match (text.starts_with('-'), nanoseconds) {
@@ -375,9 +403,12 @@ fn time(text: &str) -> Option<(i64, u32)> {
     }
 }
 
+/// A key and its value.
+type Record<'t> = (&'t [u8], &'t [u8]);
+
 /// The records of pax: each is its own length in decimal digits, a space, a key, `=`, a value, a newline.
 /// Values may hold newlines.
-fn pax(mut text: &[u8]) -> Result<Vec<(&[u8], &[u8])>, String> {
+fn pax(mut text: &[u8]) -> Result<Vec<Record<'_>>, String> {
     const WRONG: &str = "a record of pax is not written as one";
     let mut records = Vec::new();
     while !text.is_empty() {
@@ -404,7 +435,14 @@ mod tests {
         let records = pax(text).unwrap();
         assert_eq!(records[0], (&b"path"[..], &b"a/b"[..]));
         assert_eq!(records[1], (&b"SCHILY.xattr.user.a"[..], &b"\n"[..]));
-        for wrong in [&b"5 a=b"[..], b"99 a=b\n", b"x a=b\n", b"6 a b\n", b"0 a=b\n", b"18446744073709551615 a=b\n"] {
+        for wrong in [
+            &b"5 a=b"[..],
+            b"99 a=b\n",
+            b"x a=b\n",
+            b"6 a b\n",
+            b"0 a=b\n",
+            b"18446744073709551615 a=b\n",
+        ] {
             assert!(pax(wrong).is_err(), "{wrong:?}");
         }
     }
@@ -419,7 +457,7 @@ mod tests {
 
     #[test]
     fn what_is_no_archive_is_told_from_a_truncated_one() {
-        let said = |bytes: &[u8]| Members::new(bytes).next().unwrap_err();
+        let said = |bytes: &[u8]| Members::new(bytes).advance().unwrap_err();
         assert!(said(&[b'x'; 512]).contains("no tar archive"));
         assert!(said(&[0; 100]).contains("truncated"));
         assert!(said(&[]).contains("truncated"));

@@ -144,7 +144,9 @@ impl Image {
         let descriptor = match &found[..] {
             [only] => only.clone(),
             [] => {
-                let named = name.map(|name| format!(" named `{name}`")).unwrap_or_default();
+                let named = name
+                    .map(|name| format!(" named `{name}`"))
+                    .unwrap_or_default();
                 return Err(format!("it holds no image{named} for {}", platform()));
             }
             several => {
@@ -161,7 +163,9 @@ impl Image {
         let manifest: Manifest = store.blob(&descriptor)?;
         if !is_configuration(&manifest.config.media_type) {
             let kind = &manifest.config.media_type;
-            return Err(format!("it holds no image, but an artifact of another kind: `{kind}`"));
+            return Err(format!(
+                "it holds no image, but an artifact of another kind: `{kind}`"
+            ));
         }
         let configuration: Configuration = store.blob(&manifest.config)?;
         configuration.fits()?;
@@ -322,9 +326,12 @@ impl Descriptor {
     }
 
     fn is_named(&self, name: &str) -> bool {
-        ["org.opencontainers.image.ref.name", "io.containerd.image.name"]
-            .iter()
-            .any(|key| self.annotation(key) == Some(name))
+        [
+            "org.opencontainers.image.ref.name",
+            "io.containerd.image.name",
+        ]
+        .iter()
+        .any(|key| self.annotation(key) == Some(name))
     }
 
     /// Whether it may be meant here: what says no platform is asked for it later.
@@ -366,9 +373,11 @@ impl Store {
         let file = regular(openat(CWD, path, FOR_READING, Mode::empty()))?;
         let mut archive = Members::new(BufReader::new(file));
         let (mut members, mut links) = (BTreeMap::new(), BTreeMap::new());
-        while let Some(member) = archive.next()? {
+        while let Some(member) = archive.advance()? {
             if members.len() + links.len() >= MEMBERS {
-                return Err(format!("it has more than {MEMBERS} members, as no image layout has"));
+                return Err(format!(
+                    "it has more than {MEMBERS} members, as no image layout has"
+                ));
             }
             // A name that is not UTF-8 is none of a layout's.
             let Some(name) = std::str::from_utf8(&member.path).ok().map(plain) else {
@@ -409,8 +418,7 @@ impl Store {
         match self {
             Self::Directory(path) => {
                 let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let folder = openat(CWD, path, flags, Mode::empty())
-                    .map_err(|e| with(said(e)))?;
+                let folder = openat(CWD, path, flags, Mode::empty()).map_err(|e| with(said(e)))?;
                 // Links of the layout are followed within it.
                 let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
                 let file = openat2(&folder, name, FOR_READING, Mode::empty(), inside);
@@ -439,7 +447,9 @@ impl Store {
         let (file, offset, length) = self.find(name)?;
         sized(name, length, expected.map(|(_, size)| size))?;
         if length > DOCUMENT {
-            return Err(format!("{name} is larger than a document may be: {DOCUMENT} bytes"));
+            return Err(format!(
+                "{name} is larger than a document may be: {DOCUMENT} bytes"
+            ));
         }
         let hasher = expected.map_or_else(Hasher::default, |(digest, _)| digest.hasher());
         let fail = |e: std::io::Error| format!("{name}: {e}");
@@ -522,7 +532,9 @@ pub fn open_regular(path: &Path) -> Result<File, String> {
 pub(super) fn said(errno: rustix::io::Errno) -> String {
     match errno {
         rustix::io::Errno::NOENT => "it is not there".into(),
-        other => nix::errno::Errno::from_raw(other.raw_os_error()).desc().to_owned(),
+        other => nix::errno::Errno::from_raw(other.raw_os_error())
+            .desc()
+            .to_owned(),
     }
 }
 

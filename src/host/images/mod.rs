@@ -75,7 +75,10 @@ impl Owners {
     #[must_use]
     pub fn of_caller(host: &Host) -> Self {
         let held = host.subordinate();
-        let (caller, lacks) = (&host.caller, held.users.is_empty() || held.groups.is_empty());
+        let (caller, lacks) = (
+            &host.caller,
+            held.users.is_empty() || held.groups.is_empty(),
+        );
         match (&held.newuidmap, &held.newgidmap) {
             (Some(newuidmap), Some(newgidmap)) if !caller.has_rights() && !lacks => Self::Mapped {
                 users: caller::auto(caller.uid, &held.users),
@@ -91,7 +94,12 @@ impl Owners {
     #[must_use]
     pub fn word(&self) -> String {
         let Self::Mapped { users, groups, .. } = self else {
-            return if *self == Self::Kept { "kept" } else { "caller" }.into();
+            return if *self == Self::Kept {
+                "kept"
+            } else {
+                "caller"
+            }
+            .into();
         };
         let lines = |ranges: &[IdRange]| {
             let line = |r: &IdRange| format!("{} {} {}\n", r.inside, r.outside, r.count);

@@ -70,7 +70,7 @@ impl Read for Hashed {
 /// Decompressed bytes.
 pub enum Stream {
     /// As they are.
-    Plain(BufReader<Hashed>),
+    Plain(Box<BufReader<Hashed>>),
     /// gzip (RFC 1952), also several members.
     Gzip(Box<flate2::bufread::MultiGzDecoder<BufReader<Hashed>>>),
     /// xz, also several streams.
@@ -87,9 +87,7 @@ impl Stream {
     pub fn new(hashed: Hashed) -> io::Result<Self> {
         let mut source = BufReader::with_capacity(BUFFER, hashed);
         Ok(match source.fill_buf()? {
-            [0x1f, 0x8b, ..] => {
-                Self::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(source)))
-            }
+            [0x1f, 0x8b, ..] => Self::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(source))),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
                 let most = u32::try_from(WINDOW >> 10).unwrap_or(u32::MAX);
                 Self::Xz(Box::new(XzReader::new_mem_limit(source, true, most)))
@@ -98,7 +96,7 @@ impl Stream {
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
                 Self::Zstandard(Box::new(Frames::new(source)))
             }
-            _ => Self::Plain(source),
+            _ => Self::Plain(Box::new(source)),
         })
     }
 
@@ -114,7 +112,7 @@ impl Stream {
     /// As for [`Hashed::finish`].
     pub fn finish(self) -> io::Result<Digest> {
         match self {
-            Self::Plain(source) => source,
+            Self::Plain(source) => *source,
             Self::Gzip(decoder) => decoder.into_inner(),
             Self::Xz(decoder) => decoder.into_inner(),
             Self::Zstandard(decoder) => decoder.source,

@@ -12,6 +12,7 @@ use crate::plan::{Draft, Op, Phase};
 use crate::profile::value::Size;
 use crate::profile::variables::Variables;
 use crate::review::{Area, Extent, Grant};
+use crate::sections::namespaces::Namespaces;
 use crate::sections::{Profile, host_path};
 use std::collections::BTreeMap;
 
@@ -64,17 +65,40 @@ pub(super) fn check(
         Some(At::new(digest?, text.origin.clone()))
     });
     for (key, there, needs, fits) in [
-        ("image_name", place(&raw.image_name), "image", raw.image.is_some()),
-        ("image_config", place(&raw.image_config), "image", raw.image.is_some()),
+        (
+            "image_name",
+            place(&raw.image_name),
+            "image",
+            raw.image.is_some(),
+        ),
+        (
+            "image_config",
+            place(&raw.image_config),
+            "image",
+            raw.image.is_some(),
+        ),
         ("digest", place(&raw.digest), "archive", packs(raw)),
-        ("max_entries", place(&raw.max_entries), "archive", packs(raw)),
+        (
+            "max_entries",
+            place(&raw.max_entries),
+            "archive",
+            packs(raw),
+        ),
         ("max_size", place(&raw.max_size), "archive", packs(raw)),
     ] {
         if let Some(origin) = there.filter(|_| !fits) {
-            let other = if needs == "archive" { "`archive` or `image`" } else { "`image`" };
+            let other = if needs == "archive" {
+                "`archive` or `image`"
+            } else {
+                "`image`"
+            };
             problems.push(
-                Diagnostic::new(Code::Needs, origin, format!("`{key}` is about a root that is unpacked"))
-                    .help(format!("write {other} too, or remove the line")),
+                Diagnostic::new(
+                    Code::Needs,
+                    origin,
+                    format!("`{key}` is about a root that is unpacked"),
+                )
+                .help(format!("write {other} too, or remove the line")),
             );
         }
     }
@@ -128,7 +152,9 @@ impl Packed {
         } = self;
         let path = source.path().display();
         let name = match source {
-            images::Source::Image { name: Some(name), .. } => name,
+            images::Source::Image {
+                name: Some(name), ..
+            } => name,
             _ => "",
         };
         let (extent, words, place) = match digest {
@@ -137,11 +163,22 @@ impl Packed {
                 format!("have the root {path} whose digest is {}", digest.value),
                 &digest.origin,
             ),
-            None => (BTreeMap::new(), format!("have any root that is put at {path}"), origin),
+            None => (
+                BTreeMap::new(),
+                format!("have any root that is put at {path}"),
+                origin,
+            ),
         };
         let content = format!("root:{path}:{name}");
         let mut grants = vec![
-            Grant::new(Area::Filesystem, content, Extent::Bounds(extent), words, place).share(10),
+            Grant::new(
+                Area::Filesystem,
+                content,
+                Extent::Bounds(extent),
+                words,
+                place,
+            )
+            .share(10),
             Grant::rank(
                 Area::Limits,
                 "root:entries",
@@ -160,14 +197,21 @@ impl Packed {
             .share(10),
         ];
         if let Some(config) = config {
-            let words = "let the image say who the command is, which variables it has and where it starts";
+            let words =
+                "let the image say who the command is, which variables it has and where it starts";
             grants.push(Grant::rank(Area::Identity, "root:config", 1, words, config).share(100));
         }
         grants
     }
 
     /// Looks at the cache, and as far as that does not say everything, at the source. Nothing is changed.
-    fn look(&self, profile: &Profile, host: &Host, origin: &Origin) -> Result<Look, Diagnostic> {
+    fn look(
+        &self,
+        profile: &Profile,
+        namespaces: &Namespaces,
+        host: &Host,
+        origin: &Origin,
+    ) -> Result<Look, Diagnostic> {
         let variables = &profile.variables;
         let caches = variables.environment.get("XDG_CACHE_HOME");
         let home = variables.home.as_deref();
@@ -180,10 +224,15 @@ impl Packed {
             )
             .help("set HOME, or XDG_CACHE_HOME"));
         };
-        let unsafe_cache =
-            |why| Diagnostic::new(Code::NotHere, origin, format!("the cache cannot be used: {why}"))
-                .help("see `sandbox images`");
-        let owners = owners(profile, host);
+        let unsafe_cache = |why| {
+            Diagnostic::new(
+                Code::NotHere,
+                origin,
+                format!("the cache cannot be used: {why}"),
+            )
+            .help("see `sandbox images`")
+        };
+        let owners = owners(profile, namespaces, host);
         let path = self.source.path();
         if let Some(pinned) = &self.digest {
             // What was verified once need not be there any more.
@@ -217,9 +266,13 @@ impl Packed {
         if let (Some(pinned), Some(found)) = (&self.digest, &known.digest)
             && pinned.value != *found
         {
-            let text = format!("{} has the digest {found}, and not this one", path.display());
-            return Err(Diagnostic::new(Code::NotFound, &pinned.origin, text)
-                .help("find out who has changed it; if that is as it should be, write the new digest"));
+            let text = format!(
+                "{} has the digest {found}, and not this one",
+                path.display()
+            );
+            return Err(Diagnostic::new(Code::NotFound, &pinned.origin, text).help(
+                "find out who has changed it; if that is as it should be, write the new digest",
+            ));
         }
         let entry = match &known.digest {
             Some(digest) => host
@@ -228,7 +281,9 @@ impl Packed {
             None => None,
         };
         Ok(Look {
-            digest: known.digest.or_else(|| self.digest.as_ref().map(|at| at.value.clone())),
+            digest: known
+                .digest
+                .or_else(|| self.digest.as_ref().map(|at| at.value.clone())),
             entry,
             config: known.config,
             cache,
@@ -239,7 +294,7 @@ impl Packed {
 
 /// Whom unpacked files belong to: as the archive says, where the caller may give them away, itself or by
 /// subordinate ids; else the caller.
-fn owners(profile: &Profile, host: &Host) -> Owners {
+fn owners(profile: &Profile, namespaces: &Namespaces, host: &Host) -> Owners {
     if host.caller.has_rights() {
         return Owners::Kept;
     }
@@ -250,7 +305,7 @@ fn owners(profile: &Profile, host: &Host) -> Owners {
         &held.newgidmap,
     ) {
         (Some((users, groups)), Some(newuidmap), Some(newgidmap))
-            if profile.namespaces.user.value.is_new() =>
+            if namespaces.user.value.is_new() =>
         {
             Owners::Mapped {
                 users,
@@ -280,12 +335,17 @@ impl Rootfs {
     /// The profile as it is once the root is unpacked: a directory is the root, and what the image says
     /// holds where the profile is silent. Where it is not unpacked yet, that is planned, and the root is empty
     /// meanwhile. None where nothing has to be unpacked.
-    pub fn on_this_machine(&self, profile: &Profile, draft: &mut Draft<'_>) -> Option<Profile> {
-        let packed = self.packed().filter(|_| profile.namespaces.builds_root())?;
+    pub fn on_this_machine(
+        &self,
+        profile: &Profile,
+        namespaces: &Namespaces,
+        draft: &mut Draft<'_>,
+    ) -> Option<Profile> {
+        let packed = self.packed().filter(|_| namespaces.builds_root())?;
         let origin = &self.source.origin;
         let mut unpacked = profile.clone();
         unpacked.rootfs.source.value = Source::Empty;
-        let look = match packed.look(profile, draft.host, origin) {
+        let look = match packed.look(profile, namespaces, draft.host, origin) {
             Ok(look) => look,
             Err(problem) => {
                 draft.problem(problem);
@@ -327,7 +387,9 @@ impl Rootfs {
         let Some((packed, line)) = self.packed().and_then(|p| Some((p, p.config.as_ref()?))) else {
             return Ok(None);
         };
-        let config = packed.look(profile, host, &self.source.origin)?.config;
+        let config = packed
+            .look(profile, &profile.namespaces, host, &self.source.origin)?
+            .config;
         let words = config.entrypoint.into_iter().chain(config.cmd).flatten();
         let words: Vec<_> = words.map(c_string).collect();
         Ok((!words.is_empty()).then(|| Command::new(words, line)))

@@ -33,9 +33,8 @@ use tree::Tree;
 pub fn prepare(plan: &Plan) -> Result<(), Failure> {
     for (number, step) in plan.steps.iter().enumerate() {
         if let Op::Unpack(unpacking) = &step.op {
-            unpack(unpacking).map_err(|why| {
-                Failure::text(number, crate::diag::printable(&why).into_owned())
-            })?;
+            unpack(unpacking)
+                .map_err(|why| Failure::text(number, crate::diag::printable(&why).into_owned()))?;
         }
     }
     Ok(())
@@ -53,7 +52,11 @@ const COMPRESSED: &str = "it is compressed, and has only a digest of what it dec
 fn unpack(unpacking: &Unpacking) -> Result<(), String> {
     let path = unpacking.source.path();
     let (opened, digest) = open(&unpacking.source)?;
-    if let Some(expected) = unpacking.digest.as_ref().filter(|expected| **expected != digest) {
+    if let Some(expected) = unpacking
+        .digest
+        .as_ref()
+        .filter(|expected| **expected != digest)
+    {
         return Err(format!("it has the digest {digest}, and not {expected}"));
     }
     let name = Cache::name(&digest, &unpacking.owners);
@@ -106,15 +109,16 @@ fn open(source: &Source) -> Result<(Opened, Digest), String> {
 fn settled(path: &Path) -> Result<(File, Stat), String> {
     const TICK: Duration = Duration::from_millis(50);
     let file = crate::host::images::layout::open_regular(path)?;
-    let stat = |file: &File| {
-        rustix::fs::fstat(file).map_err(|e| std::io::Error::from(e).to_string())
-    };
+    let stat =
+        |file: &File| rustix::fs::fstat(file).map_err(|e| std::io::Error::from(e).to_string());
     let first = stat(&file)?;
     let changed = Duration::new(
         u64::try_from(first.st_ctime).unwrap_or(0),
         u32::try_from(first.st_ctime_nsec).unwrap_or(0),
     );
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     if now < changed.saturating_add(TICK) {
         std::thread::sleep(TICK);
     }
@@ -167,7 +171,7 @@ impl Opened {
 /// Adds the members of one archive; the digest of its bytes, as they are stored.
 fn add(tree: &mut Tree<'_>, stream: Stream) -> Result<Digest, String> {
     let mut members = Members::new(stream);
-    while let Some(member) = members.next()? {
+    while let Some(member) = members.advance()? {
         tree.add(member, &mut members)?;
     }
     members.into_inner().finish().map_err(unread)

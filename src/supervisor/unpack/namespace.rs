@@ -43,7 +43,10 @@ pub(super) fn within(
         Err(errno) => return Err(format!("no user namespace can be made: {}", errno.desc())),
     };
     drop((go, answering));
-    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let (uid, gid) = (
+        nix::unistd::geteuid().as_raw(),
+        nix::unistd::getegid().as_raw(),
+    );
     let mapped = idmap::run_helper(newuidmap, pid, &with_caller(users, uid))
         .and_then(|()| idmap::run_helper(newgidmap, pid, &with_caller(groups, gid)));
     if let Err(why) = mapped {
@@ -98,7 +101,10 @@ fn with_caller(ranges: &[IdRange], caller: u32) -> Vec<IdRange> {
     let mut ranges = ranges.to_vec();
     let holds = |r: &IdRange| caller >= r.outside && caller - r.outside < r.count;
     if !ranges.iter().any(holds) {
-        let end = ranges.iter().filter_map(|r| r.inside.checked_add(r.count)).max();
+        let end = ranges
+            .iter()
+            .filter_map(|r| r.inside.checked_add(r.count))
+            .max();
         ranges.push(IdRange {
             inside: end.unwrap_or(0),
             outside: caller,

@@ -26,7 +26,12 @@ impl Place {
     /// Begins; none if the root is there by now.
     pub(super) fn begin(cache: &Cache, name: &str) -> Result<Option<Self>, String> {
         let fail = |path: &Path, e: io::Error| format!("{}: {e}", path.display());
-        for folder in [cache.base().to_owned(), cache.images(), cache.unpacking(), cache.archives()] {
+        for folder in [
+            cache.base().to_owned(),
+            cache.images(),
+            cache.unpacking(),
+            cache.archives(),
+        ] {
             folder_of_ours(&folder).map_err(|e| fail(&folder, e))?;
         }
         // By now it is there, whoever made it.
@@ -56,7 +61,10 @@ impl Place {
                 whole,
             }));
         }
-        Err(format!("{}: it is made and removed all the time", path.display()))
+        Err(format!(
+            "{}: it is made and removed all the time",
+            path.display()
+        ))
     }
 
     /// The tree's own directory, empty.
@@ -116,7 +124,11 @@ pub(super) fn remember(cache: &Cache, stat: &Stat, digest: &Digest) -> Result<()
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())
 }
 

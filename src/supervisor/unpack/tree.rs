@@ -258,7 +258,9 @@ impl<'b> Tree<'b> {
             return refuse("holds a NUL");
         }
         let parts = path.split(|byte| *byte == b'/');
-        let parts: Vec<_> = parts.filter(|part| !part.is_empty() && *part != b".").collect();
+        let parts: Vec<_> = parts
+            .filter(|part| !part.is_empty() && *part != b".")
+            .collect();
         if parts.contains(&&b".."[..]) {
             return refuse("leads upwards (`..`)");
         }
@@ -276,7 +278,13 @@ impl<'b> Tree<'b> {
 
     fn open(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let path = if path.is_empty() { &b"."[..] } else { path };
-        openat2(&self.root, OsStr::from_bytes(path), flags, Mode::empty(), BENEATH)
+        openat2(
+            &self.root,
+            OsStr::from_bytes(path),
+            flags,
+            Mode::empty(),
+            BENEATH,
+        )
     }
 
     /// Opens the parent of a member, and makes it if the archive did not.
@@ -311,7 +319,8 @@ impl<'b> Tree<'b> {
             }
             end += 1;
         }
-        self.open(path, DIRECTORY).map_err(|errno| below(path, errno))
+        self.open(path, DIRECTORY)
+            .map_err(|errno| below(path, errno))
     }
 
     /// Takes away what has the name already, but a directory that stays one.
@@ -329,7 +338,12 @@ impl<'b> Tree<'b> {
     }
 
     /// Removes a name, with all that is below it.
-    fn take_away(&mut self, parent: BorrowedFd<'_>, path: &[u8], name: &[u8]) -> Result<(), String> {
+    fn take_away(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        path: &[u8],
+        name: &[u8],
+    ) -> Result<(), String> {
         self.last = None;
         let below = [path, b"/"].concat();
         self.directories
@@ -376,7 +390,13 @@ impl<'b> Tree<'b> {
                 _ => self.take_away(parent.as_fd(), &path, name),
             };
         }
-        match openat2(parent, OsStr::from_bytes(name), DIRECTORY, Mode::empty(), BENEATH) {
+        match openat2(
+            parent,
+            OsStr::from_bytes(name),
+            DIRECTORY,
+            Mode::empty(),
+            BENEATH,
+        ) {
             // Made by this layer, or merged: what is below it may be of others.
             Ok(directory) => self.hide_all(&directory, &path),
             Err(_) => Ok(()),
@@ -386,9 +406,8 @@ impl<'b> Tree<'b> {
     /// Gives an open file to its owner. Before all else: it clears the setuid bit and capabilities.
     fn give(&self, file: impl AsFd, path: &[u8], attributes: &Attributes) -> Result<(), String> {
         match self.owner(path, attributes)? {
-            Some((uid, gid)) => {
-                fchown(file, uid, gid).map_err(|errno| self.not_owned(path, attributes, errno))
-            }
+            Some((uid, gid)) => fchown(file, Some(uid), Some(gid))
+                .map_err(|errno| self.not_owned(path, attributes, errno)),
             None => Ok(()),
         }
     }
@@ -427,27 +446,27 @@ impl<'b> Tree<'b> {
         attributes: &Attributes,
     ) -> Result<(), String> {
         if let Some((uid, gid)) = self.owner(path, attributes)? {
-            chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|errno| self.not_owned(path, attributes, errno))?;
+            chownat(
+                parent,
+                name,
+                Some(uid),
+                Some(gid),
+                AtFlags::SYMLINK_NOFOLLOW,
+            )
+            .map_err(|errno| self.not_owned(path, attributes, errno))?;
         }
         utimensat(parent, name, &times(attributes), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|errno| failed(path, errno))
     }
 
     /// Whom a file is given to, if to anybody.
-    fn owner(
-        &self,
-        path: &[u8],
-        attributes: &Attributes,
-    ) -> Result<Option<(Option<Uid>, Option<Gid>)>, String> {
+    fn owner(&self, path: &[u8], attributes: &Attributes) -> Result<Option<(Uid, Gid)>, String> {
         if *self.owners == Owners::Caller {
             return Ok(None);
         }
         let id = |id: u64| u32::try_from(id).ok().filter(|id| *id != u32::MAX);
         match (id(attributes.uid), id(attributes.gid)) {
-            (Some(uid), Some(gid)) => {
-                Ok(Some((Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))))
-            }
+            (Some(uid), Some(gid)) => Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid)))),
             _ => Err(format!(
                 "{} belongs to {}:{}, which are no ids",
                 shown(path),
@@ -528,14 +547,20 @@ fn mkdirat_beneath(tree: &Tree<'_>, path: &[u8]) -> rustix::io::Result<()> {
         None => (Some(&b""[..]), Some(path)),
     };
     let parent = tree.open(parent.unwrap_or_default(), DIRECTORY)?;
-    mkdirat(&parent, OsStr::from_bytes(name.unwrap_or_default()), Mode::RWXU)
+    mkdirat(
+        &parent,
+        OsStr::from_bytes(name.unwrap_or_default()),
+        Mode::RWXU,
+    )
 }
 
 /// Copies the data of a file.
 fn copy(data: &mut impl Read, file: &mut File, mut left: u64) -> io::Result<()> {
     let mut buffer = vec![0; 128 << 10];
     while left > 0 {
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let most = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let room = buffer.get_mut(..most).unwrap_or_default();
         let n = match data.read(room) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
