@@ -53,9 +53,14 @@ pub(super) enum Action {
     /// Take away what runs have left whose supervisor was killed, and say what it was
     ///
     /// The next run with the same profile does the same for its own. Control groups are looked for in all
-    /// that is mounted here of their hierarchies, mount points in folders. What a run still uses stays, and
+    /// that is mounted here of their hierarchies, mount points in folders, half of a root in the cache. What a run still uses stays, and
     /// so does what another user's runs have left. Exit code 1 if something could not be removed.
     Gc(Gc),
+    /// Unpack the root of a profile, list the roots that were unpacked, or remove those that no run uses
+    ///
+    /// Roots that a profile names by `archive` or `image` are unpacked once, into $XDG_CACHE_HOME/sandbox,
+    /// else ~/.cache/sandbox; for root into /var/cache/sandbox.
+    Images(Images),
     /// List the profiles that can be named, where each comes from, and which hides which
     Profiles(Profiles),
     /// Print the completions for a shell, made from this very command line
@@ -309,6 +314,52 @@ pub(super) struct Gc {
     /// Where to look for mount points, at any depth, on the same file system [default: the project]
     #[arg(value_name = "DIR")]
     pub(super) folders: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Unpacked roots.
+#[derive(Debug, Args)]
+pub(super) struct Images {
+    #[command(subcommand)]
+    pub(super) what: Option<OfImages>,
+}
+
+/// What is done with unpacked roots; by default, they are listed.
+#[derive(Debug, Subcommand)]
+pub(super) enum OfImages {
+    /// List them: what each was unpacked from, how large it is, whether a run uses it
+    List(ListImages),
+    /// Unpack the root of a profile, as its first run would
+    Unpack(UnpackImage),
+    /// Remove those that no run uses, and what was left by a run that was killed while it unpacked
+    Prune(PruneImages),
+}
+
+/// Listing unpacked roots.
+#[derive(Debug, Args)]
+pub(super) struct ListImages {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Unpacking the root of a profile.
+#[derive(Debug, Args)]
+pub(super) struct UnpackImage {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) ceilings: Ceilings,
+}
+
+/// Removing unpacked roots.
+#[derive(Debug, Args)]
+pub(super) struct PruneImages {
+    /// Only those with these names [default: all]
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

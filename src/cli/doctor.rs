@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Doctor, session: &mut Session) -> Result<u8, Refus
         Some(name) => (session.profile(selection)?, name.to_owned()),
         None => default(session, &selection.settings.0)?,
     };
-    let command = command_of(&arguments.command, &profile);
+    let command = command_of(&arguments.command, &profile, &host)?;
     let command = command.unwrap_or_else(|| placeholder(c"true"));
     let drafted = sections::draft(&profile, &host, &command);
     let needs = drafted.needs();
@@ -70,6 +70,11 @@ pub(super) fn run(arguments: &Doctor, session: &mut Session) -> Result<u8, Refus
         .map_err(|refused| refused.problems);
     let problems = held
         .and_then(|()| drafted.whole())
+        .and_then(|plan| {
+            let again = || sections::build(&profile, &host, &command);
+            let prepared = session.prepared(plan, again);
+            prepared.map_err(|refused| refused.problems)
+        })
         .and_then(|plan| trial(plan, session));
     let problems = problems.err().unwrap_or_default();
     let can_run = problems.is_empty();

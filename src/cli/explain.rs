@@ -2,14 +2,17 @@
 
 use super::arguments::Explain;
 use super::{Refused, Session, command_of, output, placeholder};
+use crate::host::Host;
 use crate::plan::{Op, bpf, explain};
 
 pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refused> {
     session.ceilings.clone_from(&arguments.ceilings.names);
     let profile = session.profile(&arguments.selection)?;
-    let command = command_of(&arguments.command, &profile);
+    let host = Host::here();
+    let command = command_of(&arguments.command, &profile, &host)?;
     let command = command.unwrap_or_else(|| placeholder(c"COMMAND"));
-    let plan = session.plan(&profile, &command)?;
+    session.hold(&profile, &host)?;
+    let plan = session.build(&profile, &host, &command)?;
     let plan = Session::traced(plan, &profile, arguments.explain_denials)?;
     if arguments.seccomp {
         output(&profile.seccomp.words(&profile))?;

@@ -4,8 +4,10 @@ use super::arguments::Gc;
 use super::{Refused, Session, output, output_json, variables};
 use crate::changes::store;
 use crate::diag::{Code, Diagnostic, Origin, printable};
+use crate::host::Host;
 use crate::host::cgroup::Cgroups;
-use crate::supervisor::{cgroup, sweep_mount_points};
+use crate::host::images::{Cache, Owners};
+use crate::supervisor::{cgroup, prune, sweep_mount_points};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -26,7 +28,7 @@ struct Found {
 
 #[derive(Serialize)]
 struct Removed {
-    /// `cgroup`, `mount point` or `changes`.
+    /// `cgroup`, `mount point`, `changes` or `half a root`.
     kind: &'static str,
     path: PathBuf,
     /// How many processes were still in it.
@@ -75,6 +77,7 @@ pub(super) fn run(arguments: &Gc, session: &mut Session) -> Result<u8, Refused> 
         });
         found.removed.extend(removed);
     }
+    found.roots()?;
     if arguments.json {
         output_json(&found)?;
     } else {
@@ -94,6 +97,33 @@ fn folders(arguments: &Gc) -> Result<Vec<PathBuf>, Refused> {
 }
 
 impl Found {
+    /// Roots whose unpacking was killed. Whole ones are of use, and `sandbox images prune` removes them.
+    fn roots(&mut self) -> Result<(), Refused> {
+        let kind = "half a root";
+        let variables = variables()?;
+        let caches = variables.environment.get("XDG_CACHE_HOME");
+        let home = variables.home.as_deref();
+        let Some(cache) = Cache::of(variables.uid, caches.map(String::as_str), home) else {
+            return Ok(());
+        };
+        match prune(&cache, &Owners::of_caller(&Host::here()), Some(&[])) {
+            Ok(pruned) => {
+                let gone = pruned.into_iter().filter(|one| one.is_gone);
+                self.removed.extend(gone.map(|one| Removed {
+                    kind,
+                    path: one.folder,
+                    processes: None,
+                }));
+            }
+            Err(why) => self.failed.push(Failed {
+                kind,
+                path: cache.base().to_owned(),
+                why,
+            }),
+        }
+        Ok(())
+    }
+
     fn group(&mut self, (path, result): cgroup::Swept) {
         let kind = "cgroup";
         match result {

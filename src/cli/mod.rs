@@ -8,6 +8,7 @@ mod diff;
 mod doctor;
 mod explain;
 mod gc;
+mod images;
 mod init;
 mod man;
 mod many;
@@ -33,6 +34,7 @@ use crate::profile::overlay::Overlay;
 use crate::profile::variables::Variables;
 use crate::profile::{document, node};
 use crate::sections::{self, Profile};
+use crate::supervisor;
 use arguments::{Arguments, Selection};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 use std::ffi::OsString;
@@ -65,6 +67,7 @@ pub fn run() -> u8 {
         Some(arguments::Action::Doctor(doctor)) => doctor::run(&doctor, &mut session),
         Some(arguments::Action::Init(init)) => init::run(&init),
         Some(arguments::Action::Gc(gc)) => gc::run(&gc, &mut session),
+        Some(arguments::Action::Images(images)) => images::run(&images, &mut session),
         Some(arguments::Action::Profiles(profiles)) => profiles::run(&profiles),
         Some(arguments::Action::Completions(of)) => completions::run(&of),
         Some(arguments::Action::Man(man)) => man::run(&man),
@@ -191,14 +194,7 @@ impl Session {
         Ok(found.map_err(|error| not_found(&error))?)
     }
 
-    /// The plan for a command under a profile. There is none for a profile that exceeds a ceiling.
-    fn plan(&mut self, profile: &Profile, command: &Command) -> Result<Plan, Refused> {
-        let host = Host::here();
-        self.hold(profile, &host)?;
-        self.build(profile, &host, command)
-    }
-
-    /// The same for a profile that was held to its ceilings.
+    /// The plan for a command under a profile that was held to its ceilings.
     fn build(
         &mut self,
         profile: &Profile,
@@ -206,11 +202,61 @@ impl Session {
         command: &Command,
     ) -> Result<Plan, Refused> {
         let plan = sections::build(profile, host, command)?;
+        self.weaker(&plan);
+        Ok(plan)
+    }
+
+    /// The same, once the root is unpacked: that is done here, where it has to be.
+    fn build_prepared(
+        &mut self,
+        profile: &Profile,
+        host: &Host,
+        command: &Command,
+    ) -> Result<Plan, Refused> {
+        let plan = sections::build(profile, host, command)?;
+        let plan = self.prepared(plan, || sections::build(profile, host, command))?;
+        self.weaker(&plan);
+        Ok(plan)
+    }
+
+    /// Unpacks the root of a profile that was held to its ceilings, where that has to be done; whether it
+    /// had to.
+    fn unpack(&self, profile: &Profile) -> Result<bool, Refused> {
+        if !profile.rootfs.is_packed() {
+            return Ok(false);
+        }
+        let host = Host::here();
+        let command = profile.process.command().unwrap_or_default();
+        let build = || sections::build(profile, &host, &command);
+        let plan = build()?;
+        let had_to = plan.is_preparation();
+        self.prepared(plan, build)?;
+        Ok(had_to)
+    }
+
+    /// Unpacks the root, where a plan says so, and plans anew.
+    fn prepared(
+        &self,
+        plan: Plan,
+        again: impl FnOnce() -> Result<Plan, Diagnostics>,
+    ) -> Result<Plan, Refused> {
+        if !plan.is_preparation() {
+            return Ok(plan);
+        }
+        if std::io::stderr().is_terminal() {
+            for step in &plan.steps {
+                self.say(&step.op.to_string());
+            }
+        }
+        supervisor::prepare(&plan).map_err(|failure| failure.diagnostic(&plan))?;
+        Ok(again()?)
+    }
+
+    fn weaker(&self, plan: &Plan) {
         for note in plan.notes.iter().filter(|note| note.weaker) {
             let origin = note.origin.display(&self.sources);
             self.say(&format!("not enforced: {} ({origin})", note.text));
         }
-        Ok(plan)
     }
 
     /// The same plan with the command traced, if that is asked for.
@@ -279,13 +325,20 @@ fn output_json(value: &impl serde::Serialize) -> Result<(), Refused> {
     output(&format!("{text}\n"))
 }
 
-/// The command: the words after `--`, else the profile's own, if it has one.
-fn command_of(words: &[OsString], profile: &Profile) -> Option<Command> {
+/// The command: the words after `--`, else the profile's own, else that of its image, if there is one.
+fn command_of(
+    words: &[OsString],
+    profile: &Profile,
+    host: &Host,
+) -> Result<Option<Command>, Diagnostic> {
     if words.is_empty() {
-        return profile.process.command();
+        return match profile.process.command() {
+            None => profile.rootfs.command(profile, host),
+            command => Ok(command),
+        };
     }
     let words = words.iter().map(|word| c_string(word.clone()));
-    Some(Command::new(words, &Origin::CommandLine))
+    Ok(Some(Command::new(words, &Origin::CommandLine)))
 }
 
 /// A command that stands for any.

@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused>
         }),
         (Some(address), _) => {
             // Whoever connects is not to find out that nothing can run here.
-            session.build(&read.profile, &read.host, &read.command)?;
+            session.build_prepared(&read.profile, &read.host, &read.command)?;
             many::listen(address, arguments, &read.profile, session, |session| {
                 again(arguments, &read, session)
             })
@@ -54,8 +54,9 @@ struct Read {
 
 fn read(arguments: &Run, session: &mut Session) -> Result<Read, Refused> {
     let profile = session.profile(&arguments.selection)?;
-    let command = command_of(&arguments.command, &profile).ok_or_else(nothing_to_run)?;
     let host = Host::here();
+    let command = command_of(&arguments.command, &profile, &host)?;
+    let command = command.ok_or_else(nothing_to_run)?;
     session.hold(&profile, &host)?;
     Ok(Read {
         profile,
@@ -90,7 +91,7 @@ fn attempt(
     } = read;
     // Not before: a profile that exceeds a ceiling has no say in which file is replaced.
     reporting.open(arguments, command, profile, session)?;
-    let plan = session.build(profile, host, command)?;
+    let plan = session.build_prepared(profile, host, command)?;
     let plan = Session::traced(plan, profile, arguments.explain_denials)?;
     reporting.planned(profile, &plan, session)?;
     let stats = arguments.stats || profile.report.stats.value;

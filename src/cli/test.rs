@@ -34,6 +34,9 @@ pub(super) fn run(arguments: &Test, session: &mut Session) -> Result<u8, Refused
             session.say(&line);
         }
     };
+    if !arguments.explain {
+        session.unpack(&profile)?;
+    }
     let prover = Prover::new(&profile, &say);
     if arguments.explain {
         return explained(&prover, &cases, session);

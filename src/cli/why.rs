@@ -27,6 +27,12 @@ pub(super) fn run(arguments: &Why, session: &mut Session) -> Result<u8, Refused>
     let command = profile.process.command();
     let command = command.unwrap_or_else(|| placeholder(c"true"));
     let plan = sections::build(&profile, &host, &command)?;
+    if let Some(step) = plan.steps.first().filter(|_| plan.is_preparation()) {
+        let message = "the root is not unpacked yet, so that nobody knows what is in it";
+        return Err(Diagnostic::new(Code::NotHere, &step.origin, message)
+            .help("unpack it: sandbox images unpack --profile PROFILE")
+            .into());
+    }
     let answer = question.answer(&profile, &plan, &host);
     let sources = &session.sources;
     if arguments.json {

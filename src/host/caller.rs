@@ -114,6 +114,30 @@ impl Caller {
     }
 }
 
+/// The map of 0 onto the caller's id, and of what follows onto its subordinate ids.
+#[must_use]
+pub fn auto(caller: u32, held: &[(u32, u32)]) -> Vec<IdRange> {
+    let mut ranges = vec![IdRange {
+        inside: 0,
+        outside: caller,
+        count: 1,
+    }];
+    let mut inside = 1u32;
+    for (first, count) in held {
+        // Ids end at 2^32: what lies beyond has no number inside.
+        let Some(next) = inside.checked_add(*count) else {
+            break;
+        };
+        ranges.push(IdRange {
+            inside,
+            outside: *first,
+            count: *count,
+        });
+        inside = next;
+    }
+    ranges
+}
+
 /// The lines of an id map of `/proc`.
 fn read_map(path: &str, doubt: &Doubt) -> Vec<IdRange> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|why| {

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod disk;
 pub mod doubt;
 pub mod expand;
+pub mod images;
 pub mod mounts;
 pub mod probe;
 pub mod program;

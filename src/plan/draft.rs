@@ -67,6 +67,9 @@ pub struct Draft<'a> {
     wanted: BTreeSet<Mechanism>,
 }
 
+/// What is said of a plan that prepares a run.
+const NOT_YET: &str = "this is done once; the run is planned after it, from what the root then holds (`sandbox images unpack` does it without a run)";
+
 /// A plan, or as much of one as there is.
 #[derive(Debug, Default)]
 pub struct Drafted {
@@ -87,11 +90,23 @@ impl Drafted {
     }
 
     /// The plan; or why there is none.
-    pub fn whole(self) -> Result<Plan, Diagnostics> {
-        match self.problems.is_empty() {
-            true => Ok(self.plan),
-            false => Err(self.problems),
+    pub fn whole(mut self) -> Result<Plan, Diagnostics> {
+        if !self.problems.is_empty() {
+            return Err(self.problems);
         }
+        if self.plan.is_preparation() {
+            // The rest was drafted to find what is wrong with it: nobody knows yet what is in the root.
+            let steps = &mut self.plan.steps;
+            steps.retain(|step| matches!(step.op, Op::Unpack(_)));
+            self.plan.notes.retain(|note| note.weaker);
+            let origin = steps.first().map(|step| step.origin.clone());
+            self.plan.notes.push(Note {
+                text: NOT_YET.into(),
+                origin: origin.unwrap_or(Origin::CommandLine),
+                weaker: false,
+            });
+        }
+        Ok(self.plan)
     }
 }
 

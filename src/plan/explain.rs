@@ -7,6 +7,7 @@ use super::op::{
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
 use crate::diag::Sources;
+use crate::host::images::Owners;
 use crate::profile::value::{Duration, Size};
 use crate::sys::mount::{Attributes, Depth};
 use std::ffi::CStr;
@@ -222,6 +223,31 @@ impl fmt::Display for Limit {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unpack(unpacking) => {
+                let path = unpacking.source.path().display().to_string();
+                let base = unpacking.cache.base().display().to_string();
+                let owners = match unpacking.owners {
+                    Owners::Kept => "with its owners",
+                    Owners::Caller => "to belong to the caller",
+                    Owners::Mapped { .. } => "with its owners as subordinate ids",
+                };
+                write!(
+                    f,
+                    "unpack {} into {}, {owners} (at most {} members, {} of files)",
+                    crate::diag::printable(&path),
+                    crate::diag::printable(&base),
+                    unpacking.bounds.entries,
+                    Size(unpacking.bounds.bytes)
+                )
+            }
+            Self::HoldRoot(entry) => {
+                let folder = entry.folder.display().to_string();
+                write!(
+                    f,
+                    "hold the unpacked root {}",
+                    crate::diag::printable(&folder)
+                )
+            }
             Self::MakeMountPoint {
                 tree,
                 missing,

@@ -93,6 +93,15 @@ pub struct Watch {
 }
 
 impl Plan {
+    /// Whether it only prepares a run, which is planned anew after that
+    /// ([`supervisor::prepare`](crate::supervisor::prepare)).
+    #[must_use]
+    pub fn is_preparation(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step.op, Op::Unpack(_)))
+    }
+
     /// The steps that one side performs, with their numbers.
     pub fn steps_of(&self, actor: Actor) -> impl Iterator<Item = (usize, &Step)> {
         self.steps

@@ -2,6 +2,7 @@
 
 use super::op::{Limit, MapWriter, NewRoot, Op};
 use crate::host::cgroup::Controller;
+use crate::host::images::Owners;
 use crate::host::probe::Mechanism;
 use std::collections::BTreeSet;
 
@@ -21,6 +22,11 @@ pub fn of<'o>(operations: impl IntoIterator<Item = &'o Op>) -> BTreeSet<Mechanis
 /// Every operation is listed, so that a new one cannot be forgotten.
 fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
     match op {
+        Op::Unpack(unpacking) => {
+            if matches!(unpacking.owners, Owners::Mapped { .. }) {
+                needs.extend([Mechanism::UserNamespace, Mechanism::SubordinateIds]);
+            }
+        }
         Op::AskForScope(_) | Op::CreateGroup { .. } | Op::JoinGroups => {
             needs.insert(Mechanism::Cgroups);
         }
@@ -90,7 +96,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
             needs.insert(Mechanism::WriteExecute);
         }
         // What any kernel that is new enough lets any process do, or what only touches files.
-        Op::MakeMountPoint { .. }
+        Op::HoldRoot(_)
+        | Op::MakeMountPoint { .. }
         | Op::MakeSource { .. }
         | Op::KeepChanges { .. }
         | Op::ProvideMountPoint { .. }

@@ -6,6 +6,7 @@ mod limit;
 use super::attempt::Attempt;
 pub use crate::host::caller::IdRange;
 use crate::host::cgroup::{Place, Scope};
+use crate::host::images::{Entry, Unpacking};
 use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::{Attributes, Depth};
 use crate::sys::process::StringArray;
@@ -157,6 +158,11 @@ impl ClockOffset {
 /// One primitive operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
+    /// Unpacks an archive or an image into the cache. Where a plan has this step, it has no other: the run is
+    /// planned from what was unpacked.
+    Unpack(Box<Unpacking>),
+    /// Takes a shared lock on an unpacked root (flock(2)), so that it is not removed during the run.
+    HoldRoot(Entry),
     /// Makes a mount point in a writable tree of the host, if it is missing; removed in the end.
     MakeMountPoint {
         /// The tree's path, which exists.

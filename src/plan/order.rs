@@ -57,6 +57,8 @@ macro_rules! phases {
 }
 
 phases! {
+    /// A root is unpacked, and the run planned after that; or an unpacked one is kept from being removed.
+    Roots: Supervisor,
     /// Sources that a profile wants made are made on the host, to stay; then mount points that a
     /// writable grant lacks are made in it, to be removed in the end.
     MountPoints: Supervisor,
@@ -193,6 +195,8 @@ macro_rules! rules {
 }
 
 rules! {
+    Roots < MappedSources: "what is opened of a root must not be removed meanwhile",
+    Roots < Clone: "init opens the parts of the root, which must not be removed meanwhile",
     MountPoints < Clone: "a mount point in the host's tree is made with the caller's rights, not with those that init has over its namespaces",
     MountPoints < MappedSources: "a source that is made has to be there when it is opened",
     Scope < Group: "the group goes into the scope, once there is one",

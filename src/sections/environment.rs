@@ -132,6 +132,24 @@ impl Environment {
         environment
     }
 
+    /// Sets a variable that something else than the profile proposes, unless the profile says anything of it.
+    pub fn propose(
+        &mut self,
+        name: &str,
+        value: &str,
+        callers: &BTreeMap<String, String>,
+        line: &Origin,
+    ) {
+        let says = |list: &[At<String>]| list.iter().any(|pattern| matches(&pattern.value, name));
+        let is_said = self.set.contains_key(name)
+            || says(&self.unset)
+            || (says(&self.inherit) && callers.contains_key(name));
+        if !name.is_empty() && !is_said && !name.contains('\0') && !value.contains('\0') {
+            let value = At::new(value.to_owned(), line.clone());
+            self.set.insert(name.to_owned(), value);
+        }
+    }
+
     /// The variables that the command gets.
     #[must_use]
     pub fn variables(&self, profile: &Profile) -> BTreeMap<String, String> {

@@ -238,6 +238,7 @@ impl Profile {
             rootfs.show(self, &mut view);
             let project = variables.project.as_deref();
             grants.extend(view.grants(project, variables.home.as_deref()));
+            grants.extend(rootfs.grants());
         }
         grants.extend(mounts.grants(self));
         grants.extend(namespaces.grants());
@@ -275,6 +276,9 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
         return draft.finish();
     }
     let namespaces = profile.namespaces.on_this_machine(profile, &mut draft);
+    let rootfs = &profile.rootfs;
+    let unpacked = rootfs.on_this_machine(profile, &namespaces, &mut draft);
+    let profile = unpacked.as_ref().unwrap_or(profile);
     let user = profile.user.on_this_machine(profile, &mut draft);
     let profile = &Profile {
         namespaces,

@@ -314,6 +314,14 @@ impl Process {
         })
     }
 
+    /// Takes a working directory that something else than the profile proposes, unless the profile has one.
+    pub fn propose_cwd(&mut self, directory: &str, line: &Origin) {
+        let path = Path::new("/").join(directory);
+        if self.cwd.is_none() && !directory.is_empty() && !directory.contains('\0') {
+            self.cwd = Some(At::new(path, line.clone()));
+        }
+    }
+
     /// Which line decides whether there is an init.
     #[must_use]
     pub fn init_origin(&self) -> &Origin {

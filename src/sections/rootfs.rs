@@ -1,5 +1,7 @@
 //! `[rootfs]`: what the root is, and what of the project and of changes to the root is kept.
 
+mod packed;
+
 use super::changes::{self, Aside, Changes, Place};
 use super::wanted::{self, Item, Wanted};
 use super::{Profile, host_path, mounts, split, user::Identity};
@@ -11,6 +13,7 @@ use crate::plan::layout::{Entry, Names, Root, What};
 use crate::profile::table::List;
 use crate::profile::value::Size;
 use crate::profile::variables::Variables;
+use crate::review::Grant;
 use crate::review::tree::{Access, Program};
 use crate::review::view::{Group, HostFiles, Shown, View};
 use crate::sys::mount::Attributes;
@@ -44,8 +47,8 @@ crate::choice! {
 }
 
 crate::table! {
-    /// The root: one of `directory`, `programs`, `empty`; without any of them the host's own root,
-    /// read-only and without what is private.
+    /// The root: one of `directory`, `programs`, `archive`, `image`, `empty`; without any of them the
+    /// host's own root, read-only and without what is private.
     ///
     /// ```toml
     /// [rootfs]
@@ -62,6 +65,24 @@ crate::table! {
         /// Only these programs with the libraries that they load, and the command itself. One that a machine may
         /// lack is written as `{ name = "zenity", optional = true }`.
         programs: List<Item>,
+        /// A tar archive of a root, plain or compressed with gzip, xz or zstd. It is unpacked once, into the
+        /// cache (`sandbox images`), and anew when it has changed.
+        archive: String,
+        /// An image: an OCI image layout as a directory or a tar archive, or what `docker save` writes. Its
+        /// layers are verified by their digests and unpacked as an archive is.
+        image: String,
+        /// Which one, where there are several: its name or tag, as it stands in the index.
+        image_name: String,
+        /// Whether the image's own environment, working directory, user and command hold, wherever the profile
+        /// and the command line say nothing of them. Default: no.
+        image_config: bool,
+        /// What the digest of the archive, or of the image's manifest, has to be: `"sha256:…"`. What has it is
+        /// taken from the cache without looking at its source.
+        digest: String,
+        /// The most members that are unpacked, of all layers together. Default: 1000000.
+        max_entries: u64,
+        /// The most bytes in files that are unpacked, of all layers together. Default: `"32G"`.
+        max_size: Size,
         /// Nothing but what `[[mounts]]` puts there.
         empty: bool,
         /// What becomes of changes to the root. All but `"forbid"` take a root that is a directory.
@@ -90,6 +111,8 @@ pub enum Source {
     Directory(PathBuf),
     /// Programs and their libraries.
     Programs(Vec<At<Wanted>>),
+    /// An archive or an image.
+    Packed(Box<packed::Packed>),
     /// Nothing.
     Empty,
 }
@@ -129,7 +152,7 @@ impl Rootfs {
         problems: &mut Diagnostics,
     ) -> Self {
         let (raw, table) = split(raw, "rootfs");
-        let mut sources = Vec::new();
+        let mut sources = packed::check(&raw, variables, problems);
         if let Some(part) = raw.host {
             sources.push(part.map(Source::Host));
         }
@@ -152,7 +175,9 @@ impl Rootfs {
                     "a second source of the root",
                 )
                 .and(&first.origin, "the first one")
-                .help("keep one of `host`, `directory`, `programs` and `empty`"),
+                .help(
+                    "keep one of `host`, `directory`, `programs`, `archive`, `image` and `empty`",
+                ),
             );
         }
         let source = sources
@@ -356,6 +381,19 @@ impl Rootfs {
                     ..shown(path.clone(), access, group)
                 });
             }
+            // Whatever is in it, and nothing else of the host.
+            Source::Packed(packed) => {
+                let path = packed.source.path();
+                let group = Group {
+                    key: path.display().to_string(),
+                    words: format!("the root that is unpacked from {}", path.display()),
+                    share: 200,
+                };
+                view.show(Shown {
+                    target: "/".into(),
+                    ..shown(path.clone(), access, group)
+                });
+            }
             Source::Programs(programs) => {
                 let search = profile.environment.search_path(profile);
                 let here = profile.variables.working_directory.as_deref();
@@ -388,6 +426,15 @@ impl Rootfs {
         }
     }
 
+    /// What a root that is unpacked permits besides that its contents are seen.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        match &self.source.value {
+            Source::Packed(packed) => packed.grants(&self.source.origin),
+            _ => Vec::new(),
+        }
+    }
+
     /// The root, and which line asked for it; adds the entries that come with it.
     pub fn root(
         &self,
@@ -404,7 +451,8 @@ impl Rootfs {
         let root = match &self.source.value {
             Source::Host(Part::Public) => scaffold(Some(Path::new("/")), Names::Only(PUBLIC), None),
             Source::Host(Part::All) => scaffold(Some(Path::new("/")), Names::But(OWN), None),
-            Source::Empty => scaffold(None, Names::All, None),
+            // One that is packed has become a directory, or is not there yet.
+            Source::Empty | Source::Packed(_) => scaffold(None, Names::All, None),
             Source::Programs(programs) => {
                 self.programs(programs, profile, draft);
                 scaffold(None, Names::All, None)

@@ -14,6 +14,8 @@ use map::check_ranges;
 use super::{Profile, namespaces::Choice, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
+use crate::host::accounts::Accounts;
+use crate::host::caller::auto;
 use crate::host::probe::Mechanism;
 use crate::plan::layout::Idmap;
 use crate::plan::op::{IdRange, IdmapNeed, Ids, MapWriter, Op};
@@ -30,7 +32,7 @@ crate::table! {
     /// ```
     pub struct RawUser as "[user]" {
         /// The user id inside: a number, or the name of a user in the /etc/passwd of the root, where
-        /// that is a `directory`, else of the host. Default: the caller's; 1000 when root calls;
+        /// that is a directory or is unpacked, else of the host. Default: the caller's; 1000 when root calls;
         /// with the maps `"root"` and `"auto"` 0.
         uid: Id,
         /// The group id inside, or the name of a group. Default: the group of the user that `uid`
@@ -184,6 +186,71 @@ impl User {
     #[must_use]
     pub fn maps(&self) -> [&At<Map>; 2] {
         [&self.uid_map, &self.gid_map]
+    }
+
+    /// Takes the user that something else than the profile proposes, unless the profile names one: a user,
+    /// and after a colon a group, else the group of that user. Names and groups are looked up in the accounts
+    /// of the root, where it is there.
+    pub fn propose(&mut self, text: &str, accounts: Option<&Accounts>, line: &Origin) {
+        if self.uid.is_some() {
+            return;
+        }
+        let (user, group) = text.split_once(':').unwrap_or((text, ""));
+        let number = |text: &str| text.parse().ok().filter(|id| *id != u32::MAX);
+        let account = accounts.and_then(|accounts| match number(user) {
+            None => accounts.user(user),
+            Some(uid) => accounts.user(accounts.name(uid)?),
+        });
+        let account = account.filter(|(uid, gid)| *uid != u32::MAX && *gid != u32::MAX);
+        let at = |id| At::new(id, line.clone());
+        let named = |text: &str| Id::Name(text.to_owned());
+        self.uid = match (number(user), account) {
+            (Some(uid), _) | (None, Some((uid, _))) => Some(at(Id::Number(uid))),
+            // The lookup says that there is no such account.
+            _ => accounts.map(|_| at(named(user))),
+        };
+        if self.gid.is_none() {
+            self.gid = match (number(group), account) {
+                (Some(gid), _) => Some(at(Id::Number(gid))),
+                (None, Some((_, gid))) if group.is_empty() => Some(at(Id::Number(gid))),
+                (None, _) if group.is_empty() => None,
+                _ => accounts.map(|_| at(named(group))),
+            };
+        }
+    }
+
+    /// The same without the ids whose numbers stand in a root that is not there yet.
+    #[must_use]
+    pub fn without_names(&self) -> Self {
+        let is_number = |id: &At<Id>| id.value.number().is_some();
+        Self {
+            uid: self.uid.clone().filter(is_number),
+            gid: self.gid.clone().filter(is_number),
+            groups: self
+                .groups
+                .iter()
+                .filter(|id| is_number(id))
+                .cloned()
+                .collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The maps of users and of groups, where both hold subordinate ids of the caller's.
+    #[must_use]
+    pub fn subordinate_maps(&self, host: &Host) -> Option<(Vec<IdRange>, Vec<IdRange>)> {
+        let map = |ids, map: &Map, caller| match map {
+            Map::Auto => Some(auto(caller, subordinate(host, ids))).filter(|all| all.len() > 1),
+            Map::Ranges(ranges) => {
+                let all: Option<Vec<_>> = ranges.iter().map(|r| r.value.numbered()).collect();
+                all.filter(|_| !map.is_single())
+            }
+            Map::Own | Map::Root => None,
+        };
+        Some((
+            map(Ids::User, &self.uid_map.value, host.caller.uid)?,
+            map(Ids::Group, &self.gid_map.value, host.caller.gid)?,
+        ))
     }
 
     /// Who the command is on this machine, where names have become numbers.
@@ -403,25 +470,7 @@ impl User {
             );
             return None;
         }
-        let mut ranges = vec![IdRange {
-            inside: 0,
-            outside: caller_id,
-            count: 1,
-        }];
-        let mut inside = 1u32;
-        for (first, count) in held {
-            // Ids end at 2^32: what lies beyond has no number inside.
-            let Some(next) = inside.checked_add(*count) else {
-                break;
-            };
-            ranges.push(IdRange {
-                inside,
-                outside: *first,
-                count: *count,
-            });
-            inside = next;
-        }
-        Some((ranges, Some(MapWriter::Helper(helper))))
+        Some((auto(caller_id, held), Some(MapWriter::Helper(helper))))
     }
 
     /// Writes the maps and takes the ids.

@@ -110,6 +110,9 @@ impl Failure {
                 Op::AwaitTracer => {
                     "run without --explain-denials; or see /proc/sys/kernel/yama/ptrace_scope, and whether this process is traced itself".into()
                 }
+                Op::Unpack(_) => {
+                    "nothing of it is used; correct what it is made of, or name another source under [rootfs]".into()
+                }
                 Op::CreateGroup { .. } | Op::SetLimit(_) => {
                     "change the limit, or set `limits = \"prefer\"` under [enforce]".into()
                 }
@@ -183,6 +186,9 @@ impl Failure {
             }
             (Op::OpenSource { .. } | Op::OpenMapped { .. }, Errno::ELOOP) => {
                 "a symbolic link lies in a folder that the command may write to: remove it".into()
+            }
+            (Op::HoldRoot(_), Errno::ENOENT) => {
+                "it was pruned just now: start again, and it is unpacked again".into()
             }
             (Op::MakeSource { .. }, Errno::ELOOP | Errno::ENOTDIR) => {
                 "a symbolic link or a file lies on the way: remove it, or name another source".into()

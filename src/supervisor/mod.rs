@@ -13,11 +13,13 @@ mod relay;
 mod source;
 mod terminal;
 mod trace;
+mod unpack;
 mod usage;
 mod watch;
 
 pub use failure::Failure;
 pub use mount_point::sweep as sweep_mount_points;
+pub use unpack::{Pruned, prepare, prune};
 
 use crate::changes::store;
 use crate::child::{self, Child, Tag};
@@ -93,6 +95,8 @@ struct Run<'p> {
     /// The sandbox's own terminal and the caller's, where there are two.
     terminal: Option<terminal::Terminal>,
     mount_points: Vec<MountPoint>,
+    /// What keeps unpacked roots from being removed.
+    roots: Vec<std::fs::File>,
     /// Sources that were made, until the command has run.
     sources: Vec<source::Made>,
     /// The changes that this run alone uses.
@@ -143,6 +147,7 @@ impl<'p> Run<'p> {
             relay: None,
             terminal: None,
             mount_points: Vec::new(),
+            roots: Vec::new(),
             sources: Vec::new(),
             changes: Vec::new(),
             init: None,
@@ -159,6 +164,15 @@ impl<'p> Run<'p> {
         let errno = |errno: Errno| Failure::step(number, errno);
         let text = |cause: String| Failure::text(number, cause);
         match &step.op {
+            Op::HoldRoot(entry) => match entry.hold() {
+                Ok(held) => self.roots.push(held),
+                Err(error) => {
+                    return Err(match error.raw_os_error() {
+                        Some(raw) => errno(Errno::from_raw(raw)),
+                        None => errno(Errno::ENOENT),
+                    });
+                }
+            },
             Op::MakeMountPoint {
                 tree,
                 missing,

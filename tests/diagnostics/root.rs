@@ -23,7 +23,7 @@ empty = true
     2 | directory = "/srv/debian"
       |             ------------- the first one
       |
-      = help: keep one of `host`, `directory`, `programs` and `empty`
+      = help: keep one of `host`, `directory`, `programs`, `archive`, `image` and `empty`
     "#);
 }
 
@@ -49,8 +49,46 @@ empty = true
     2 | directory = "/srv/debian"
       |             ------------- the first one
       |
-      = help: keep one of `host`, `directory`, `programs` and `empty`
+      = help: keep one of `host`, `directory`, `programs`, `archive`, `image` and `empty`
     "#);
+}
+
+#[test]
+fn what_is_about_a_root_that_is_unpacked() {
+    let wrong = checked(
+        r#"
+[rootfs]
+directory = "/srv/debian"
+image_name = "latest"
+max_size = "1G"
+digest = "sha256:12"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @"");
+}
+
+#[test]
+fn an_archive_and_an_image() {
+    let wrong = checked(
+        r#"
+[rootfs]
+archive = "root.tar"
+image = "layout"
+image_config = true
+"#,
+    );
+    insta::assert_snapshot!(wrong, @"");
+}
+
+#[test]
+fn a_missing_image() {
+    let wrong = explained(
+        r#"
+[rootfs]
+image = "/srv/no/such/image"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @"");
 }
 
 #[test]

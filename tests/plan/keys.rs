@@ -59,6 +59,33 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "project = \"discard\"\nchanges_inodes = 1000",
         "project = \"discard\"\nchanges_inodes = 1001",
     ),
+    ("rootfs", "empty = true", "archive = \"/srv/r.tar\""),
+    ("rootfs", "empty = true", "image = \"/srv/r\""),
+    (
+        "rootfs",
+        "archive = \"/srv/r.tar\"\ndigest = \"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+        "archive = \"/srv/r.tar\"",
+    ),
+    (
+        "rootfs",
+        "archive = \"/srv/r.tar\"\nmax_entries = 10",
+        "archive = \"/srv/r.tar\"\nmax_entries = 11",
+    ),
+    (
+        "rootfs",
+        "archive = \"/srv/r.tar\"\nmax_size = \"1M\"",
+        "archive = \"/srv/r.tar\"\nmax_size = \"2M\"",
+    ),
+    (
+        "rootfs",
+        "image = \"/srv/r\"\nimage_name = \"a\"",
+        "image = \"/srv/r\"\nimage_name = \"b\"",
+    ),
+    (
+        "rootfs",
+        "image = \"/srv/r\"",
+        "image = \"/srv/r\"\nimage_config = true",
+    ),
     ("namespaces", "", "user = \"shared\""),
     ("namespaces", "", "mount = \"shared\""),
     ("namespaces", "", "pid = \"shared\""),

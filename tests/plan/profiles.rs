@@ -207,6 +207,8 @@ fn rootfs() -> BoxedStrategy<String> {
         1 => Just("directory = \"/srv/missing\"\n".to_owned()),
         2 => Just("host = \"all\"\n".to_owned()),
         3 => Just("empty = true\n".to_owned()),
+        1 => Just("archive = \"/srv/rootfs.tar.zst\"\n".to_owned()),
+        1 => Just("image = \"/srv/image\"\nimage_config = true\n".to_owned()),
     ]
     .prop_flat_map(|source| {
         keys(vec![(

@@ -25,6 +25,7 @@ mod families;
 mod gc;
 mod idle;
 mod ids;
+mod images;
 mod io;
 mod leftovers;
 mod limits;
