@@ -83,6 +83,15 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::Restrict(_) => {
             needs.insert(Mechanism::Landlock);
         }
+        Op::MakePair(_) => {
+            needs.insert(Mechanism::Veth);
+        }
+        Op::Translate { .. } => {
+            needs.insert(Mechanism::Nftables);
+        }
+        Op::StartPasta(_) => {
+            needs.insert(Mechanism::Pasta);
+        }
         Op::RefuseWriteExecute => {
             needs.insert(Mechanism::WriteExecute);
         }
@@ -94,6 +103,11 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::AwaitTracer
         | Op::SetOomScore(_)
         | Op::DenySetgroups
+        | Op::SetInterface { .. }
+        | Op::AddAddress(_)
+        | Op::RaiseInterface { .. }
+        | Op::AddDefaultRoute { .. }
+        | Op::ReservePort(_)
         | Op::Release
         | Op::JoinNamespace { .. }
         | Op::DieWithSupervisor
