@@ -15,13 +15,14 @@ fn times(few: usize, many: usize) -> usize {
     }
 }
 
-/// Both ends, of IPv4 and IPv6, and that the command may ping.
+/// Both ends, of IPv4 and IPv6.
 const PAIR: &str = r#"[network]
 mode = "veth"
 address = ["172.2.0.2/24", "fd00:2::2/64"]
-[namespaces]
-sysctls = { "net.ipv4.ping_group_range" = "1000 1000" }
 "#;
+
+/// That the command may ping.
+const PING: &str = "[capabilities]\nkeep = [\"net_raw\"]\nambient = [\"net_raw\"]\n";
 
 #[test]
 fn a_server_on_the_loopback_of_a_sandbox_is_not_seen_by_the_host() {
@@ -30,16 +31,11 @@ fn a_server_on_the_loopback_of_a_sandbox_is_not_seen_by_the_host() {
         return;
     };
     let project = Project::new();
-    let profile = "[rootfs]\nproject = \"write\"\n";
     let script = "busybox ping -c 1 127.0.0.1 >/dev/null || exit 7
         python3 -m http.server 8000 --bind 127.0.0.1 >/dev/null 2>&1 &
         until python3 -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:8000/\")' 2>/dev/null; do sleep 0.1; done
         touch ready; until [ -e go ]; do sleep 0.1; done";
-    // The id inside may ping: root of the namespace could too.
-    let profile = format!(
-        "{profile}[namespaces]\nsysctls = {{ \"net.ipv4.ping_group_range\" = \"1000 1000\" }}\n"
-    );
-    let service = Service::start(&mut lab.sandbox(&project, &profile, &["sh", "-c", script]));
+    let service = Service::start(&mut lab.sandbox(&project, PING, &["sh", "-c", script]));
     crate::live::eventually("it serves itself", || project.path().join("ready").exists());
     assert_eq!(lab.ask("tcp", "127.0.0.1", "8000"), None);
     project.write("go", "");
@@ -56,7 +52,7 @@ fn a_pair_connects_sandbox_and_host_both_ways_and_the_command_cannot_change_it()
     let project = Project::new();
     let inside = lab.run(
         &project,
-        PAIR,
+        &format!("{PAIR}{PING}"),
         "ip -o address show eth0; ip route; cat /etc/hosts
          busybox ping -c 1 127.0.0.1 >/dev/null && busybox ping -c 1 172.2.0.1 >/dev/null &&
          busybox ping -6 -c 1 fd00:2::1 >/dev/null || exit 7
@@ -141,7 +137,7 @@ fn sandboxes_on_a_bridge_reach_each_other_unless_they_are_isolated() {
         assert_eq!(lab.hear("tcp", "10.9.0.2", "8000"), "10.9.0.1");
         for (to, from) in [("10.9.0.2", "10.9.0.3"), ("fd00:9::2", "fd00:9::3")] {
             let script = format!(
-                "import socket\ns = socket.create_connection(('{to}', 8000), 2)\nprint(s.recv(100).decode(), end='')"
+                "import socket\ns = socket.create_connection(('{to}', 8000), 2)\ns.send(b'x')\nprint(s.recv(100).decode(), end='')"
             );
             let asked =
                 done(&mut lab.sandbox(&other, &profile("10.9.0.3"), &["python3", "-c", &script]));
@@ -197,7 +193,7 @@ publish = ["127.0.0.1:8080:8000", "8443:8000/tcp", "5353:8000/udp"]
     );
     assert!(said.contains("sandbox.toml:4"), "{said}");
     service.end();
-    lab.is_clean(&["up"]);
+    lab.is_clean(&["wan0"]);
     lab.run(&other, profile, "true").ok();
 }
 
@@ -214,7 +210,7 @@ fn with_nat_the_world_is_reached_under_the_hosts_address_and_by_name() {
     let said = lab.run(&project, profile, "true").fails(125);
     assert!(said.contains("sysctl -w net.ipv4.ip_forward=1"), "{said}");
     lab.shell("echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; ip -6 route replace default via fd11::1").ok();
-    let ask = "import socket, sys\nfor to in sys.argv[1:]:\n    s = socket.create_connection((to, 9000), 5)\n    print(s.recv(100).decode())";
+    let ask = "import socket, sys\nfor to in sys.argv[1:]:\n    s = socket.create_connection((to, 9000), 5)\n    s.send(b'x')\n    print(s.recv(100).decode())";
     let words = [
         "python3",
         "-c",
@@ -228,7 +224,7 @@ fn with_nat_the_world_is_reached_under_the_hosts_address_and_by_name() {
     // Without it there is no way.
     let plain = "[network]\nmode = \"veth\"\n";
     assert_ne!(done(&mut lab.sandbox(&project, plain, &words)).code, 0);
-    lab.is_clean(&["up"]);
+    lab.is_clean(&["wan0"]);
     drop(world);
 }
 
@@ -312,8 +308,8 @@ fn a_plain_user_reaches_the_world_by_pasta_and_not_the_hosts_loopback() {
         "--bind",
         "127.0.0.1",
     ];
-    let _service = Service::start(&mut lab.command(&on_host));
-    let ask = "import socket, sys\nfor to in sys.argv[1:]:\n    s = socket.create_connection((to, 9000), 5)\n    print(s.recv(100).decode())";
+    let service = Service::start(&mut lab.command(&on_host));
+    let ask = "import socket, sys\nfor to in sys.argv[1:]:\n    s = socket.create_connection((to, 9000), 5)\n    s.send(b'x')\n    print(s.recv(100).decode())";
     let words = [
         "python3",
         "-c",
@@ -335,7 +331,8 @@ fn a_plain_user_reaches_the_world_by_pasta_and_not_the_hosts_loopback() {
         inside.contains("Operation not permitted") && inside.contains("\n2\n"),
         "{inside}"
     );
-    lab.is_clean(&["up"]);
+    drop(service);
+    lab.is_clean(&["wan0"]);
 }
 
 #[test]
@@ -364,7 +361,7 @@ fn published_ports_of_a_plain_user_lead_inside_and_no_others() {
         "{said}"
     );
     service.end();
-    lab.is_clean(&["up"]);
+    lab.is_clean(&["wan0"]);
 }
 
 #[test]
@@ -406,7 +403,7 @@ fn nothing_of_a_network_outlives_its_run_however_it_ends() {
                 assert_eq!(one.end().code, 143);
             }
         }
-        lab.is_clean(&["up"]);
+        lab.is_clean(&["wan0"]);
     }
 }
 
@@ -432,5 +429,5 @@ fn without_pasta_or_its_device_the_refusal_says_what_to_install() {
             "{said}"
         );
     }
-    lab.is_clean(&["up"]);
+    lab.is_clean(&["wan0"]);
 }

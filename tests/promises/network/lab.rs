@@ -2,6 +2,7 @@
 
 use crate::live::eventually;
 use crate::support::{Done, Project, done, finished, is_root, program, skip};
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,7 @@ pub struct Lab {
     holder: Child,
 }
 
-/// What serves: over TCP the address of whoever asks, over UDP what was sent and the same; over both, of IPv4 and
+/// What serves: over TCP the address of whoever says something, over UDP what was sent and the same; over both, of IPv4 and
 /// IPv6, on the ports that are its arguments.
 const SERVER: &str = r#"
 import socketserver, socket, sys, threading
@@ -21,6 +22,7 @@ class Udp(socketserver.ThreadingUDPServer):
     address_family, daemon_threads = socket.AF_INET6, True
 class OnTcp(socketserver.BaseRequestHandler):
     def handle(self):
+        self.request.recv(100)
         self.request.sendall(self.client_address[0].removeprefix('::ffff:').encode())
 class OnUdp(socketserver.BaseRequestHandler):
     def handle(self):
@@ -40,7 +42,7 @@ family = socket.AF_INET6 if ':' in address else socket.AF_INET
 to = socket.socket(family, socket.SOCK_STREAM if kind == 'tcp' else socket.SOCK_DGRAM)
 to.settimeout(3)
 to.connect((address, port))
-if kind == 'udp': to.send(b'echo')
+to.send(b'echo')
 print(to.recv(100).decode(), end='')
 "#;
 
@@ -99,7 +101,7 @@ impl Lab {
         let lab = Self::new(test)?;
         for (script, what) in [
             (
-                "ip link add a type veth peer name b && ip link del a",
+                "ip link add v0 type veth peer name v1 && ip link del v0",
                 "pairs of interfaces",
             ),
             (
@@ -130,7 +132,7 @@ impl Lab {
         }
         let lab = Self::new(test)?;
         if lab
-            .shell("ip link add a type veth peer name b && ip link del a && command -v pasta")
+            .shell("ip link add v0 type veth peer name v1 && ip link del v0 && command -v pasta")
             .code
             != 0
         {
@@ -232,16 +234,16 @@ impl Lab {
         };
         let pid = world.lab.pid();
         self.shell(&format!(
-            "ip link add up type veth peer name down netns {pid} &&
-             ip address add 198.51.100.2/24 dev up && ip address add fd11::2/64 dev up nodad &&
-             ip link set up up && ip route add default via 198.51.100.1"
+            "ip link add wan0 type veth peer name wan1 netns {pid} &&
+             ip address add 198.51.100.2/24 dev wan0 && ip address add fd11::2/64 dev wan0 nodad &&
+             ip link set wan0 up && ip route add default via 198.51.100.1"
         ))
         .ok();
         world
             .lab
             .shell(
-                "ip address add 198.51.100.1/24 dev down && ip address add fd11::1/64 dev down nodad &&
-                 ip link set down up",
+                "ip address add 198.51.100.1/24 dev wan1 && ip address add fd11::1/64 dev wan1 nodad &&
+                 ip link set wan1 up",
             )
             .ok();
         self.shell("ip -6 route add default via fd11::1").ok();
@@ -259,17 +261,14 @@ impl Lab {
     /// That nothing is left in this network but `names` besides loopback, and no process but the test's.
     #[track_caller]
     pub fn is_clean(&self, names: &[&str]) {
-        let wanted: Vec<_> = ["lo"]
-            .iter()
-            .chain(names)
-            .map(ToString::to_string)
-            .collect();
+        let wanted = ["lo"].iter().chain(names).map(ToString::to_string);
+        let wanted: BTreeSet<_> = wanted.collect();
         eventually("no interface is left", || {
             let links = self.shell("ls /proc/sys/net/ipv4/conf").ok();
             let links = links
                 .lines()
                 .filter(|name| !["all", "default"].contains(name));
-            links.map(str::to_owned).collect::<Vec<_>>() == wanted
+            links.map(str::to_owned).collect::<BTreeSet<_>>() == wanted
         });
         if is_root() {
             assert_eq!(self.shell("nft list tables").ok(), "");
