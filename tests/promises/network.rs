@@ -221,7 +221,25 @@ fn with_nat_the_world_is_reached_under_the_hosts_address_and_by_name() {
     ];
     let answers = done(&mut lab.sandbox(&project, profile, &words)).ok();
     assert_eq!(answers, "198.51.100.2\n198.51.100.2\nfd11::2\n");
-    // Without it there is no way.
+    // Without it there is no way, also for who has a route.
+    let own = "[network]\nmode = \"veth\"\naddress = [\"172.2.0.2/24\"]\n[capabilities]\nkeep = [\"net_admin\"]\nambient = [\"net_admin\"]\n";
+    world
+        .lab
+        .shell("ip route add 172.2.0.0/24 via 198.51.100.2")
+        .ok();
+    let script =
+        "ip route add default via 172.2.0.1 && busybox nc -w 2 198.51.100.1 9000 </dev/null";
+    let said = lab.run(&project, own, script);
+    assert!(
+        said.code != 0 && !said.stderr.contains("RTNETLINK"),
+        "{said:?}"
+    );
+    let routed = own.replace(
+        "[capabilities]",
+        "gateway = [\"172.2.0.1\"]\n[capabilities]",
+    );
+    let script = "echo x | busybox nc -w 5 198.51.100.1 9000";
+    assert_eq!(lab.run(&project, &routed, script).ok(), "172.2.0.2");
     let plain = "[network]\nmode = \"veth\"\n";
     assert_ne!(done(&mut lab.sandbox(&project, plain, &words)).code, 0);
     lab.is_clean(&["wan0"]);

@@ -264,7 +264,7 @@ fn what_a_network_reaches_is_answered_by_its_mode() {
             true,
             "what the caller reaches",
         ),
-        ("mode = \"user\"", "127.0.0.1:80", false, "are not reached"),
+        ("mode = \"user\"", "127.0.0.1:80", false, "is not reached"),
         ("mode = \"loopback\"", "192.0.2.1:443", false, "no way out"),
         (
             "mode = \"join\"\nnamespace = \"/proc/self/ns/net\"",

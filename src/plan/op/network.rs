@@ -104,6 +104,11 @@ pub enum Rule {
         /// Whether those of the host's loopback, too.
         loopback: bool,
     },
+    /// Those of the sandbox are not handed on to other networks, but for answers to what came by a published port.
+    Keep {
+        /// The host's end.
+        on: String,
+    },
     /// Those to the sandbox get an address of the host's that the sandbox can answer to.
     MasqueradeInwards {
         /// The sandbox's address.
@@ -139,6 +144,12 @@ impl fmt::Display for Rule {
                     None => write!(f, "{word} to port {port} of this host but for loopback")?,
                 }
                 write!(f, " goes to port {inside} of {to}")
+            }
+            Self::Keep { on } => {
+                write!(
+                    f,
+                    "hand on nothing from {on} but answers to published ports"
+                )
             }
             Self::MasqueradeInwards {
                 to,

@@ -261,6 +261,12 @@ impl Network {
         draft: &mut Draft<'_>,
     ) {
         let mut rules = Vec::new();
+        if !self.nat.value && self.gateway.is_empty() && self.bridge.is_none() {
+            // Also a command that makes packets by itself gets no further, on a machine that hands packets on.
+            rules.push(Rule::Keep {
+                on: outside.to_owned(),
+            });
+        }
         if self.nat.value {
             for one in shared {
                 let from = one.inside.address;

@@ -14,13 +14,14 @@ pub(super) fn make(name: &str, rules: &[Rule]) -> nix::Result<Netlink> {
     let mut batch = Batch::default();
     batch.frame(BATCH_BEGIN);
     batch.table(name);
+    let rules: Vec<_> = rules.iter().flat_map(expressions).collect();
     for chain in Chain::ALL {
-        batch.chain(name, chain);
-    }
-    for rule in rules {
-        for (chain, expressions) in expressions(rule) {
-            batch.rule(name, chain, expressions);
+        if rules.iter().any(|(of, _)| *of == chain) {
+            batch.chain(name, chain);
         }
+    }
+    for (chain, expressions) in rules {
+        batch.rule(name, chain, expressions);
     }
     batch.frame(BATCH_END);
     let mut socket = Netlink::netfilter()?;
@@ -46,6 +47,8 @@ const INET: u8 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Chain {
+    /// What is handed on.
+    Forward,
     /// What arrives.
     Prerouting,
     /// What the host itself sends.
@@ -55,14 +58,20 @@ enum Chain {
 }
 
 impl Chain {
-    const ALL: [Self; 3] = [Self::Prerouting, Self::Output, Self::Postrouting];
+    const ALL: [Self; 4] = [
+        Self::Forward,
+        Self::Prerouting,
+        Self::Output,
+        Self::Postrouting,
+    ];
 
-    /// Its name, hook (`NF_INET_*`) and priority (`NF_IP_PRI_NAT_DST`, `NF_IP_PRI_NAT_SRC`).
-    const fn place(self) -> (&'static str, u32, i32) {
+    /// Its name, type, hook (`NF_INET_*`) and priority (`NF_IP_PRI_FILTER`, `_NAT_DST`, `_NAT_SRC`).
+    const fn place(self) -> (&'static str, &'static str, u32, i32) {
         match self {
-            Self::Prerouting => ("prerouting", 0, -100),
-            Self::Output => ("output", 3, -100),
-            Self::Postrouting => ("postrouting", 4, 100),
+            Self::Forward => ("forward", "filter", 2, 0),
+            Self::Prerouting => ("prerouting", "nat", 0, -100),
+            Self::Output => ("output", "nat", 3, -100),
+            Self::Postrouting => ("postrouting", "nat", 4, 100),
         }
     }
 }
@@ -104,9 +113,9 @@ impl Batch {
     }
 
     fn chain(&mut self, table: &str, chain: Chain) {
-        let (name, hook, priority) = chain.place();
+        let (name, kind, hook, priority) = chain.place();
         let hook = nested(4, &[number(1, hook), number(2, priority.cast_unsigned())]);
-        let attributes = [text(1, table), text(3, name), hook, text(7, "nat")];
+        let attributes = [text(1, table), text(3, name), hook, text(7, kind)];
         self.ask(NEW_CHAIN, 0, &attributes);
     }
 
@@ -170,6 +179,7 @@ fn immediate(register: u32, value: &[u8]) -> DefaultNla {
 }
 
 /// `NFT_META_*`
+const IIFNAME: u32 = 6;
 const OIFNAME: u32 = 7;
 const NFPROTO: u32 = 15;
 const L4PROTO: u32 = 16;
@@ -180,10 +190,39 @@ fn version(ipv4: bool) -> [DefaultNla; 2] {
     [meta(NFPROTO), compare(true, &[number])]
 }
 
-/// The name of the interface that the packet leaves by, as the kernel has it: 16 bytes.
+/// The name of an interface, as the kernel has it: 16 bytes.
+fn padded(name: &str) -> Vec<u8> {
+    name.bytes().chain([0; 16]).take(16).collect()
+}
+
+/// The interface that the packet leaves by.
 fn leaves_by(equal: bool, name: &str) -> [DefaultNla; 2] {
-    let padded = name.bytes().chain([0; 16]).take(16).collect::<Vec<_>>();
-    [meta(OIFNAME), compare(equal, &padded)]
+    [meta(OIFNAME), compare(equal, &padded(name))]
+}
+
+/// The interface that it has come by.
+fn came_by(name: &str) -> [DefaultNla; 2] {
+    [meta(IIFNAME), compare(true, &padded(name))]
+}
+
+/// Whether the connection goes to a published port: `IPS_DST_NAT` of the status (`NFT_CT_STATUS`).
+fn is_published() -> [DefaultNla; 3] {
+    let status = expression("ct", &[number(1, REGISTER_1), number(2, 2)]);
+    let masked = [
+        number(1, REGISTER_1),
+        number(2, REGISTER_1),
+        number(3, 4),
+        data(4, &32u32.to_ne_bytes()),
+        data(5, &[0; 4]),
+    ];
+    let none = compare(false, &[0; 4]);
+    [status, expression("bitwise", &masked), none]
+}
+
+/// What becomes of the packet: `NF_DROP` or `NF_ACCEPT`.
+fn verdict(code: u32) -> DefaultNla {
+    let verdict = nested(2, &[number(1, code)]);
+    expression("immediate", &[number(1, 0), nested(2, &[verdict])])
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {
@@ -219,6 +258,11 @@ fn expressions(rule: &Rule) -> Vec<(Chain, Vec<DefaultNla>)> {
             all.extend(leaves_by(false, but));
             all.push(expression("masq", &[]));
             vec![(Chain::Postrouting, all)]
+        }
+        Rule::Keep { on } => {
+            let answers = [&came_by(on)[..], &is_published(), &[verdict(1)]].concat();
+            let others = [&came_by(on)[..], &[verdict(0)]].concat();
+            vec![(Chain::Forward, answers), (Chain::Forward, others)]
         }
         Rule::MasqueradeInwards {
             to,
