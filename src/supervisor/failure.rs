@@ -149,7 +149,7 @@ impl Failure {
                     "compare the map with the caller's lines in /etc/subuid and /etc/subgid".into()
                 }
                 Op::StartPasta(_) => {
-                    "these are the words of pasta(1): it needs a default route on the host, /dev/net/tun, and ports that are free".into()
+                    "these are the words of pasta(1): it needs a default route on the host (of IPv6, too, to publish on an address of IPv6), /dev/net/tun, and ports that are free".into()
                 }
                 _ => "is something else ending the processes of the sandbox? See the log of the kernel".into(),
             };

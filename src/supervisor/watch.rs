@@ -11,7 +11,6 @@ use crate::child::Tag;
 use crate::plan::Step;
 use crate::plan::op::Op;
 use crate::plan::order::Actor;
-use crate::plan::{Op, Step};
 use crate::report::Outcome;
 use crate::report::usage::End;
 use crate::sys::{descriptor, signal};

@@ -60,7 +60,7 @@ impl Network {
             }
         });
         let shared = match self.address.is_empty() {
-            true => self.from_pool(networks, draft),
+            true => self.of_pool(networks, draft),
             false => self.as_given(networks, draft),
         };
         let by = port
@@ -108,7 +108,7 @@ impl Network {
 
     /// Networks that nobody here has: which one depends on the process, so that runs that start side by side
     /// choose differently.
-    fn from_pool(&self, networks: &Networks, draft: &mut Draft<'_>) -> Vec<Shared> {
+    fn of_pool(&self, networks: &Networks, draft: &mut Draft<'_>) -> Vec<Shared> {
         let default = || {
             let known = POOL.into_iter();
             let known = known.filter(|pool| {
