@@ -69,6 +69,8 @@ fn main() {
     let over = overlay::contenders(&options.sandbox, &project, &scratch.folder("overlay"));
     table::print(&measure(over, &options), &["read-only"]);
 
+    networks(&options, &scratch);
+
     println!("\nThe same as the first with limits on pids, memory and cpu");
     let Some(plan) = plan::of(&project, Some(&profile)) else {
         return;
@@ -87,6 +89,40 @@ fn main() {
         ),
     ];
     table::print(&measure(contenders, &options), &["bare", "crun"]);
+}
+
+/// What each network costs: one sandbox a mode, the first being without any.
+fn networks(options: &Options, scratch: &Scratch) {
+    println!("\nThe same with each network");
+    let modes = [
+        ("none", "mode = \"none\""),
+        ("loopback", "mode = \"loopback\""),
+        ("host", "mode = \"host\""),
+        ("veth", "mode = \"veth\""),
+        (
+            "veth, published",
+            "mode = \"veth\"\npublish = [\"127.0.0.1:48080:8080\"]",
+        ),
+        ("user", "mode = \"user\""),
+        (
+            "user, published",
+            "mode = \"user\"\npublish = [\"127.0.0.1:48081:8080\"]",
+        ),
+    ];
+    let project = scratch.folder("networks");
+    fs::create_dir(project.join(".git")).unwrap();
+    let mut contenders = Vec::new();
+    for (number, (name, keys)) in modes.into_iter().enumerate() {
+        let profile = project.join(format!("{number}.toml"));
+        fs::write(&profile, format!("version = 1\n[network]\n{keys}\n")).unwrap();
+        if plan::of(&project, Some(&profile)).is_some() {
+            contenders.push(Contender {
+                name,
+                ..sandbox(&options.sandbox, &project, Some(&profile))
+            });
+        }
+    }
+    table::print(&measure(contenders, options), &["none", "loopback"]);
 }
 
 fn options() -> Options {

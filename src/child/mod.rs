@@ -250,6 +250,14 @@ impl Child<'_> {
             | Op::SetOomScore(_)
             | Op::DenySetgroups
             | Op::WriteIdMap { .. }
+            | Op::MakePair(_)
+            | Op::SetInterface { .. }
+            | Op::AddAddress(_)
+            | Op::RaiseInterface { .. }
+            | Op::AddDefaultRoute { .. }
+            | Op::ReservePort(_)
+            | Op::Translate { .. }
+            | Op::StartPasta(_)
             | Op::Release => Err(Errno::ENOTSUP),
             Op::TellRefusals { first, second } => {
                 self.filtered = payload::tell_refusals(first, second.as_deref(), self.socket)?;

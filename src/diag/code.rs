@@ -205,6 +205,10 @@ codes! {
     FamiliesPassedBy = "SBX0160",
     /// A setting of the kernel that belongs to no namespace of the sandbox.
     NotOfNamespace = "SBX0161",
+    /// A published port without a network to publish it from.
+    PublishedWithoutNetwork = "SBX0170",
+    /// Addresses, ports or packets of a network that do not fit together.
+    BadNetwork = "SBX0171",
 }
 
 /// How bad a problem is, the worst first.

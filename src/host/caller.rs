@@ -36,6 +36,7 @@ pub struct Caller {
     pub setgroups_denied: bool,
 }
 
+const CAP_NET_ADMIN: u64 = 1 << 12;
 const CAP_SETGID: u64 = 1 << 6;
 const CAP_SETUID: u64 = 1 << 7;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -79,6 +80,12 @@ impl Caller {
     pub fn has_rights(&self) -> bool {
         let needed = CAP_SETUID | CAP_SETGID | CAP_SYS_ADMIN;
         self.capabilities & needed == needed
+    }
+
+    /// Whether the caller may make interfaces in its own network.
+    #[must_use]
+    pub fn has_rights_over_network(&self) -> bool {
+        self.has_rights() && self.capabilities & CAP_NET_ADMIN != 0
     }
 
     /// The first of `count` ids that belong to nobody, in a range that this caller's user

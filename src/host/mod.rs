@@ -9,7 +9,10 @@ pub mod disk;
 pub mod doubt;
 pub mod expand;
 pub mod images;
+pub mod link;
 pub mod mounts;
+pub mod netlink;
+pub mod network;
 pub mod probe;
 pub mod program;
 pub mod share;
@@ -21,8 +24,9 @@ use caller::{Caller, SubordinateIds};
 use cgroup::Cgroups;
 use descriptors::Inherited;
 use mounts::Mounts;
+use network::Networks;
 use std::cell::OnceCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use terminal::Terminal;
 use tree::Tree;
 
@@ -40,6 +44,8 @@ pub struct Host {
     landlock: OnceCell<u32>,
     accounts: OnceCell<Accounts>,
     mounts: OnceCell<Mounts>,
+    networks: OnceCell<Networks>,
+    pasta: OnceCell<Option<PathBuf>>,
     /// Whether the machine is one of given facts, which has no descriptors.
     is_fixed: bool,
     /// The caller's terminal, where it was given; else it is looked at when it is asked for.
@@ -61,6 +67,8 @@ impl Host {
             landlock: OnceCell::new(),
             accounts: OnceCell::new(),
             mounts: OnceCell::new(),
+            networks: OnceCell::new(),
+            pasta: OnceCell::new(),
             is_fixed: false,
             terminal: None,
         }
@@ -79,6 +87,8 @@ impl Host {
             landlock: OnceCell::from(7),
             accounts: OnceCell::from(Accounts::default()),
             mounts: OnceCell::from(Mounts::shared()),
+            networks: OnceCell::from(Networks::default()),
+            pasta: OnceCell::from(Some("/usr/bin/pasta".into())),
             is_fixed: true,
             terminal: Some(None),
         }
@@ -190,6 +200,42 @@ impl Host {
     pub fn accounts(&self) -> &Accounts {
         self.accounts
             .get_or_init(|| Accounts::of(Path::new("/"), &self.tree.doubt))
+    }
+
+    /// The caller's network.
+    pub fn networks(&self) -> &Networks {
+        self.networks.get_or_init(|| {
+            Networks::here().unwrap_or_else(|errno| {
+                self.tree.doubt.note("/proc/net", errno);
+                Networks::default()
+            })
+        })
+    }
+
+    /// Where pasta(1) is, which carries for plain users.
+    pub fn pasta(&self) -> Option<&Path> {
+        let found = self.pasta.get_or_init(|| program::helper("pasta"));
+        found.as_deref()
+    }
+
+    /// Whether whoever has the caller's uid, or another one where root calls, may make tap interfaces.
+    #[must_use]
+    pub fn may_open_tun(&self) -> Option<bool> {
+        let device = self.tree.target(Path::new(network::TUN));
+        if device.kind == tree::Kind::Missing {
+            return None;
+        }
+        let own = device.uid == self.caller.uid && !self.caller.has_rights();
+        Some(device.mode & 0o006 == 0o006 || (own && device.mode & 0o600 == 0o600))
+    }
+
+    /// The same machine with this network, for tests.
+    #[must_use]
+    pub fn with_networks(self, networks: Networks) -> Self {
+        Self {
+            networks: OnceCell::from(networks),
+            ..self
+        }
     }
 
     /// What is mounted.

@@ -36,6 +36,21 @@ pub enum ProgramError {
     },
 }
 
+/// A program that works for the sandbox, by the caller's search path and where administrators' programs are.
+#[must_use]
+pub fn helper(name: &str) -> Option<PathBuf> {
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
+    std::env::split_paths(&search)
+        .chain(system.map(PathBuf::from))
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|path| {
+            path.metadata()
+                .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        })
+}
+
 /// The loader's index of libraries; without it only the default folders are searched (ld.so(8)).
 const CACHE: &str = "/etc/ld.so.cache";
 

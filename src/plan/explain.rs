@@ -1,5 +1,8 @@
 //! The words for operations: what `explain` prints, and what a failed step is called.
 
+mod network;
+
+use super::op::network::Assigned;
 use super::op::{
     ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op, Over,
     Slot, Upper,
@@ -395,6 +398,28 @@ impl fmt::Display for Op {
                     MapWriter::Helper(path) => write!(f, " (by {})", path.display()),
                 }
             }
+            Self::MakePair(pair) => network::pair(pair, f),
+            Self::SetInterface { path, value } => {
+                write!(f, "set {} to {value}", path.display())
+            }
+            Self::AddAddress(Assigned {
+                end,
+                interface,
+                net,
+            }) => write!(
+                f,
+                "give {interface} {} the address {net}",
+                network::place(*end)
+            ),
+            Self::RaiseInterface { end, interface } => {
+                write!(f, "bring up {interface} {}", network::place(*end))
+            }
+            Self::AddDefaultRoute { gateway, interface } => {
+                write!(f, "route by {gateway} on {interface} inside")
+            }
+            Self::ReservePort(published) => network::reserve(published, f),
+            Self::Translate { table, rules } => network::translate(table, rules, f),
+            Self::StartPasta(pasta) => network::pasta(pasta, f),
             Self::Release => f.write_str("release init"),
             Self::JoinNamespace { kind, path } => {
                 write!(f, "join the {} namespace {}", kind.name, s(path))

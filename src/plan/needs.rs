@@ -92,6 +92,15 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::Restrict(_) => {
             needs.insert(Mechanism::Landlock);
         }
+        Op::MakePair(_) => {
+            needs.insert(Mechanism::Veth);
+        }
+        Op::Translate { .. } => {
+            needs.insert(Mechanism::Nftables);
+        }
+        Op::StartPasta(_) => {
+            needs.insert(Mechanism::Pasta);
+        }
         Op::RefuseWriteExecute => {
             needs.insert(Mechanism::WriteExecute);
         }
@@ -110,6 +119,11 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::TakeTerminal { .. }
         | Op::SetOomScore(_)
         | Op::DenySetgroups
+        | Op::SetInterface { .. }
+        | Op::AddAddress(_)
+        | Op::RaiseInterface { .. }
+        | Op::AddDefaultRoute { .. }
+        | Op::ReservePort(_)
         | Op::Release
         | Op::JoinNamespace { .. }
         | Op::DieWithSupervisor

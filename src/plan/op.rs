@@ -2,6 +2,7 @@
 
 pub mod landlock;
 mod limit;
+pub mod network;
 
 use super::attempt::Attempt;
 pub use crate::host::caller::IdRange;
@@ -264,6 +265,42 @@ pub enum Op {
         /// By whom.
         writer: MapWriter,
     },
+    /// Makes a pair of interfaces, one of them in the sandbox's network.
+    MakePair(network::Pair),
+    /// Writes a setting of the run's own interface on the host (`/proc/sys/net`).
+    SetInterface {
+        /// The file.
+        path: PathBuf,
+        /// What is written.
+        value: &'static str,
+    },
+    /// Gives an interface an address.
+    AddAddress(network::Assigned),
+    /// Brings an interface up.
+    RaiseInterface {
+        /// Where it is.
+        end: network::End,
+        /// Its name.
+        interface: String,
+    },
+    /// Sends what goes elsewhere from inside by a gateway.
+    AddDefaultRoute {
+        /// The gateway.
+        gateway: std::net::IpAddr,
+        /// The interface inside.
+        interface: String,
+    },
+    /// Keeps others on the host from a port that is published, until somebody serves on it.
+    ReservePort(network::Published),
+    /// Makes a table of nftables on the host, which the kernel removes when the supervisor ends, however it ends.
+    Translate {
+        /// Its name.
+        table: String,
+        /// The rules.
+        rules: Vec<network::Rule>,
+    },
+    /// Starts pasta(1), which carries between the sandbox's network and sockets of the caller.
+    StartPasta(network::Pasta),
     /// Tells init to go on.
     Release,
     /// Enters a namespace of a path.

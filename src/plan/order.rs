@@ -80,6 +80,8 @@ phases! {
     Attributes: Supervisor,
     /// The id maps are written.
     IdMaps: Supervisor,
+    /// The network of the sandbox is connected with another one.
+    Attach: Supervisor,
     /// Init is told to go on.
     Release: Supervisor,
     /// The namespaces that the profile joins are entered.
@@ -208,6 +210,9 @@ rules! {
     Clone < IdMaps: "the maps are files of the cloned process",
     Attributes < IdMaps: "they are written while init still belongs to the caller in the eyes of the kernel",
     IdMaps < Release: "init must not act under ids that do not exist yet",
+    Clone < Attach: "an interface is put into the network namespace of the cloned process",
+    IdMaps < Attach: "what carries for the sandbox takes an id that the map holds",
+    Attach < Release: "where there is no network as it was asked for, no command runs",
     Join < Tether: "init is cloned by the joiner, inside what was joined",
     Tether < Receiving: "an init that outlives its supervisor from here on would leave mounts behind",
     Receiving < Propagation: "a copy receives only what its original does",

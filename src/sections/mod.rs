@@ -162,9 +162,10 @@ pub fn check(
     problems: &mut Diagnostics,
 ) -> Profile {
     let raw: Raw = table::read(document, Origin::File(id, (0..0).into()), problems);
-    let namespaces = namespaces::Namespaces::check(raw.namespaces);
+    let mut namespaces = namespaces::Namespaces::check(raw.namespaces);
     let capabilities = capabilities::Capabilities::check(raw.capabilities, problems);
     let network = network::Network::check(raw.network);
+    network.join(&mut namespaces, problems);
     let families = network.families.as_ref();
     let profile = Profile {
         names: names::Names::check(raw.hostname, raw.domainname, problems),
@@ -298,7 +299,7 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
         layout::lay(&mut draft, root, &origin);
     }
     profile.names.steps(profile, &mut draft);
-    profile.network.steps(profile, &mut draft);
+    profile.network.steps(&identity, profile, &mut draft);
     profile.process.steps(profile, &identity, &mut draft);
     profile.rlimits.steps(&mut draft);
     profile.capabilities.steps(&mut draft);

@@ -395,6 +395,9 @@ impl Namespaces {
                 Choice::New if kind == TIME && self.offsets.origin().is_some() => {
                     self.offsets.steps(&choice.origin, draft);
                 }
+                // It is connected from outside before init goes on, and the inner namespaces are made after that: the
+                // command has no power over it.
+                Choice::New if kind == NET && profile.network.is_connected() => new.push(kind),
                 // What the command is to have power over belongs to its own user namespace.
                 Choice::New if apart && [IPC, UTS, NET].contains(&kind) => inner.push(kind),
                 Choice::New => new.push(kind),

@@ -1,17 +1,25 @@
 //! `[network]`: what of the network there is (network_namespaces(7)).
 
+mod check;
 mod family;
+mod names;
+mod user;
+mod value;
+mod veth;
 
 pub use family::Family;
+pub use value::{InterfaceName, NamespaceName};
 
-use super::{Profile, namespaces::Choice, split};
+use super::user::Identity;
+use super::{Profile, namespaces::Choice, namespaces::Namespaces, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
-use crate::plan::layout::{Entry, What};
+use crate::host::network::Net;
+use crate::plan::op::network::Published;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use crate::review::{Area, Extent, Grant};
-use crate::sys::mount::Attributes;
-use std::path::Path;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 crate::choice! {
     /// What of the network there is.
@@ -22,6 +30,12 @@ crate::choice! {
         Loopback = "loopback",
         /// The caller's network.
         Host = "host",
+        /// A network of its own, connected with the host by a pair of interfaces; takes root.
+        Veth = "veth",
+        /// A network of its own, whose connections pasta(1) makes for it as the caller; for plain users too.
+        User = "user",
+        /// The network namespace that `namespace` names.
+        Join = "join",
     }
 }
 
@@ -30,7 +44,8 @@ crate::table! {
     ///
     /// ```toml
     /// [network]
-    /// mode = "host"
+    /// mode = "user"
+    /// publish = ["127.0.0.1:8080:80"]
     /// families = ["unix", "inet", "inet6"]
     /// ```
     pub struct RawNetwork as "[network]" {
@@ -41,16 +56,60 @@ crate::table! {
         /// socket(2) altogether still does, and what permits it, permits no other family. Pairs are made of `unix` alone.
         /// Without a preset, rings of io_uring(7) are refused too, since sockets can be made on them. Default: what the preset permits.
         families: List<Family>,
+        /// With `mode = "join"`: which network namespace, by its name (`ip netns add NAME`) or by an absolute path.
+        namespace: NamespaceName,
+        /// With `mode = "veth"`: the sandbox's addresses, each with the bits of its network, such as
+        /// `"172.2.0.2/24"` and `"fd00:2::2/64"`. Default: taken from the pool.
+        address: List<Net>,
+        /// With `mode = "veth"`: the addresses of the host's end. Default: the first free one of each network.
+        host_address: List<Net>,
+        /// With `mode = "veth"`: by which addresses the sandbox reaches other networks. Default: with `nat` the
+        /// host's end, or the bridge; else none, so that nothing beyond its own network is reached.
+        gateway: List<IpAddr>,
+        /// With `mode = "veth"`: the bridge of the host that the host's end becomes a port of.
+        bridge: InterfaceName,
+        /// With a bridge: whether sandboxes that are isolated so exchange no packets with each other.
+        isolated: bool = false,
+        /// With `mode = "veth"`: whether the sandbox reaches other networks under the host's address, by nftables.
+        nat: bool = false,
+        /// With `mode = "veth"` and `"user"`: the largest packet, in bytes. Default: the kernel's, or pasta's.
+        mtu: u32,
+        /// With `mode = "veth"`: the networks from which each run takes one that nobody else here has: of IPv4 with
+        /// 4 addresses, of IPv6 with 64 bits. Default: `"10.213.0.0/16"` and `"fd73:6278::/48"`.
+        pool: List<Net>,
+        /// With `mode = "veth"` and `"user"`: who resolves names. Default: who does on the host, but for services
+        /// on the host's own loopback.
+        dns: List<IpAddr>,
+        /// With `mode = "veth"` and `"user"`: ports of the host behind which there are ports of the sandbox, as
+        /// `"127.0.0.1:8080:80"`, `"8443:443/tcp"` or `"[::1]:5353:53/udp"`: the host's address (default: all), the
+        /// host's port, the sandbox's.
+        publish: List<Published>,
     }
 }
 
 /// The checked table.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "documented at RawNetwork")]
 pub struct Network {
-    /// What of the network there is.
     pub mode: At<Mode>,
     /// The families that sockets may be of, each once, where the profile says so.
     pub families: Option<At<Vec<Family>>>,
+    pub namespace: Option<At<NamespaceName>>,
+    pub address: Vec<At<Net>>,
+    pub host_address: Vec<At<Net>>,
+    pub gateway: Vec<At<IpAddr>>,
+    pub bridge: Option<At<InterfaceName>>,
+    pub isolated: At<bool>,
+    pub nat: At<bool>,
+    pub mtu: Option<At<u32>>,
+    pub pool: Vec<At<Net>>,
+    pub dns: Vec<At<IpAddr>>,
+    pub publish: Vec<At<Published>>,
+}
+
+/// The values of a list, none if it is not there.
+fn all<T>(list: Option<At<List<T>>>) -> Vec<At<T>> {
+    list.map(|list| list.value.0).unwrap_or_default()
 }
 
 impl Network {
@@ -72,15 +131,52 @@ impl Network {
         Self {
             mode: raw.mode,
             families,
+            namespace: raw.namespace,
+            address: all(raw.address),
+            host_address: all(raw.host_address),
+            gateway: all(raw.gateway),
+            bridge: raw.bridge,
+            isolated: raw.isolated,
+            nat: raw.nat,
+            mtu: raw.mtu,
+            pool: all(raw.pool),
+            dns: all(raw.dns),
+            publish: all(raw.publish),
         }
+    }
+
+    /// The namespace that the mode joins takes the place of a new one.
+    pub fn join(&self, namespaces: &mut Namespaces, problems: &mut Diagnostics) {
+        let (Mode::Join, Some(namespace)) = (self.mode.value, &self.namespace) else {
+            return;
+        };
+        let net = &mut namespaces.net;
+        if net.origin.is_default() {
+            let path = namespace.value.path();
+            *net = At::new(Choice::Join(path), namespace.origin.clone());
+            return;
+        }
+        problems.push(
+            Diagnostic::new(
+                Code::Conflict,
+                &self.mode.origin,
+                "the mode \"join\" says which network namespace there is",
+            )
+            .and(&net.origin, "chosen here")
+            .help("remove one of the two lines"),
+        );
     }
 
     /// The mode and the namespace must not contradict each other.
     pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
         self.relate_families(profile, problems);
+        self.relate_modes(profile, problems);
         let net = &profile.namespaces.net;
         let explicit = |origin: &Origin| !origin.is_default();
         let host = self.mode.value == Mode::Host;
+        if self.mode.value == Mode::Join {
+            return;
+        }
         if explicit(&self.mode.origin) && explicit(&net.origin) && host == net.value.is_new() {
             problems.push(
                 Diagnostic::new(
@@ -111,65 +207,130 @@ impl Network {
     /// file that resolves names, which is no secret of whoever may ask the network anyway.
     #[must_use]
     pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
-        let Self { mode, families } = self;
+        let Self {
+            mode,
+            families,
+            // These say where in the sandbox's own network it is, and permit nothing.
+            namespace: _,
+            address: _,
+            host_address: _,
+            isolated,
+            gateway,
+            bridge,
+            nat,
+            mtu: _,
+            pool: _,
+            // Whom to ask, not what is reached.
+            dns: _,
+            publish,
+        } = self;
         let net = &profile.namespaces.net;
-        let (extent, words, share, origin) = match (&net.value, mode.value) {
+        let beyond = nat.value || !gateway.is_empty();
+        let rank = |rank, words: &str, share| (Extent::Rank(rank), words.to_owned(), share);
+        let ((extent, words, share), origin) = match (&net.value, mode.value) {
             (Choice::Join(path), _) => {
                 let path = path.display().to_string();
                 let words = format!("use the network of {path}");
-                (Extent::Same(path), words, 10_000, &net.origin)
+                ((Extent::Same(path), words, 10_000), &net.origin)
             }
-            (Choice::Shared, Mode::None | Mode::Loopback) => {
-                let words = "use the host's network".into();
-                (Extent::Rank(2), words, 10_000, &net.origin)
+            (
+                Choice::Shared,
+                Mode::None | Mode::Loopback | Mode::Veth | Mode::User | Mode::Join,
+            ) => (rank(5, "use the host's network", 10_000), &net.origin),
+            (_, Mode::Host) => (rank(5, "use the host's network", 10_000), &mode.origin),
+            (Choice::New, Mode::Veth) if beyond => {
+                let words =
+                    "reach the host's services, and by the host all networks that it reaches";
+                let at = if nat.value { &nat.origin } else { &mode.origin };
+                (rank(4, words, 8_000), at)
             }
-            (_, Mode::Host) => {
-                let words = "use the host's network".into();
-                (Extent::Rank(2), words, 10_000, &mode.origin)
+            (Choice::New, Mode::User) => {
+                let words =
+                    "reach all networks that the caller reaches, but for the host's loopback";
+                (rank(3, words, 7_000), &mode.origin)
+            }
+            (Choice::New, Mode::Veth) => {
+                (rank(2, "reach the host's services", 3_000), &mode.origin)
             }
             (Choice::New, Mode::Loopback) => {
-                let words = "use a loopback of its own".into();
-                (Extent::Rank(1), words, 100, &mode.origin)
+                (rank(1, "use a loopback of its own", 100), &mode.origin)
             }
-            (Choice::New, Mode::None) => {
-                let words = "use no network".into();
-                (Extent::Rank(0), words, 0, &mode.origin)
-            }
+            // Without a namespace to join there is no profile.
+            (Choice::New, Mode::None | Mode::Join) => (rank(0, "use no network", 0), &mode.origin),
         };
-        let network = Grant::new(Area::Network, "network", extent, words, origin).share(share);
+        let mut grants =
+            vec![Grant::new(Area::Network, "network", extent, words, origin).share(share)];
+        if let Some(bridge) = bridge {
+            let name = &bridge.value.0;
+            let words = if isolated.value {
+                format!("be an isolated port of the bridge {name}")
+            } else {
+                format!("exchange packets with all ports of the bridge {name}")
+            };
+            let key = format!("bridge:{name}");
+            let rank = if isolated.value { 1 } else { 2 };
+            grants.push(Grant::rank(Area::Network, key, rank, words, &bridge.origin).share(500));
+        }
+        for At { value, origin } in publish {
+            // On all addresses is more than on one.
+            let (place, rank) = match value.address {
+                Some(address) => (format!("{address}"), 1),
+                None => ("all addresses of the host".into(), 2),
+            };
+            let (word, port) = (value.protocol.word(), value.port);
+            let words = format!("serve the {word} port {port} of {place}");
+            let key = match (value.address, rank) {
+                (Some(address), _) => format!("publish:{word}:{port}:{address}"),
+                (None, _) => format!("publish:{word}:{port}"),
+            };
+            grants.push(Grant::rank(Area::Network, key, rank, words, origin).share(300));
+        }
         // How far the common ones go is told by the system calls.
         let place = families.as_ref().map(|families| &families.origin);
-        let others = family::others(place, profile);
-        std::iter::once(network).chain(others).collect()
+        grants.extend(family::others(place, profile));
+        grants
     }
 
-    /// Adds what name resolution needs, where there is a network to resolve for: the file that
-    /// `/etc/resolv.conf` points to often lies below /run, which is not shown.
-    pub fn entries(&self, profile: &Profile, draft: &mut Draft<'_>) {
-        if self.mode.value != Mode::Host || !profile.rootfs.is_host() {
-            return;
-        }
-        let Some(file) = draft.host.tree.resolve(Path::new("/etc/resolv.conf")) else {
-            return;
-        };
-        if file.starts_with("/run") {
-            draft.entries.push(Entry {
-                target: file.clone(),
-                what: What::bind(file, None),
-                attributes: Attributes::READ_ONLY
-                    .with(Attributes::NOSUID)
-                    .with(Attributes::NODEV),
-                optional: true,
-                origin: self.mode.origin.clone(),
-            });
-        }
-    }
-
-    /// Brings up loopback.
-    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
+    /// Brings up loopback, and connects the network with others.
+    pub fn steps(&self, identity: &Identity, profile: &Profile, draft: &mut Draft<'_>) {
+        self.find_namespace(draft);
         let own = profile.namespaces.has_own_network(self.mode.value);
-        if own && self.mode.value == Mode::Loopback {
+        if !own {
+            return;
+        }
+        if self.mode.value != Mode::None {
             draft.step(Phase::Network, Op::LoopbackUp, &self.mode.origin);
         }
+        match self.mode.value {
+            Mode::Veth => self.connect_by_pair(draft),
+            Mode::User => self.connect_by_pasta(identity, draft),
+            Mode::None | Mode::Loopback | Mode::Host | Mode::Join => {}
+        }
+    }
+
+    /// The namespace that is joined has to be there.
+    fn find_namespace(&self, draft: &mut Draft<'_>) {
+        let Some(namespace) = self
+            .namespace
+            .as_ref()
+            .filter(|_| self.mode.value == Mode::Join)
+        else {
+            return;
+        };
+        let path: PathBuf = namespace.value.path();
+        if draft.host.tree.exists(&path) {
+            return;
+        }
+        let (text, help) = match namespace.value.name() {
+            Some(name) => (
+                format!("there is no network namespace `{name}` in /run/netns"),
+                format!("make it: ip netns add {name}"),
+            ),
+            None => (
+                format!("there is no {}", path.display()),
+                "name a network namespace that is there: see lsns -t net".into(),
+            ),
+        };
+        draft.problem(Diagnostic::new(Code::NotFound, &namespace.origin, text).help(help));
     }
 }

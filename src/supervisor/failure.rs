@@ -16,10 +16,28 @@ pub struct Failure {
     cause: Cause,
 }
 
+/// Why it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Cause {
+pub(super) enum Cause {
+    /// What the kernel said.
     Errno(Errno),
+    /// What else is known.
     Text(String),
+}
+
+impl From<Errno> for Cause {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+impl From<std::io::Error> for Cause {
+    fn from(error: std::io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(errno) => Self::Errno(Errno::from_raw(errno)),
+            None => Self::Text(error.to_string()),
+        }
+    }
 }
 
 impl Failure {
@@ -34,6 +52,13 @@ impl Failure {
         Self {
             step: Some(step),
             cause: Cause::Text(cause),
+        }
+    }
+
+    pub(super) fn because(step: usize, cause: Cause) -> Self {
+        Self {
+            step: Some(step),
+            cause,
         }
     }
 
@@ -128,6 +153,9 @@ impl Failure {
                 }
                 Op::WriteIdMap { .. } => {
                     "compare the map with the caller's lines in /etc/subuid and /etc/subgid".into()
+                }
+                Op::StartPasta(_) => {
+                    "these are the words of pasta(1): it needs a default route on the host (of IPv6, too, to publish on an address of IPv6), /dev/net/tun, and ports that are free".into()
                 }
                 _ => "is something else ending the processes of the sandbox? See the log of the kernel".into(),
             };
@@ -255,6 +283,28 @@ impl Failure {
             }
             (_, Errno::ESRCH | Errno::EPIPE) if step.phase <= Phase::AwaitRelease => {
                 "the supervisor ended while the sandbox was being set up".into()
+            }
+            (Op::AddAddress(_), Errno::EADDRINUSE) => {
+                "another interface of the host is in this network, since a moment ago: run it again, or choose another network".into()
+            }
+            (Op::ReservePort(_), Errno::EADDRINUSE) => {
+                "something on the host listens on it, or another run publishes it: choose another port".into()
+            }
+            (Op::ReservePort(_), Errno::EADDRNOTAVAIL) => {
+                "the host has no such address: see `ip address`".into()
+            }
+            (Op::ReservePort(_), Errno::EACCES) => {
+                "ports below 1024 are root's: choose another one".into()
+            }
+            (Op::MakePair(_), Errno::ENODEV) => "the bridge is not there (any more)".into(),
+            (Op::MakePair(_), Errno::EOPNOTSUPP) => {
+                "this kernel has no veth, or the bridge is none (any more)".into()
+            }
+            (Op::Translate { .. }, Errno::EOPNOTSUPP | Errno::ENOENT | Errno::EPROTONOSUPPORT) => {
+                "this kernel lacks a part of nftables (CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT, CONFIG_NFT_MASQ, CONFIG_NFT_FIB_INET): load the modules, or leave out `nat` and `publish`".into()
+            }
+            (Op::StartPasta(_), Errno::EPERM) => {
+                "does the sandbox have a user namespace of its own? See `sandbox doctor`".into()
             }
             (_, Errno::EMFILE | Errno::ENFILE) => "raise the limit on open files (`ulimit -n`)".into(),
             (_, Errno::ENOMEM | Errno::ENOSPC) => {

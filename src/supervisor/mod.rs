@@ -7,6 +7,7 @@ mod idle;
 mod idmap;
 mod meter;
 mod mount_point;
+mod network;
 mod notify;
 pub mod progress;
 mod relay;
@@ -32,6 +33,7 @@ use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};
 use cgroup::Group;
 use mount_point::MountPoint;
+use network::Network;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::cell::Cell;
@@ -102,6 +104,7 @@ struct Run<'p> {
     /// The changes that this run alone uses.
     changes: Vec<store::Held>,
     init: Option<Init>,
+    network: Network,
     /// Other children, killed already, that still have to be waited for.
     killed: Vec<libc::pid_t>,
     /// Our end of the socket to init, and init's end until it is cloned.
@@ -151,6 +154,7 @@ impl<'p> Run<'p> {
             sources: Vec::new(),
             changes: Vec::new(),
             init: None,
+            network: Network::default(),
             killed: Vec::new(),
             socket,
             theirs: Some(theirs),
@@ -296,7 +300,20 @@ impl<'p> Run<'p> {
                     }
                 }
             }
+            Op::MakePair(_)
+            | Op::SetInterface { .. }
+            | Op::AddAddress(_)
+            | Op::RaiseInterface { .. }
+            | Op::AddDefaultRoute { .. }
+            | Op::ReservePort(_)
+            | Op::Translate { .. }
+            | Op::StartPasta(_) => {
+                let init = self.pid();
+                let done = self.network.perform(&step.op, init);
+                done.map_err(|cause| Failure::because(number, cause))?;
+            }
             Op::Release => {
+                self.network.settle();
                 descriptor::write_all(self.socket.as_raw_fd(), &[1]).map_err(errno)?;
             }
             _ => return Err(errno(Errno::ENOTSUP)),
@@ -521,6 +538,7 @@ impl Drop for Run<'_> {
             }
         }
         self.reap_killed();
+        self.network = Network::default();
         drop(self.group.take());
         while let Some(point) = self.mount_points.pop() {
             point.remove();

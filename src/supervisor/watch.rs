@@ -206,6 +206,12 @@ impl Run<'_> {
             listening = self.hear(&mut end);
         }
         drop(progress);
+        if let Some(why) = self.network.lost() {
+            let carried = |step: &&Step| matches!(step.op, Op::StartPasta(_));
+            if let Some(step) = self.plan.steps.iter().find(carried) {
+                (self.say)(step, &why);
+            }
+        }
         // Without an init, the first process itself becomes the command.
         end.unborn |= !self.plan.watch.init && self.is_unborn();
         let init = self.reap();

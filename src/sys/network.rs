@@ -20,3 +20,8 @@ pub fn loopback_up() -> Result<()> {
     descriptor::close(socket);
     result.map(drop)
 }
+
+/// Enters a network namespace (setns(2)).
+pub fn enter(namespace: std::os::fd::RawFd) -> Result<()> {
+    super::identity::enter_namespace(namespace, libc::CLONE_NEWNET)
+}

@@ -21,6 +21,7 @@ use crate::sys::mount::Attributes;
 use caps::Capability;
 use inside::{Found, Inside, Is, Lost};
 use std::ffi::OsStr;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use syscalls::Sysno;
@@ -162,7 +163,7 @@ impl Question {
                 Err(lost) => inside().lost(path, lost),
             },
             About::Execute(name) => inside().executes(name, profile),
-            About::Host(own) => network(profile, *own, Sysno::socket, 2),
+            About::Host(own) => network(profile, *own, None, Sysno::socket, 2),
             About::Connect(address) => connects(address, profile, &inside()),
             About::Call(call, arguments) => calls(*call, arguments.as_ref(), profile),
             About::Capability(capability) => keeps(*capability, profile),
@@ -270,8 +271,14 @@ fn keeps(capability: Capability, profile: &Profile) -> Answer {
     )
 }
 
-/// A host of the network, or this machine itself.
-fn network(profile: &Profile, own: bool, call: Sysno, family: u64) -> Answer {
+/// A host of the network, or this machine itself; `address` where it is asked for by that.
+fn network(
+    profile: &Profile,
+    own: bool,
+    address: Option<IpAddr>,
+    call: Sysno,
+    family: u64,
+) -> Answer {
     for (call, arguments) in [(call, [family, 1, 0, 0, 0, 0]), (Sysno::connect, [0; 6])] {
         let answer = calls(call, Some(&arguments), profile);
         if !answer.allowed {
@@ -281,7 +288,8 @@ fn network(profile: &Profile, own: bool, call: Sysno, family: u64) -> Answer {
             };
         }
     }
-    let mode = &profile.network.mode;
+    let network = &profile.network;
+    let mode = &network.mode;
     let net = &profile.namespaces.net;
     if !profile.namespaces.has_own_network(mode.value) {
         let origin = if mode.value == Mode::Host {
@@ -292,20 +300,53 @@ fn network(profile: &Profile, own: bool, call: Sysno, family: u64) -> Answer {
         return Answer::allowed("the network is not the sandbox's own", origin);
     }
     let word = mode.value.word();
-    let reason = if own {
-        format!(
+    if own {
+        let reason = format!(
             "network.mode is \"{word}\": what this machine's programs listen on is not reached, the sandbox's own are"
-        )
-    } else {
-        format!("network.mode is \"{word}\": there is no way out")
-    };
-    Answer::denied(reason, &mode.origin, "[network] mode = \"host\"")
+        );
+        return Answer::denied(reason, &mode.origin, "[network] mode = \"host\"");
+    }
+    let direct = network
+        .address
+        .iter()
+        .find(|one| address.is_some_and(|address| one.value.holds(address)));
+    match (mode.value, direct) {
+        (Mode::User, _) => Answer::allowed(
+            "network.mode is \"user\": what the caller reaches is reached, but for this machine's loopback",
+            &mode.origin,
+        ),
+        (Mode::Veth, Some(one)) => {
+            Answer::allowed("it is in the network of the sandbox's end", &one.origin)
+        }
+        (Mode::Veth, None) if network.nat.value => Answer::allowed(
+            "it is reached by the host, under the host's address",
+            &network.nat.origin,
+        ),
+        (Mode::Veth, None) => match network.gateway.first() {
+            Some(gateway) => Answer::allowed(
+                format!("it is reached by the gateway {}", gateway.value),
+                &gateway.origin,
+            ),
+            None => Answer::denied(
+                "network.mode is \"veth\" without a gateway: the sandbox reaches its own network alone",
+                &mode.origin,
+                "[network] nat = true",
+            ),
+        },
+        _ => Answer::denied(
+            format!("network.mode is \"{word}\": there is no way out"),
+            &mode.origin,
+            "[network] mode = \"host\"",
+        ),
+    }
 }
 
 fn connects(address: &Address, profile: &Profile, inside: &Inside<'_>) -> Answer {
+    let to =
+        |ip: IpAddr, family| network(profile, ip.is_loopback(), Some(ip), Sysno::socket, family);
     match address {
-        Address::V4(address) => network(profile, address.ip().is_loopback(), Sysno::socket, 2),
-        Address::V6(address) => network(profile, address.ip().is_loopback(), Sysno::socket, 10),
+        Address::V4(address) => to(address.ip().into(), 2),
+        Address::V6(address) => to(address.ip().into(), 10),
         Address::Vsock(_) => {
             let answer = calls(Sysno::socket, Some(&[40, 1, 0, 0, 0, 0]), profile);
             Answer {
@@ -314,7 +355,7 @@ fn connects(address: &Address, profile: &Profile, inside: &Inside<'_>) -> Answer
             }
         }
         Address::Unix(unix) => {
-            let answer = network(profile, true, Sysno::socket, 1);
+            let answer = network(profile, true, None, Sysno::socket, 1);
             let Some(path) = unix.path() else {
                 // Abstract names belong to the network namespace.
                 return answer;

@@ -657,7 +657,7 @@ fn options_that_are_wrong() {
     1 | --user.uid -1 --network.mode lan --limits.pids lots --limits.memory 0 --process.cwd here
       |                              ^^^
       |
-      = help: one of: "none", "loopback", "host"
+      = help: one of: "none", "loopback", "host", "veth", "user", "join"
 
     error[SBX0004]: expected a whole number from 0 to 9223372036854775807, found a string
      --> command line:1:48
@@ -795,6 +795,8 @@ fn origins_are_shown_beside_every_value() {
 
     # [network]
     # mode = "loopback"  # default
+    # isolated = false  # default
+    # nat = false  # default
 
     # [seccomp]
     # preset = "default"  # default

@@ -18,6 +18,7 @@ mod layers;
 mod machine;
 mod mounts;
 mod nesting;
+mod networks;
 mod page;
 mod power;
 mod privileges;

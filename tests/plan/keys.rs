@@ -181,6 +181,46 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("devices", "shm_size = \"64M\"", "shm_size = \"65M\""),
     ("network", "mode = \"none\"", "mode = \"loopback\""),
     ("network", "mode = \"loopback\"", "mode = \"host\""),
+    ("network", "mode = \"loopback\"", "mode = \"veth\""),
+    ("network", "mode = \"loopback\"", "mode = \"user\""),
+    ("network", "mode = \"veth\"", "mode = \"user\""),
+    ("network", "mode = \"user\"", "mode = \"host\""),
+    (
+        "network",
+        "mode = \"host\"",
+        "mode = \"join\"\nnamespace = \"lab\"",
+    ),
+    (
+        "network",
+        "mode = \"join\"\nnamespace = \"lab\"",
+        "mode = \"join\"\nnamespace = \"other\"",
+    ),
+    ("network", "mode = \"veth\"", "mode = \"veth\"\nnat = true"),
+    (
+        "network",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]\ngateway = [\"10.9.0.1\"]",
+    ),
+    (
+        "network",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]\nbridge = \"br0\"\nisolated = true",
+    ),
+    (
+        "network",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]\nbridge = \"br0\"\nisolated = true",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]\nbridge = \"br0\"\nisolated = false",
+    ),
+    (
+        "network",
+        "mode = \"user\"",
+        "mode = \"user\"\npublish = [\"127.0.0.1:8080:80\"]",
+    ),
+    (
+        "network",
+        "mode = \"user\"\npublish = [\"127.0.0.1:8080:80\"]",
+        "mode = \"user\"\npublish = [\"8080:80\"]",
+    ),
     (
         "network",
         "families = [\"unix\"]",
@@ -563,6 +603,10 @@ const HARMLESS: &[&str] = &[
     "type",
     "target",
     "denials",
+    "host_address",
+    "mtu",
+    "pool",
+    "dns",
     // What the file says is compared call by call.
     "file",
 ];

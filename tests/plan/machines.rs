@@ -7,6 +7,7 @@ use proptest::sample::{select, subsequence};
 use sandbox::host::Host;
 use sandbox::host::accounts::Accounts;
 use sandbox::host::caller::{Caller, SubordinateIds};
+use sandbox::host::network::{Interface, Net, Networks};
 use sandbox::host::terminal::Terminal;
 use sandbox::host::tree::{Kind, Tree};
 use sandbox::plan::op::IdRange;
@@ -64,6 +65,7 @@ fn tree() -> BoxedStrategy<Vec<(PathBuf, Kind)>> {
     const SOMETIMES: &[(&str, Option<&str>)] = &[
         ("/dev/kvm", None),
         ("/dev/net/tun", None),
+        ("/run/netns/lab", None),
         ("/loop", Some("loop")),
         ("/srv/rootfs/bin/sh", None),
         ("/srv/rootfs/etc/link", Some("/etc/../../x")),
@@ -143,7 +145,18 @@ impl Machine {
                 streams,
                 settings: streams[2].then(Settings::default),
                 size: Size::of(24, 80),
-            }));
+            }))
+            .with_networks(Networks {
+                interfaces: vec![Interface {
+                    index: 7,
+                    name: "br0".into(),
+                    is_bridge: true,
+                    addresses: vec![Net::parse("10.9.0.1/24").unwrap()],
+                }],
+                forwards: [true, self.old],
+                has_ipv6: true,
+                resolvers: vec![],
+            });
         match self.old {
             true => host.that_executes_written_memory(),
             false => host,

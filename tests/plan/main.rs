@@ -390,7 +390,11 @@ fn only_own_namespaces_are_changed(plan: &Plan) {
     for step in &plan.steps {
         let kind = match &step.op {
             Op::SetHostname(_) | Op::SetDomainname(_) => "uts",
-            Op::LoopbackUp => "net",
+            Op::LoopbackUp
+            | Op::MakePair(_)
+            | Op::AddDefaultRoute { .. }
+            | Op::Translate { .. }
+            | Op::StartPasta(_) => "net",
             Op::WriteIdMap { .. } | Op::DenySetgroups | Op::ForbidUserNamespaces => "user",
             Op::MakePrivate | Op::PivotRoot | Op::AttachRoot(_) | Op::DetachOldRoot => "mnt",
             Op::ForkPayload { alone: true } => "pid",

@@ -455,12 +455,32 @@ fn rest() -> BoxedStrategy<String> {
             ("shm_size", one_of(&["64K", "1G"])),
         ],
     );
-    let network = table(
-        "network",
-        vec![("mode", one_of(&["none", "loopback", "host"]))],
-    );
+    let network = prop_oneof![
+        4 => table("network", vec![("mode", one_of(&["none", "loopback", "host"]))]),
+        1 => networks(),
+    ];
     (environment, process, enforce, devices, network)
         .prop_map(|(a, b, c, d, e)| [a, b, c, d, e].concat())
+        .boxed()
+}
+
+/// A network that is connected with others, or joined.
+fn networks() -> BoxedStrategy<String> {
+    let keys = subsequence(
+        vec![
+            "address = [\"10.9.0.2/24\", \"fd00:9::2/64\"]",
+            "bridge = \"br0\"",
+            "isolated = true",
+            "nat = true",
+            "mtu = 1400",
+            "dns = [\"192.0.2.1\"]",
+            "publish = [\"8080:80\", \"10.9.9.9:53:53/udp\"]",
+            "namespace = \"lab\"",
+        ],
+        0..=8,
+    );
+    (one_of(&["veth", "user", "join"]), keys)
+        .prop_map(|(mode, keys)| format!("[network]\nmode = {mode}\n{}\n", keys.join("\n")))
         .boxed()
 }
 

@@ -33,6 +33,7 @@ mod live;
 mod mounts;
 mod namespaces;
 mod nested;
+mod network;
 mod old_root;
 mod output;
 mod parts;

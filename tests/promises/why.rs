@@ -247,3 +247,44 @@ target = \"/opt\"
         assert!(said_so.contains(said), "{said_so}");
     }
 }
+
+#[test]
+fn what_a_network_reaches_is_answered_by_its_mode() {
+    let project = Project::new();
+    for (network, about, allowed, reason) in [
+        (
+            "mode = \"user\"",
+            "192.0.2.1:443",
+            true,
+            "what the caller reaches",
+        ),
+        (
+            "mode = \"user\"",
+            "example.com:443",
+            true,
+            "what the caller reaches",
+        ),
+        ("mode = \"user\"", "127.0.0.1:80", false, "is not reached"),
+        ("mode = \"loopback\"", "192.0.2.1:443", false, "no way out"),
+        (
+            "mode = \"join\"\nnamespace = \"/proc/self/ns/net\"",
+            "192.0.2.1:443",
+            true,
+            "not the sandbox's own",
+        ),
+    ] {
+        let text = format!("version = 1\n[network]\n{network}\n");
+        project.write("sandbox.toml", text);
+        let run = done(&mut project.program(&["why", "sandbox.toml", "connect", about]));
+        // Where a mode cannot be had, nothing is answered.
+        if run.code == 125 {
+            let said = ["/dev/net/tun", "pasta"]
+                .iter()
+                .any(|word| run.stderr.contains(word));
+            assert!(said, "{run:?}");
+            continue;
+        }
+        assert_eq!(run.code, i32::from(!allowed), "{network} {about}: {run:?}");
+        assert!(run.stdout.contains(reason), "{network} {about}: {run:?}");
+    }
+}

@@ -10,6 +10,7 @@ mod groups;
 mod kernel;
 mod mounts;
 mod namespaces;
+mod networks;
 mod programs;
 
 use super::Host;
@@ -97,9 +98,11 @@ mechanisms! {
     Landlock = "landlock",
     /// ptrace(2), as Yama restricts it.
     Ptrace = "ptrace",
+    /// Pairs of interfaces, for the network of a sandbox of root's (veth(4)).
+    Veth = "veth",
     /// A network for plain users: pasta(1).
     Pasta = "pasta",
-    /// Packet filters: nft(8).
+    /// Packet filters of the kernel's: nftables.
     Nftables = "nftables",
 }
 
@@ -246,8 +249,9 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::WriteExecute => kernel::write_execute(),
         Mechanism::Landlock => kernel::landlock(),
         Mechanism::Ptrace => kernel::ptrace(),
-        Mechanism::Pasta => programs::pasta(),
-        Mechanism::Nftables => programs::nftables(),
+        Mechanism::Veth => networks::veth(host),
+        Mechanism::Pasta => networks::pasta(host),
+        Mechanism::Nftables => networks::nftables(host),
     };
     Finding {
         mechanism,

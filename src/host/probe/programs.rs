@@ -4,7 +4,7 @@ use super::Found;
 use super::evidence::{status, sysctl};
 use crate::host::Host;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Ids besides the caller's own.
 pub(super) fn subordinate_ids(host: &Host) -> Found {
@@ -96,39 +96,4 @@ fn powerless(program: &Path) -> Option<Found> {
 /// What ids show as that the user namespace does not hold (user_namespaces(7)).
 fn overflow_uid() -> Option<u64> {
     sysctl("kernel.overflowuid")?.parse().ok()
-}
-
-/// A network in user space.
-pub(super) fn pasta() -> Found {
-    program(
-        "pasta",
-        "a network for plain users",
-        "install it (package `passt`)",
-    )
-}
-
-/// Packet filters.
-pub(super) fn nftables() -> Found {
-    program("nft", "packet filters", "install it (package `nftables`)")
-}
-
-fn program(name: &str, what: &str, remedy: &str) -> Found {
-    match find(name) {
-        Some(path) => Found::ok(format!("{}: {what}", path.display())),
-        None => Found::missing(format!("{name} is not installed: {what}"), remedy),
-    }
-}
-
-/// A program by the search path, and where administrators' programs are.
-fn find(name: &str) -> Option<PathBuf> {
-    let search = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
-    std::env::split_paths(&search)
-        .chain(system.map(PathBuf::from))
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name))
-        .find(|path| {
-            path.metadata()
-                .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-        })
 }

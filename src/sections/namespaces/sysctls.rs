@@ -228,7 +228,9 @@ impl Namespaces {
             // Those of the ipc namespace can be written by root alone: by the host's, as long as init still is that,
             // or by that of the user namespace (Linux 6.9), once init is that.
             let of_ipc = owner(&path) == Of::Ipc && self.user.value == Choice::New;
-            let late = apart || (of_ipc && !draft.host.caller.has_rights());
+            // Its groups are those of the map, once that is written.
+            let of_map = name == "net.ipv4.ping_group_range" && self.user.value == Choice::New;
+            let late = apart || of_map || (of_ipc && !draft.host.caller.has_rights());
             if late && of_ipc && identity.uid != 0 {
                 draft.refuse(
                     origin,

@@ -1,0 +1,158 @@
+//! What is asked of the kernel about interfaces, addresses and routes (rtnetlink(7)).
+
+use super::netlink::Netlink;
+use super::network::Net;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
+};
+use netlink_packet_route::link::{
+    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
+use std::net::IpAddr;
+
+/// Makes a pair of interfaces: one here, with a bridge that it becomes a port of by the bridge's number, the
+/// other in the network namespace of the process `pid`.
+///
+/// # Errors
+/// `EEXIST` where there is such a name; others of the kernel's.
+pub fn make_pair(
+    netlink: &mut Netlink,
+    (here, bridge): (&str, Option<u32>),
+    (there, pid): (&str, u32),
+    mtu: Option<u32>,
+) -> nix::Result<()> {
+    let mtu = || mtu.map(LinkAttribute::Mtu);
+    let mut peer = LinkMessage::default();
+    peer.attributes = vec![
+        LinkAttribute::IfName(there.to_owned()),
+        LinkAttribute::NetNsPid(pid),
+    ];
+    peer.attributes.extend(mtu());
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(here.to_owned()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]),
+    ];
+    message.attributes.extend(mtu());
+    message
+        .attributes
+        .extend(bridge.map(LinkAttribute::Controller));
+    let what = RouteNetlinkMessage::NewLink(message);
+    netlink.request(what, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+fn numbered(index: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message
+}
+
+/// Keeps a port of a bridge from exchanging packets with other isolated ones.
+///
+/// # Errors
+/// The kernel's.
+pub fn isolate(netlink: &mut Netlink, index: u32) -> nix::Result<()> {
+    let mut message = numbered(index);
+    message.attributes = vec![LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::Isolated(
+            true,
+        )])),
+    ])];
+    netlink.request(RouteNetlinkMessage::NewLink(message), 0)
+}
+
+/// Brings an interface up.
+///
+/// # Errors
+/// The kernel's.
+pub fn raise(netlink: &mut Netlink, index: u32) -> nix::Result<()> {
+    let mut message = numbered(index);
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    netlink.request(RouteNetlinkMessage::SetLink(message), 0)
+}
+
+/// Removes an interface, and with it the other end of its pair.
+///
+/// # Errors
+/// The kernel's.
+pub fn remove(netlink: &mut Netlink, index: u32) -> nix::Result<()> {
+    netlink.request(RouteNetlinkMessage::DelLink(numbered(index)), 0)
+}
+
+/// Gives an interface an address, to be used at once: nobody else on a network of the run's own can have it.
+///
+/// # Errors
+/// The kernel's.
+pub fn add_address(netlink: &mut Netlink, index: u32, net: Net) -> nix::Result<()> {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message.header.prefix_len = net.prefix;
+    message.header.family = family(net.address);
+    message.attributes = vec![AddressAttribute::Address(net.address)];
+    if net.address.is_ipv4() {
+        message
+            .attributes
+            .push(AddressAttribute::Local(net.address));
+    } else {
+        message.header.flags = AddressHeaderFlags::Nodad;
+        message
+            .attributes
+            .push(AddressAttribute::Flags(AddressFlags::Nodad));
+    }
+    let what = RouteNetlinkMessage::NewAddress(message);
+    netlink.request(what, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Routes everything else by a gateway.
+///
+/// # Errors
+/// The kernel's.
+pub fn add_default_route(netlink: &mut Netlink, index: u32, gateway: IpAddr) -> nix::Result<()> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(gateway);
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Static;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    message.attributes = vec![
+        RouteAttribute::Gateway(RouteAddress::from(gateway)),
+        RouteAttribute::Oif(index),
+    ];
+    let what = RouteNetlinkMessage::NewRoute(message);
+    netlink.request(what, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// The number of an interface where the socket was made.
+///
+/// # Errors
+/// `ENODEV` if there is none of this name.
+pub fn index(netlink: &mut Netlink, name: &str) -> nix::Result<u32> {
+    let links = netlink.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+    let found = links.iter().find_map(|message| match message {
+        RouteNetlinkMessage::NewLink(message) => message
+            .attributes
+            .contains(&LinkAttribute::IfName(name.to_owned()))
+            .then_some(message.header.index),
+        _ => None,
+    });
+    found.ok_or(Errno::ENODEV)
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}

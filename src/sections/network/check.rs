@@ -1,0 +1,363 @@
+//! What can be wrong with a network by what the profile says alone.
+
+use super::{Mode, Network};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::host::network::Net;
+use crate::plan::op::network::Published;
+use crate::sections::Profile;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The largest and the smallest packet that an interface can be told (ip(7)).
+const MTU: std::ops::RangeInclusive<u32> = 68..=65_535;
+
+/// The smallest one that IPv6 needs.
+const MTU_OF_IPV6: u32 = 1280;
+
+impl Network {
+    /// Whether the sandbox's network is connected with others.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(self.mode.value, Mode::Veth | Mode::User)
+    }
+
+    /// Everything that does not fit together.
+    pub(super) fn relate_modes(&self, profile: &Profile, problems: &mut Diagnostics) {
+        self.keys_of_other_modes(problems);
+        if self.mode.value == Mode::Join && self.namespace.is_none() {
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    &self.mode.origin,
+                    "nothing says which network namespace is joined",
+                )
+                .help("for example: namespace = \"lab\", after `ip netns add lab`"),
+            );
+        }
+        if self.mode.value == Mode::User && !profile.namespaces.user.value.is_new() {
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    &self.mode.origin,
+                    "a network for plain users needs a new user namespace, in which pasta has its rights",
+                )
+                .and(&profile.namespaces.user.origin, "not new here")
+                .help("write `user = \"new\"` under [namespaces]"),
+            );
+        }
+        if self.mode.value == Mode::Veth {
+            self.addresses(problems);
+        }
+        self.packets(problems);
+        if self.is_connected() {
+            self.ports(problems);
+        }
+    }
+
+    /// What is said of another mode than this.
+    fn keys_of_other_modes(&self, problems: &mut Diagnostics) {
+        fn first<T>(list: &[At<T>]) -> Option<&Origin> {
+            list.first().map(|one| &one.origin)
+        }
+        let set = |flag: &'_ At<bool>| (!flag.origin.is_default()).then(|| flag.origin.clone());
+        let (isolated, nat) = (set(&self.isolated), set(&self.nat));
+        let veth: &[Mode] = &[Mode::Veth];
+        let both: &[Mode] = &[Mode::Veth, Mode::User];
+        for (key, origin, modes) in [
+            (
+                "namespace",
+                self.namespace.as_ref().map(|one| &one.origin),
+                &[Mode::Join][..],
+            ),
+            ("address", first(&self.address), veth),
+            ("host_address", first(&self.host_address), veth),
+            ("gateway", first(&self.gateway), veth),
+            ("bridge", self.bridge.as_ref().map(|one| &one.origin), veth),
+            ("isolated", isolated.as_ref(), veth),
+            ("nat", nat.as_ref(), veth),
+            ("pool", first(&self.pool), veth),
+            ("mtu", self.mtu.as_ref().map(|one| &one.origin), both),
+            ("dns", first(&self.dns), both),
+        ] {
+            let Some(origin) = origin.filter(|_| !modes.contains(&self.mode.value)) else {
+                continue;
+            };
+            let words: Vec<_> = modes
+                .iter()
+                .map(|mode| format!("\"{}\"", mode.word()))
+                .collect();
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    origin,
+                    format!("`{key}` is a setting of the mode {}", words.join(" or ")),
+                )
+                .and(
+                    &self.mode.origin,
+                    format!("this is \"{}\"", self.mode.value.word()),
+                )
+                .help("write the mode, or remove this line"),
+            );
+        }
+        if !self.is_connected()
+            && let Some(origin) = first(&self.publish)
+        {
+            let why = match self.mode.value {
+                Mode::Host => "the command's ports are the host's own",
+                Mode::Join => "the network that is joined has its own ways in",
+                _ => "nothing leads into the sandbox's network",
+            };
+            problems.push(
+                Diagnostic::new(
+                    Code::PublishedWithoutNetwork,
+                    origin,
+                    format!("no port can be published: {why}"),
+                )
+                .and(
+                    &self.mode.origin,
+                    format!("this is \"{}\"", self.mode.value.word()),
+                )
+                .help("write `mode = \"user\"`, or as root `mode = \"veth\"`, or remove this line"),
+            );
+        }
+    }
+
+    /// Where the first address is given.
+    fn sandboxs_end(&self) -> &Origin {
+        let first = self.address.first();
+        first.map_or(&self.mode.origin, |one| &one.origin)
+    }
+
+    fn addresses(&self, problems: &mut Diagnostics) {
+        let mut bad = |problem| problems.push(problem);
+        let needs = |origin: &Origin, what: &str| {
+            Diagnostic::new(
+                Code::Needs,
+                origin,
+                format!("{what} needs the sandbox's address"),
+            )
+            .help("for example: address = [\"172.2.0.2/24\"]")
+        };
+        if self.address.is_empty() {
+            let host = self
+                .host_address
+                .first()
+                .map(|one| (&one.origin, "the host's address"));
+            let gateway = self.gateway.first().map(|one| (&one.origin, "a gateway"));
+            let bridge = self.bridge.as_ref().map(|one| (&one.origin, "a bridge"));
+            for (origin, what) in [host, gateway, bridge].into_iter().flatten() {
+                bad(needs(origin, what));
+            }
+        } else if let Some(pool) = self.pool.first() {
+            bad(
+                Diagnostic::new(Code::Conflict, &pool.origin, "nothing is taken from a pool")
+                    .and(self.sandboxs_end(), "the address is given here")
+                    .help("remove one of the two lines"),
+            );
+        }
+        for pool in &self.pool {
+            let room = if pool.value.address.is_ipv4() { 2 } else { 64 };
+            if pool.value.room() < room {
+                bad(Diagnostic::new(
+                    Code::BadNetwork,
+                    &pool.origin,
+                    format!("there is no room for a network in {}", pool.value),
+                )
+                .help("for example: \"10.213.0.0/16\" or \"fd73:6278::/48\""));
+            }
+        }
+        for list in [&self.address, &self.host_address] {
+            for (at, one) in list.iter().enumerate() {
+                if let Some(why) = unusable(one.value) {
+                    bad(Diagnostic::new(
+                        Code::BadNetwork,
+                        &one.origin,
+                        format!("{}: {why}", one.value),
+                    )
+                    .help("choose another address"));
+                }
+                let mut before = list.iter().take(at);
+                if let Some(other) = before.find(|other| other.value.overlaps(one.value)) {
+                    bad(Diagnostic::new(
+                        Code::BadNetwork,
+                        &one.origin,
+                        format!("the networks of {} and {} overlap", one.value, other.value),
+                    )
+                    .and(&other.origin, "the other one")
+                    .help("remove one, or give it another network"));
+                }
+            }
+        }
+        for host in &self.host_address {
+            let inside = self.address.iter();
+            let mut inside = inside.filter(|one| one.value.prefix == host.value.prefix);
+            match inside.find(|one| one.value.holds(host.value.address)) {
+                Some(one) if one.value == host.value => bad(Diagnostic::new(
+                    Code::BadNetwork,
+                    &host.origin,
+                    "both ends have this address",
+                )
+                .and(&one.origin, "the sandbox's end")
+                .help("choose another address of the network")),
+                Some(_) => {}
+                None if self.address.is_empty() => {}
+                None => bad(Diagnostic::new(
+                    Code::BadNetwork,
+                    &host.origin,
+                    format!("{} is in no network of the sandbox's end", host.value),
+                )
+                .and(self.sandboxs_end(), "the sandbox's end")
+                .help("both ends have addresses of one network, with the same bits")),
+            }
+        }
+        if let Some(bridge) = &self.bridge {
+            if let Some(host) = self.host_address.first() {
+                bad(Diagnostic::new(
+                    Code::Conflict,
+                    &host.origin,
+                    "a port of a bridge has no address",
+                )
+                .and(&bridge.origin, "the bridge")
+                .help("give the bridge the address (`ip address add`), and remove this line"));
+            }
+        } else {
+            if self.isolated.value {
+                bad(Diagnostic::new(
+                    Code::Needs,
+                    &self.isolated.origin,
+                    "`isolated` is about ports of a bridge",
+                )
+                .help("name the bridge, for example: bridge = \"br0\""));
+            }
+            for one in self.address.iter().filter(|one| one.value.room() == 0) {
+                bad(Diagnostic::new(
+                    Code::BadNetwork,
+                    &one.origin,
+                    format!(
+                        "the network of {} has no room for the host's end",
+                        one.value
+                    ),
+                )
+                .help("for example: \"172.2.0.2/30\""));
+            }
+        }
+        for gateway in &self.gateway {
+            let holding = self
+                .address
+                .iter()
+                .find(|one| one.value.holds(gateway.value));
+            let why = match holding {
+                None if self.address.is_empty() => continue,
+                Some(one) if one.value.address == gateway.value => "is the sandbox's own address",
+                Some(_) => continue,
+                None => "is in no network of the sandbox's end",
+            };
+            bad(Diagnostic::new(
+                Code::BadNetwork,
+                &gateway.origin,
+                format!("the gateway {} {why}", gateway.value),
+            )
+            .and(self.sandboxs_end(), "the sandbox's end")
+            .help("name the host's end, or a router on the bridge"));
+        }
+    }
+
+    fn packets(&self, problems: &mut Diagnostics) {
+        let Some(mtu) = &self.mtu else {
+            return;
+        };
+        if !MTU.contains(&mtu.value) {
+            let text = format!("no interface has packets of up to {} bytes", mtu.value);
+            problems.push(
+                Diagnostic::new(Code::BadNetwork, &mtu.origin, text).help(format!(
+                    "from {} to {}, for example 1500",
+                    MTU.start(),
+                    MTU.end()
+                )),
+            );
+        } else if mtu.value < MTU_OF_IPV6
+            && let Some(address) = self.address.iter().find(|one| one.value.address.is_ipv6())
+        {
+            let text = format!("IPv6 needs packets of at least {MTU_OF_IPV6} bytes");
+            problems.push(
+                Diagnostic::new(Code::BadNetwork, &mtu.origin, text)
+                    .and(&address.origin, "an address of IPv6")
+                    .help("raise the mtu, or remove the address"),
+            );
+        }
+    }
+
+    fn ports(&self, problems: &mut Diagnostics) {
+        for (at, one) in self.publish.iter().enumerate() {
+            let mut before = self.publish.iter().take(at);
+            if let Some(other) = before.find(|other| collide(&other.value, &one.value)) {
+                let (word, port) = (one.value.protocol.word(), one.value.port);
+                problems.push(
+                    Diagnostic::new(
+                        Code::BadNetwork,
+                        &one.origin,
+                        format!("the {word} port {port} of the host is published twice"),
+                    )
+                    .and(&other.origin, "here already")
+                    .help("choose another port of the host, or remove one"),
+                );
+            }
+            let Some(address) = one.value.address.filter(|_| self.mode.value == Mode::Veth) else {
+                continue;
+            };
+            let alike = |other: &At<Net>| other.value.address.is_ipv4() == address.is_ipv4();
+            if !self.address.is_empty() && !self.address.iter().any(alike) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::BadNetwork,
+                        &one.origin,
+                        format!("the sandbox has no address of the kind of {address}"),
+                    )
+                    .and(self.sandboxs_end(), "the sandbox's")
+                    .help("give the sandbox one, or publish on another address of the host"),
+                );
+            }
+            if address == IpAddr::V6(Ipv6Addr::LOCALHOST) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::BadNetwork,
+                        &one.origin,
+                        "the kernel sends nothing from ::1 to another interface",
+                    )
+                    .help("publish on 127.0.0.1 or another address of the host, or write `mode = \"user\"`"),
+                );
+            }
+            if let Some(bridge) = &self.bridge
+                && address.is_loopback()
+            {
+                problems.push(
+                    Diagnostic::new(
+                        Code::BadNetwork,
+                        &one.origin,
+                        "nothing goes from loopback to a bridge",
+                    )
+                    .and(&bridge.origin, "the bridge")
+                    .help("publish on another address of the host, or leave the bridge out"),
+                );
+            }
+        }
+    }
+}
+
+/// Why nobody can have this address.
+fn unusable(net: Net) -> Option<&'static str> {
+    let address = net.address;
+    if address.is_loopback() || address.is_multicast() || address.is_unspecified() {
+        Some("no interface of the sandbox's can have this address")
+    } else if net.prefix == 0 {
+        Some("this network is all that there are")
+    } else if net.is_nobodys() {
+        Some("this is the address of the network itself, or of all in it")
+    } else {
+        None
+    }
+}
+
+fn collide(one: &Published, other: &Published) -> bool {
+    let same = one.protocol == other.protocol && one.port == other.port;
+    same && (one.address.is_none() || other.address.is_none() || one.address == other.address)
+}

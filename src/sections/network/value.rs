@@ -1,0 +1,217 @@
+//! The values of `[network]`: addresses, names of interfaces, published ports.
+
+use crate::diag::Diagnostics;
+use crate::host::network::Net;
+use crate::plan::op::network::{Protocol, Published};
+use crate::profile::node::Node;
+use crate::profile::shape::Kind;
+use crate::profile::table::{Value, read_string, wrong};
+use std::net::IpAddr;
+
+impl Value for Net {
+    const KIND: Kind = Kind::Text {
+        what: "an address and the bits of its network",
+        form: "^[0-9a-fA-F:.]+/[0-9]+$",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let found = Self::parse(&text);
+        if found.is_none() {
+            let message = format!("`{text}` is no address with the bits of its network");
+            let help = match text.parse::<IpAddr>() {
+                Ok(IpAddr::V4(_)) => format!("for example: \"{text}/24\""),
+                Ok(IpAddr::V6(_)) => format!("for example: \"{text}/64\""),
+                Err(_) => "for example: \"172.2.0.2/24\" or \"fd00:2::2/64\"".into(),
+            };
+            wrong(&origin, message, &help, problems);
+        }
+        found
+    }
+}
+
+impl Value for IpAddr {
+    const KIND: Kind = Kind::Text {
+        what: "an address",
+        form: "^[0-9a-fA-F:.]+$",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let found = text.parse().ok();
+        if found.is_none() {
+            let help = "for example: \"172.2.0.1\" or \"fd00:2::1\"; names are not looked up";
+            wrong(&origin, format!("`{text}` is no address"), help, problems);
+        }
+        found
+    }
+}
+
+/// The name of an interface of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceName(pub String);
+
+/// `IFNAMSIZ`, without the terminating NUL.
+const LONGEST_NAME: usize = 15;
+
+impl Value for InterfaceName {
+    const KIND: Kind = Kind::Text {
+        what: "the name of an interface",
+        form: "^[^/: \\t]{1,15}$",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':');
+        if text.is_empty()
+            || text.len() > LONGEST_NAME
+            || text.contains(odd)
+            || text == ".."
+            || text == "."
+        {
+            let message = format!("`{text}` cannot be the name of an interface");
+            let help = "it has 1 to 15 bytes, without blanks, `/` and `:`; for example: \"br0\"";
+            wrong(&origin, message, help, problems);
+            return None;
+        }
+        Some(Self(text))
+    }
+}
+
+/// The network namespace that is joined: a name as ip-netns(8) gives them, or a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceName(pub String);
+
+impl NamespaceName {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> std::path::PathBuf {
+        std::path::Path::new("/run/netns").join(&self.0)
+    }
+
+    /// The name, if it is one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        (!self.0.starts_with('/')).then_some(self.0.as_str())
+    }
+}
+
+impl Value for NamespaceName {
+    const KIND: Kind = Kind::Text {
+        what: "the name or the path of a network namespace",
+        form: "",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let name = !text.is_empty() && !text.contains('/') && text != "." && text != "..";
+        if !name && !text.starts_with('/') {
+            let message = format!("`{text}` is neither a name nor an absolute path");
+            let help = "for example: \"lab\", after `ip netns add lab`, or \"/proc/42/ns/net\"";
+            wrong(&origin, message, help, problems);
+            return None;
+        }
+        Some(Self(text))
+    }
+}
+
+impl Value for Published {
+    const KIND: Kind = Kind::Text {
+        what: "a port of the host and one of the sandbox",
+        form: "^(.+:)?[0-9]+:[0-9]+(/(tcp|udp))?$",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        match published(&text) {
+            Ok(published) => Some(published),
+            Err(why) => {
+                let help = "for example: \"127.0.0.1:8080:80\", \"8443:443/tcp\", \"[::1]:5353:53/udp\": the host's port, then the sandbox's";
+                wrong(&origin, format!("`{text}`: {why}"), help, problems);
+                None
+            }
+        }
+    }
+}
+
+fn published(text: &str) -> Result<Published, String> {
+    let (ports, protocol) = match text.rsplit_once('/') {
+        None | Some((_, "tcp")) => (text.trim_end_matches("/tcp"), Protocol::Tcp),
+        Some((ports, "udp")) => (ports, Protocol::Udp),
+        Some((_, other)) => return Err(format!("`{other}` is neither tcp nor udp")),
+    };
+    let (outside, inside) = ports.rsplit_once(':').ok_or("it has no two ports")?;
+    let (address, outside) = match outside.rsplit_once(':') {
+        Some((address, outside)) => (Some(address), outside),
+        None => (None, outside),
+    };
+    let bare = address.map(|address| {
+        let bracketed = address
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        match bracketed {
+            Some(address) => address.parse().map(IpAddr::V6).ok(),
+            None => address.parse().map(IpAddr::V4).ok(),
+        }
+    });
+    let address = match bare {
+        None => None,
+        Some(Some(address)) if address.is_unspecified() => {
+            return Err("for all addresses, leave the address out".into());
+        }
+        Some(Some(address)) => Some(address),
+        Some(None) => return Err("what is before the ports is no address".into()),
+    };
+    Ok(Published {
+        protocol,
+        address,
+        port: port(outside)?,
+        inside: port(inside)?,
+    })
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u16>() {
+        Ok(port) if digits && port > 0 => Ok(port),
+        _ => Err(format!("`{text}` is no port: they go from 1 to 65535")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_ports_are_read_and_printed() {
+        for (text, printed) in [
+            ("127.0.0.1:8080:80", "127.0.0.1:8080:80"),
+            ("8443:443/tcp", "8443:443"),
+            ("5353:53/udp", "5353:53/udp"),
+            ("[::1]:1:65535", "[::1]:1:65535"),
+        ] {
+            let found = published(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+            assert_eq!(found.to_string(), printed);
+        }
+        for (text, why) in [
+            ("80", "no two ports"),
+            ("80:0", "`0` is no port"),
+            ("80:65536", "`65536` is no port"),
+            ("+80:80", "`+80` is no port"),
+            ("80:80/sctp", "neither tcp nor udp"),
+            ("localhost:80:80", "no address"),
+            ("::1:80:80", "no address"),
+            ("0.0.0.0:80:80", "leave the address out"),
+            ("", "no two ports"),
+            (":80:80", "no address"),
+        ] {
+            let found = published(text).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(found.contains(why), "{text}: {found}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Networks that do not fit together, by what the profile says alone and on this machine.
+
+use crate::{checked, explained};
+
+#[test]
+fn values_of_a_network() {
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "veth"
+address = ["172.2.0.2", "fd00::1/129", "here/24", 5]
+gateway = ["router"]
+bridge = "a-bridge-with-a-long-name"
+mtu = "1500"
+publish = ["80", "80:65536", "localhost:80:80", "0.0.0.0:80:80", "1:1/sctp"]
+"#,
+    ));
+}
+
+#[test]
+fn addresses_that_do_not_fit() {
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "veth"
+address = ["172.2.0.2/24", "172.2.0.3/16", "127.0.0.1/8", "10.0.0.0/24", "10.1.0.1/32"]
+host_address = ["172.2.0.2/24", "172.9.0.1/24"]
+gateway = ["192.0.2.1", "172.2.0.2"]
+isolated = true
+mtu = 40
+pool = ["10.0.0.0/31"]
+"#,
+    ));
+}
+
+#[test]
+fn what_needs_an_address() {
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "veth"
+host_address = ["172.2.0.1/24"]
+gateway = ["172.2.0.1"]
+bridge = "br0"
+"#,
+    ));
+}
+
+#[test]
+fn bridges_and_ports_that_do_not_fit() {
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "veth"
+address = ["10.9.0.2/24"]
+host_address = ["10.9.0.1/24"]
+bridge = "br0"
+publish = ["8080:80", "127.0.0.1:8080:81", "127.0.0.1:8081:80", "[::1]:8082:80", "8080:80/udp"]
+"#,
+    ));
+}
+
+#[test]
+fn settings_of_another_mode() {
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+namespace = "lab"
+address = ["10.9.0.2/24"]
+nat = true
+dns = ["192.0.2.1"]
+mtu = 1400
+publish = ["8080:80"]
+"#,
+    ));
+}
+
+#[test]
+fn small_packets_and_ipv6() {
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "veth"
+address = ["fd00::2/64"]
+mtu = 1000
+"#,
+    ));
+}
+
+#[test]
+fn a_namespace_that_is_not_named_or_named_twice() {
+    insta::assert_snapshot!(checked("[network]\nmode = \"join\"\n"));
+    insta::assert_snapshot!(checked("[network]\nmode = \"join\"\nnamespace = \"a/b\"\n"));
+    insta::assert_snapshot!(checked(
+        "[network]\nmode = \"join\"\nnamespace = \"lab\"\n[namespaces]\nnet = \"/run/netns/lab\"\n"
+    ));
+}
+
+#[test]
+fn a_network_for_plain_users_without_a_user_namespace() {
+    insta::assert_snapshot!(checked(
+        "[network]\nmode = \"user\"\n[namespaces]\nuser = \"shared\"\n"
+    ));
+}
+
+#[test]
+fn a_namespace_that_is_not_there() {
+    insta::assert_snapshot!(explained(
+        "[network]\nmode = \"join\"\nnamespace = \"sbx-no-such\"\n"
+    ));
+}

@@ -1,0 +1,451 @@
+//! Networks: what each mode connects, and that nothing of it outlives its run.
+
+mod lab;
+
+use crate::support::{Project, done, is_root, skip};
+use lab::{Lab, Service, hidden};
+use std::path::Path;
+
+/// How many sandboxes: `few` by default, `many` under `SANDBOX_STRESS=full`.
+fn times(few: usize, many: usize) -> usize {
+    match std::env::var("SANDBOX_STRESS").as_deref() {
+        Ok("full") => many,
+        Ok(number) => number.parse().unwrap_or(few),
+        Err(_) => few,
+    }
+}
+
+/// Both ends, of IPv4 and IPv6.
+const PAIR: &str = r#"[network]
+mode = "veth"
+address = ["172.2.0.2/24", "fd00:2::2/64"]
+"#;
+
+/// That the command may ping.
+const PING: &str = "[capabilities]\nkeep = [\"net_raw\"]\nambient = [\"net_raw\"]\n";
+
+#[test]
+fn a_server_on_the_loopback_of_a_sandbox_is_not_seen_by_the_host() {
+    let Some(lab) = Lab::new("a_server_on_the_loopback_of_a_sandbox_is_not_seen_by_the_host")
+    else {
+        return;
+    };
+    let project = Project::new();
+    let script = "busybox ping -c 1 127.0.0.1 >/dev/null || exit 7
+        python3 -m http.server 8000 --bind 127.0.0.1 >/dev/null 2>&1 &
+        until python3 -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:8000/\")' 2>/dev/null; do sleep 0.1; done
+        touch ready; until [ -e go ]; do sleep 0.1; done";
+    let service = Service::start(&mut lab.sandbox(&project, PING, &["sh", "-c", script]));
+    crate::live::eventually("it serves itself", || project.path().join("ready").exists());
+    assert_eq!(lab.ask("tcp", "127.0.0.1", "8000"), None);
+    project.write("go", "");
+    drop(service);
+    lab.is_clean(&[]);
+}
+
+#[test]
+fn a_pair_connects_sandbox_and_host_both_ways_and_the_command_cannot_change_it() {
+    let test = "a_pair_connects_sandbox_and_host_both_ways_and_the_command_cannot_change_it";
+    let Some(lab) = Lab::of_root(test) else {
+        return;
+    };
+    let project = Project::new();
+    let inside = lab.run(
+        &project,
+        &format!("{PAIR}{PING}"),
+        "ip -o address show eth0; ip route; cat /etc/hosts
+         busybox ping -c 1 127.0.0.1 >/dev/null && busybox ping -c 1 172.2.0.1 >/dev/null &&
+         busybox ping -6 -c 1 fd00:2::1 >/dev/null || exit 7
+         ip link set eth0 down 2>&1 || ip address add 172.2.0.9/24 dev eth0 2>&1 || ip route add default via 172.2.0.1 2>&1 ||
+         cat /proc/sys/net/ipv4/conf/eth0/forwarding",
+    );
+    let inside = inside.ok();
+    for words in [
+        "inet 172.2.0.2/24 scope global eth0",
+        "inet6 fd00:2::2/64 scope global",
+        "127.0.1.1 sandbox",
+    ] {
+        assert!(inside.contains(words), "{words}: {inside}");
+    }
+    assert_eq!(
+        inside.matches("Operation not permitted").count(),
+        3,
+        "{inside}"
+    );
+    assert!(!inside.contains("default via"), "{inside}");
+    lab.is_clean(&[]);
+
+    let service = lab.serving(&project, PAIR, "8000");
+    assert_eq!(lab.hear("tcp", "172.2.0.2", "8000"), "172.2.0.1");
+    assert_eq!(lab.hear("udp", "fd00:2::2", "8000"), "echo fd00:2::1");
+    lab.shell("busybox ping -c 1 172.2.0.2").ok();
+    // What is given once is nobody else's.
+    let said = lab.run(&project, PAIR, "true").fails(125);
+    assert!(
+        said.contains("is in the network of 172.2.0.2/24 already"),
+        "{said}"
+    );
+    drop(service);
+    lab.is_clean(&[]);
+}
+
+#[test]
+fn with_net_admin_the_command_acts_on_its_own_network_alone() {
+    let Some(lab) = Lab::of_root("with_net_admin_the_command_acts_on_its_own_network_alone") else {
+        return;
+    };
+    let project = Project::new();
+    let profile =
+        format!("{PAIR}[capabilities]\nkeep = [\"net_admin\"]\nambient = [\"net_admin\"]\n");
+    lab.shell("ip link add br0 type bridge").ok();
+    let script = "ip link set eth0 mtu 1400 && ip link del br0 2>&1; ip -o link";
+    let inside = lab.run(&project, &profile, script).ok();
+    assert!(
+        inside.contains("Cannot find device") && inside.contains("mtu 1400"),
+        "{inside}"
+    );
+    lab.is_clean(&["br0"]);
+    // Where it keeps power over mounts too, the network belongs to the namespace around it.
+    let profile = format!(
+        "{PAIR}[capabilities]\nkeep = [\"net_admin\", \"sys_admin\"]\nambient = [\"net_admin\"]\n"
+    );
+    let inside = lab
+        .run(&project, &profile, "ip link set eth0 mtu 1400 2>&1")
+        .code;
+    assert_ne!(inside, 0);
+}
+
+#[test]
+fn sandboxes_on_a_bridge_reach_each_other_unless_they_are_isolated() {
+    let Some(lab) = Lab::of_root("sandboxes_on_a_bridge_reach_each_other_unless_they_are_isolated")
+    else {
+        return;
+    };
+    lab.shell(
+        "ip link add br0 type bridge && ip address add 10.9.0.1/24 dev br0 && ip link set br0 up",
+    )
+    .ok();
+    for isolated in [false, true] {
+        let (one, other) = (Project::new(), Project::new());
+        let profile = |address: &str| {
+            format!(
+                "[network]\nmode = \"veth\"\nbridge = \"br0\"\nisolated = {isolated}\naddress = [\"{address}/24\", \"fd00:9::{}/64\"]\n",
+                address.rsplit('.').next().unwrap()
+            )
+        };
+        let service = lab.serving(&one, &profile("10.9.0.2"), "8000");
+        assert_eq!(lab.hear("tcp", "10.9.0.2", "8000"), "10.9.0.1");
+        for (to, from) in [("10.9.0.2", "10.9.0.3"), ("fd00:9::2", "fd00:9::3")] {
+            let script = format!(
+                "import socket\ns = socket.create_connection(('{to}', 8000), 2)\ns.send(b'x')\nprint(s.recv(100).decode(), end='')"
+            );
+            let asked =
+                done(&mut lab.sandbox(&other, &profile("10.9.0.3"), &["python3", "-c", &script]));
+            match isolated {
+                false => assert_eq!(asked.ok(), from),
+                true => assert_eq!(asked.code, 1, "{asked:?}"),
+            }
+        }
+        drop(service);
+        lab.is_clean(&["br0"]);
+    }
+    let missing = "[network]\nmode = \"veth\"\nbridge = \"br9\"\naddress = [\"10.9.0.2/24\"]\n";
+    let said = lab.run(&Project::new(), missing, "true").fails(125);
+    assert!(said.contains("ip link add br9 type bridge"), "{said}");
+}
+
+#[test]
+fn published_ports_of_a_pair_lead_inside_and_no_others() {
+    let Some(lab) = Lab::of_root("published_ports_of_a_pair_lead_inside_and_no_others") else {
+        return;
+    };
+    let world = lab.world();
+    let project = Project::new();
+    let profile = r#"[network]
+mode = "veth"
+publish = ["127.0.0.1:8080:8000", "8443:8000/tcp", "5353:8000/udp"]
+"#;
+    lab.shell("echo 1 > /proc/sys/net/ipv4/ip_forward").ok();
+    let service = lab.serving(&project, profile, "8000");
+    lab.hear("tcp", "127.0.0.1", "8080");
+    lab.hear("tcp", "127.0.0.1", "8443");
+    assert!(
+        lab.hear("udp", "127.0.0.1", "5353")
+            .starts_with("echo 10.213.")
+    );
+    lab.hear("tcp", "198.51.100.2", "8443");
+    // From elsewhere: what is published on all addresses, and not what is on loopback.
+    assert!(
+        world
+            .lab
+            .hear("tcp", "198.51.100.2", "8443")
+            .starts_with("10.213.")
+    );
+    world.lab.hear("udp", "198.51.100.2", "5353");
+    assert_eq!(world.lab.ask("tcp", "198.51.100.2", "8080"), None);
+    assert_eq!(world.lab.ask("tcp", "198.51.100.2", "8000"), None);
+    // One at a time.
+    let other = Project::new();
+    let said = lab.run(&other, profile, "true").fails(125);
+    assert!(
+        said.contains("reserve the tcp port 8080 of 127.0.0.1"),
+        "{said}"
+    );
+    assert!(said.contains("sandbox.toml:4"), "{said}");
+    service.end();
+    lab.is_clean(&["wan0"]);
+    lab.run(&other, profile, "true").ok();
+}
+
+#[test]
+fn with_nat_the_world_is_reached_under_the_hosts_address_and_by_name() {
+    let Some(lab) =
+        Lab::of_root("with_nat_the_world_is_reached_under_the_hosts_address_and_by_name")
+    else {
+        return;
+    };
+    let world = lab.world();
+    let project = Project::new();
+    let profile = "[network]\nmode = \"veth\"\nnat = true\ndns = [\"198.51.100.1\"]\n";
+    let said = lab.run(&project, profile, "true").fails(125);
+    assert!(said.contains("sysctl -w net.ipv4.ip_forward=1"), "{said}");
+    lab.shell("echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; ip -6 route replace default via fd11::1").ok();
+    let ask = "import socket, sys\nfor to in sys.argv[1:]:\n    s = socket.create_connection((to, 9000), 5)\n    s.send(b'x')\n    print(s.recv(100).decode())";
+    let words = [
+        "python3",
+        "-c",
+        ask,
+        "198.51.100.1",
+        "world.test",
+        "fd11::1",
+    ];
+    let answers = done(&mut lab.sandbox(&project, profile, &words)).ok();
+    assert_eq!(answers, "198.51.100.2\n198.51.100.2\nfd11::2\n");
+    // Without it there is no way, also for who has a route.
+    let own = "[network]\nmode = \"veth\"\naddress = [\"172.2.0.2/24\"]\n[capabilities]\nkeep = [\"net_admin\"]\nambient = [\"net_admin\"]\n";
+    world
+        .lab
+        .shell("ip route add 172.2.0.0/24 via 198.51.100.2")
+        .ok();
+    let script =
+        "ip route add default via 172.2.0.1 && busybox nc -w 2 198.51.100.1 9000 </dev/null";
+    let said = lab.run(&project, own, script);
+    assert!(
+        said.code != 0 && !said.stderr.contains("RTNETLINK"),
+        "{said:?}"
+    );
+    let routed = own.replace(
+        "[capabilities]",
+        "gateway = [\"172.2.0.1\"]\n[capabilities]",
+    );
+    let script = "echo x | busybox nc -w 5 198.51.100.1 9000";
+    assert_eq!(lab.run(&project, &routed, script).ok(), "172.2.0.2");
+    let plain = "[network]\nmode = \"veth\"\n";
+    assert_ne!(done(&mut lab.sandbox(&project, plain, &words)).code, 0);
+    lab.is_clean(&["wan0"]);
+    drop(world);
+}
+
+#[test]
+fn a_named_namespace_is_joined_with_the_files_that_belong_to_it() {
+    let test = "a_named_namespace_is_joined_with_the_files_that_belong_to_it";
+    if !is_root() {
+        return skip(test, "only root makes named namespaces");
+    }
+    let name = format!("sbx-test-{}", std::process::id());
+    /// Takes it away again.
+    struct Named(String);
+    impl Drop for Named {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("ip")
+                .args(["netns", "del", &self.0])
+                .status();
+            let _ = std::fs::remove_dir_all(Path::new("/etc/netns").join(&self.0));
+        }
+    }
+    let project = Project::new();
+    let profile = format!("version = 1\n[network]\nmode = \"join\"\nnamespace = \"{name}\"\n");
+    let said = project.run(&profile, "true").fails(125);
+    assert!(said.contains(&format!("ip netns add {name}")), "{said}");
+    let named = Named(name.clone());
+    let ip = |words: &str| {
+        let status = std::process::Command::new("ip")
+            .args(words.split(' '))
+            .status();
+        assert!(status.unwrap().success(), "{words}");
+    };
+    ip(&format!("netns add {name}"));
+    ip(&format!("-n {name} link set lo up"));
+    ip(&format!("-n {name} address add 192.0.2.77/32 dev lo"));
+    let files = Path::new("/etc/netns").join(&name);
+    std::fs::create_dir_all(&files).unwrap();
+    std::fs::write(files.join("resolv.conf"), "nameserver 192.0.2.53\n").unwrap();
+    let script = "cat /etc/resolv.conf; ip -o -4 address; ip link set lo down 2>&1";
+    let inside = project.run(&profile, script);
+    assert_eq!(inside.code, 2, "{inside:?}");
+    for words in [
+        "nameserver 192.0.2.53",
+        "192.0.2.77/32",
+        "Operation not permitted",
+    ] {
+        assert!(inside.stdout.contains(words), "{words}: {inside:?}");
+    }
+    // By its path it is the same.
+    let path =
+        format!("version = 1\n[network]\nmode = \"join\"\nnamespace = \"/run/netns/{name}\"\n");
+    assert!(
+        project
+            .run(&path, "ip -o -4 address")
+            .ok()
+            .contains("192.0.2.77/32")
+    );
+    drop(named);
+}
+
+/// What a network for plain users publishes.
+const USER: &str = r#"[network]
+mode = "user"
+dns = ["198.51.100.1"]
+publish = ["127.0.0.1:8080:8000", "8443:8000/tcp", "[::1]:8082:8000", "5353:8000/udp"]
+"#;
+
+#[test]
+fn a_plain_user_reaches_the_world_by_pasta_and_not_the_hosts_loopback() {
+    let test = "a_plain_user_reaches_the_world_by_pasta_and_not_the_hosts_loopback";
+    let Some(lab) = Lab::with_pasta(test) else {
+        return;
+    };
+    let _world = lab.world();
+    let project = Project::new();
+    // A service of the host's loopback.
+    let on_host = [
+        "python3",
+        "-m",
+        "http.server",
+        "7000",
+        "--bind",
+        "127.0.0.1",
+    ];
+    let service = Service::start(&mut lab.command(&on_host));
+    let ask = "import socket, sys\nfor to in sys.argv[1:]:\n    s = socket.create_connection((to, 9000), 5)\n    s.send(b'x')\n    print(s.recv(100).decode())";
+    let words = [
+        "python3",
+        "-c",
+        ask,
+        "198.51.100.1",
+        "world.test",
+        "fd11::1",
+    ];
+    let answers = done(&mut lab.sandbox(&project, USER, &words)).ok();
+    assert_eq!(answers, "198.51.100.2\n198.51.100.2\nfd11::2\n");
+    let script = "import socket\nfor to in ('127.0.0.1', '198.51.100.1', '198.51.100.2'):\n    try:\n        socket.create_connection((to, 7000), 2)\n        print('reached', to)\n    except OSError: pass";
+    assert_eq!(
+        done(&mut lab.sandbox(&project, USER, &["python3", "-c", script])).ok(),
+        ""
+    );
+    let script = "ip link set eth0 down 2>&1; ip -o link | wc -l; ls /proc | grep -c '^[0-9]'";
+    let inside = lab.run(&project, USER, script).ok();
+    assert!(
+        inside.contains("Operation not permitted") && inside.contains("\n2\n"),
+        "{inside}"
+    );
+    drop(service);
+    lab.is_clean(&["wan0"]);
+}
+
+#[test]
+fn published_ports_of_a_plain_user_lead_inside_and_no_others() {
+    let Some(lab) = Lab::with_pasta("published_ports_of_a_plain_user_lead_inside_and_no_others")
+    else {
+        return;
+    };
+    let world = lab.world();
+    let (project, other) = (Project::new(), Project::new());
+    let service = lab.serving(&project, USER, "8000");
+    for (kind, address, port) in [
+        ("tcp", "127.0.0.1", "8080"),
+        ("tcp", "127.0.0.1", "8443"),
+        ("tcp", "::1", "8082"),
+        ("udp", "127.0.0.1", "5353"),
+    ] {
+        lab.hear(kind, address, port);
+    }
+    world.lab.hear("tcp", "198.51.100.2", "8443");
+    assert_eq!(world.lab.ask("tcp", "198.51.100.2", "8080"), None);
+    assert_eq!(lab.ask("tcp", "127.0.0.1", "8000"), None);
+    let said = lab.run(&other, USER, "true").fails(125);
+    assert!(
+        said.contains("sandbox.toml:5") && said.contains("8080"),
+        "{said}"
+    );
+    service.end();
+    lab.is_clean(&["wan0"]);
+}
+
+#[test]
+fn nothing_of_a_network_outlives_its_run_however_it_ends() {
+    let Some(lab) = Lab::with_pasta("nothing_of_a_network_outlives_its_run_however_it_ends") else {
+        return;
+    };
+    let _world = lab.world();
+    let mut profiles = vec!["[network]\nmode = \"user\"\npublish = [\"127.0.0.1:0000:8000\"]\n"];
+    if is_root() {
+        profiles.push("[network]\nmode = \"veth\"\npublish = [\"127.0.0.1:0000:8000\"]\n");
+    }
+    const AT_ONCE: usize = 20;
+    let rounds = times(20, 200).div_ceil(AT_ONCE);
+    let projects: Vec<_> = (0..AT_ONCE).map(|_| Project::new()).collect();
+    for round in 0..rounds {
+        let started = projects.iter().enumerate().map(|(number, project)| {
+            let port = (20_000 + number).to_string();
+            let profile = profiles[number % profiles.len()].replace("0000", &port);
+            let _ = std::fs::remove_file(project.path().join("ready"));
+            let script = "touch ready; sleep 300";
+            // Killed as nothing can be handled, the supervisor itself has to be what is started.
+            Service::start(&mut lab.sandbox(project, &profile, &["sh", "-c", script]))
+        });
+        let mut started: Vec<_> = started.collect();
+        // Some are killed while they are being set up.
+        let early = if round % 2 == 1 { 4 } else { 0 };
+        for one in started.iter_mut().take(early) {
+            one.kill();
+        }
+        for project in projects.iter().skip(early) {
+            crate::live::eventually("it runs", || project.path().join("ready").exists());
+        }
+        for (number, mut one) in started.into_iter().enumerate().skip(early) {
+            // Both modes meet both ends.
+            if number / 2 % 2 == 0 {
+                one.kill();
+            } else {
+                assert_eq!(one.end().code, 143);
+            }
+        }
+        lab.is_clean(&["wan0"]);
+    }
+}
+
+#[test]
+fn without_pasta_or_its_device_the_refusal_says_what_to_install() {
+    let test = "without_pasta_or_its_device_the_refusal_says_what_to_install";
+    if !is_root() {
+        return skip(test, "only root can hide a program of the system");
+    }
+    let Some(lab) = Lab::with_pasta(test) else {
+        return;
+    };
+    let project = Project::new();
+    let _world = lab.world();
+    for (file, words) in [
+        ("/usr/bin/pasta", "install the package `passt`"),
+        ("/dev/net/tun", "/dev/net/tun"),
+    ] {
+        let command = lab.sandbox(&project, USER, &["true"]);
+        let said = done(&mut hidden(Path::new(file), &command)).fails(125);
+        assert!(
+            said.contains(words) && said.contains("sandbox.toml:3"),
+            "{said}"
+        );
+    }
+    lab.is_clean(&["wan0"]);
+}
