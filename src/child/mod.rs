@@ -27,6 +27,7 @@
 )]
 
 mod attempt;
+mod gate;
 mod init;
 mod inner;
 mod joiner;
@@ -35,6 +36,7 @@ mod mounts;
 mod payload;
 
 pub(crate) use attempt::{FAKED, LEFT, MADE};
+pub(crate) use gate::NO_NETWORKS;
 pub(crate) use mounts::open_host_path;
 
 use crate::plan::op::NamespaceKind;
@@ -74,6 +76,8 @@ pub struct Child<'p> {
     pub staging: RawFd,
     /// The inner user namespace.
     pub inner: RawFd,
+    /// The networks on both sides of the gate, while it is made.
+    pub networks: gate::Networks,
     /// The call that an attempt makes, stopped.
     pub stop: Option<Stop>,
     /// Whether the filter is installed already, with a listener.
@@ -102,6 +106,8 @@ pub enum Tag {
     Listens = 5,
     /// The payload waits for its tracer; with the message comes its pidfd.
     Traceable = 6,
+    /// With the message comes a socket of the gate.
+    Socket = 7,
 }
 
 /// Puts a message together.
@@ -132,6 +138,7 @@ pub fn parse(bytes: &[u8]) -> Option<(Tag, u32, i32)> {
         4 => Tag::Attempted,
         5 => Tag::Listens,
         6 => Tag::Traceable,
+        7 => Tag::Socket,
         _ => return None,
     };
     Some((tag, u32::from_ne_bytes(*first), i32::from_ne_bytes(*second)))
@@ -204,6 +211,12 @@ impl Child<'_> {
             Op::SetSysctl { path, value } => init::set_sysctl(path, value),
             Op::SetHostname(name) => process::set_hostname(name),
             Op::SetDomainname(name) => process::set_domainname(name),
+            Op::MakeGateNetwork => self.make_gate_network(),
+            Op::LinkGate(link) => self.link_gate(link),
+            Op::RouteToGate(to) => self.route_to_gate(to),
+            Op::ListenAtGate(listen) => self.listen_at_gate(*listen),
+            Op::ObserveGate(filter) => self.observe_gate(filter),
+            Op::LeaveGateNetwork => self.leave_gate_network(),
             Op::LoopbackUp => sys::network::loopback_up(),
             Op::Hide => init::hide(&self.arguments),
             Op::NewSession => process::new_session(),
@@ -231,7 +244,8 @@ impl Child<'_> {
             | Op::SetOomScore(_)
             | Op::DenySetgroups
             | Op::WriteIdMap { .. }
-            | Op::Release => Err(Errno::ENOTSUP),
+            | Op::Release
+            | Op::OpenGate(_) => Err(Errno::ENOTSUP),
             Op::TellRefusals { first, second } => {
                 self.filtered = payload::tell_refusals(first, second.as_deref(), self.socket)?;
                 Ok(())

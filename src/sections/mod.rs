@@ -163,7 +163,7 @@ pub fn check(
     let raw: Raw = table::read(document, Origin::File(id, (0..0).into()), problems);
     let namespaces = namespaces::Namespaces::check(raw.namespaces);
     let capabilities = capabilities::Capabilities::check(raw.capabilities, problems);
-    let network = network::Network::check(raw.network);
+    let network = network::Network::check(raw.network, problems);
     let families = network.families.as_ref();
     let profile = Profile {
         names: names::Names::check(raw.hostname, raw.domainname, problems),

@@ -1,7 +1,9 @@
 //! `[network]`: what of the network there is (network_namespaces(7)).
 
+mod egress;
 mod family;
 
+pub use egress::{Egress, Refused};
 pub use family::Family;
 
 use super::{Profile, namespaces::Choice, split};
@@ -33,6 +35,12 @@ crate::table! {
     /// mode = "host"
     /// families = ["unix", "inet", "inet6"]
     /// ```
+    ///
+    /// ```toml
+    /// [network]
+    /// allow = ["packages.example.org:443", "*.mirror.example:80", "10.0.0.0/8:5432", "quic.example:443/udp"]
+    /// deny = ["old.mirror.example"]
+    /// ```
     pub struct RawNetwork as "[network]" {
         /// What of the network there is.
         mode: Mode = "loopback",
@@ -41,6 +49,14 @@ crate::table! {
         /// socket(2) altogether still does, and what permits it, permits no other family. Pairs are made of `unix` alone.
         /// Without a preset, rings of io_uring(7) are refused too, since sockets can be made on them. Default: what the preset permits.
         families: List<Family>,
+        /// What may be reached besides the sandbox's own loopback: `HOST:PORT`, over TCP, or over UDP with `/udp`
+        /// after it. A host is a name, `*.` and a name for all below it, an address, or a network. All
+        /// else is refused, and told of in the end. It holds for every program, by whatever way it asks.
+        /// A name does not lead to addresses that are private, link-local or another machine's own: those
+        /// take a line with the address or the network.
+        allow: List<String>,
+        /// What is refused although `allow` permits it; without a port, at any.
+        deny: List<String>,
     }
 }
 
@@ -51,13 +67,20 @@ pub struct Network {
     pub mode: At<Mode>,
     /// The families that sockets may be of, each once, where the profile says so.
     pub families: Option<At<Vec<Family>>>,
+    /// What may be reached through the gate, where anything may.
+    pub egress: Option<Egress>,
+    /// The places of `allow` and `deny`, where they are written.
+    lists: Vec<Origin>,
 }
 
 impl Network {
     /// Fills in the default.
     #[must_use]
-    pub fn check(raw: Option<At<RawNetwork>>) -> Self {
+    pub fn check(raw: Option<At<RawNetwork>>, problems: &mut Diagnostics) -> Self {
         let (raw, _) = split(raw, "network");
+        let egress = Egress::check(&raw, problems);
+        let lists = [&raw.allow, &raw.deny].into_iter().flatten();
+        let lists = lists.map(|list| list.origin.clone()).collect();
         let families = raw.families.map(|list| {
             list.map(|list| {
                 let mut families = Vec::new();
@@ -72,12 +95,15 @@ impl Network {
         Self {
             mode: raw.mode,
             families,
+            egress,
+            lists,
         }
     }
 
     /// The mode and the namespace must not contradict each other.
     pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
         self.relate_families(profile, problems);
+        self.relate_egress(profile, problems);
         let net = &profile.namespaces.net;
         let explicit = |origin: &Origin| !origin.is_default();
         let host = self.mode.value == Mode::Host;
@@ -111,7 +137,12 @@ impl Network {
     /// file that resolves names, which is no secret of whoever may ask the network anyway.
     #[must_use]
     pub fn grants(&self, profile: &Profile) -> Vec<Grant> {
-        let Self { mode, families } = self;
+        let Self {
+            mode,
+            families,
+            egress,
+            lists: _,
+        } = self;
         let net = &profile.namespaces.net;
         let (extent, words, share, origin) = match (&net.value, mode.value) {
             (Choice::Join(path), _) => {
@@ -140,12 +171,14 @@ impl Network {
         // How far the common ones go is told by the system calls.
         let place = families.as_ref().map(|families| &families.origin);
         let others = family::others(place, profile);
-        std::iter::once(network).chain(others).collect()
+        let reached = egress.iter().flat_map(Egress::grants);
+        std::iter::once(network).chain(others).chain(reached).collect()
     }
 
     /// Adds what name resolution needs, where there is a network to resolve for: the file that
     /// `/etc/resolv.conf` points to often lies below /run, which is not shown.
     pub fn entries(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        self.egress_entries(profile, draft);
         if self.mode.value != Mode::Host || !profile.rootfs.is_host() {
             return;
         }
@@ -165,11 +198,12 @@ impl Network {
         }
     }
 
-    /// Brings up loopback.
+    /// Brings up loopback, and makes the gate.
     pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         let own = profile.namespaces.has_own_network(self.mode.value);
         if own && self.mode.value == Mode::Loopback {
             draft.step(Phase::Network, Op::LoopbackUp, &self.mode.origin);
+            self.egress_steps(draft);
         }
     }
 }

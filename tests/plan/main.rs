@@ -356,6 +356,7 @@ fn only_own_namespaces_are_changed(plan: &Plan) {
     for step in &plan.steps {
         let kind = match &step.op {
             Op::SetHostname(_) | Op::SetDomainname(_) => "uts",
+            Op::MakeGateNetwork => "net",
             Op::LoopbackUp => "net",
             Op::WriteIdMap { .. } | Op::DenySetgroups | Op::ForbidUserNamespaces => "user",
             Op::MakePrivate | Op::PivotRoot | Op::AttachRoot(_) | Op::DetachOldRoot => "mnt",

@@ -99,6 +99,8 @@ mechanisms! {
     Ptrace = "ptrace",
     /// A network for plain users: pasta(1).
     Pasta = "pasta",
+    /// The gate of `allow` under `[network]`: veth(4) and packet(7) in a network namespace.
+    Gate = "network-gate",
     /// Packet filters: nft(8).
     Nftables = "nftables",
 }
@@ -247,6 +249,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::Landlock => kernel::landlock(),
         Mechanism::Ptrace => kernel::ptrace(),
         Mechanism::Pasta => programs::pasta(),
+        Mechanism::Gate => namespaces::gate(ids),
         Mechanism::Nftables => programs::nftables(),
     };
     Finding {
