@@ -17,6 +17,7 @@ mod copies;
 mod cpu_time;
 mod denials;
 mod depth;
+mod egress;
 mod doctor;
 mod explained;
 mod fail_closed;

@@ -292,12 +292,10 @@ impl Rules {
                 Err(reason) => refused = reason,
             }
         }
-        if let Some((_, kind)) = special {
-            return Err(Reason::Special(kind));
-        }
         let other = self.allow.iter().position(|rule| opens(rule, address));
-        Err(match (refused, other) {
-            (Reason::NotAllowed, Some(at)) => Reason::OtherPort(at),
+        Err(match (refused, other, special) {
+            (Reason::NotAllowed, Some(at), _) => Reason::OtherPort(at),
+            (_, _, Some((_, kind))) => Reason::Special(kind),
             _ => refused,
         })
     }
@@ -319,8 +317,10 @@ impl Rules {
 
     /// Whether it matters what is said over a connection that is permitted.
     #[must_use]
-    pub fn asks_what_is_said(&self, permit: Permit) -> bool {
-        let name = |rule: &Rule| !matches!(rule.host, Host::Network(_));
+    pub fn asks_what_is_said(&self, permit: Permit, end: End) -> bool {
+        let name = |rule: &Rule| {
+            !matches!(rule.host, Host::Network(_)) && rule.is_about_port(end.port, end.protocol)
+        };
         matches!(permit, Permit::Name(_)) || self.deny.iter().any(name)
     }
 

@@ -126,12 +126,15 @@ fn connections_are_decided_by_number_and_by_the_names_behind_it() {
     assert_eq!(ask("10.1.2.3:5432", &[]), Ok(Permit::Address(1)));
     assert_eq!(ask("10.6.6.3:5432", &[]), Err(Reason::Denied(0)));
     // What is private is reached by its number alone, and never by a network that happens to hold it.
-    assert_eq!(ask("10.1.2.3:443", &known), Err(Reason::Special("private")));
-    assert_eq!(ask("10.1.2.3:9", &[]), Err(Reason::Special("private")));
+    assert_eq!(ask("10.1.2.3:443", &known), Err(Reason::OtherPort(1)));
+    assert_eq!(ask("10.1.2.3:9", &[]), Err(Reason::OtherPort(1)));
+    assert_eq!(ask("192.168.2.3:443", &known), Err(Reason::Special("private")));
+    assert_eq!(ask("192.168.2.3:9", &[]), Err(Reason::Special("private")));
     assert_eq!(ask("127.0.0.1:9", &[]), Err(Reason::Special("loopback")));
     assert_eq!(ask("203.0.113.1:9", &[]), Ok(Permit::Address(2)));
     assert_eq!(ask("169.254.169.254:80", &[]), Ok(Permit::Address(3)));
-    assert_eq!(ask("169.254.169.254:9", &[]), Err(Reason::Special("link-local")));
+    assert_eq!(ask("169.254.169.254:9", &[]), Err(Reason::OtherPort(3)));
+    assert_eq!(ask("169.254.1.1:9", &[]), Err(Reason::Special("link-local")));
     assert_eq!(ask("[fd00:ec2::254]:443", &known), Err(Reason::Special("private")));
     assert_eq!(ask("[64:ff9b::a00:1]:443", &known), Err(Reason::Special("private")));
     assert_eq!(ask("[64:ff9b::808:808]:443", &known), Ok(Permit::Name(0)));

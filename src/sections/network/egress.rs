@@ -122,7 +122,12 @@ impl Egress {
             }
             Reason::Special(kind) => {
                 let rule = format!("no name leads to an address of the kind \"{kind}\"");
-                (rule, None, by_number())
+                let loopback = address.is_some_and(|a| a.is_loopback() || a.is_unspecified());
+                let remedy = match loopback {
+                    true => "have it lead elsewhere: what listens on the host's loopback is not reached from a sandbox".into(),
+                    false => by_number(),
+                };
+                (rule, None, remedy)
             }
             Reason::Nameless => (
                 "it names no host that can be read".into(),

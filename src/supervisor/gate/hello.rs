@@ -1,11 +1,10 @@
 //! Whom the first bytes of a connection name: the server name of a ClientHello of TLS (RFC 8446, RFC 6066), or the
 //! host of a request of HTTP/1 (RFC 9112). A function of the bytes.
 
+use super::http;
+
 /// The most bytes that are looked at. A hello is rarely longer than 2 KiB, the head of a request than 8.
 pub(super) const MOST: usize = 32 << 10;
-
-/// The longest method of a request.
-const METHOD: usize = 64;
 
 /// What the bytes say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +15,8 @@ pub(super) enum Said {
     Nobody,
     /// This host, as it is written.
     Host(String),
+    /// A request of HTTP/1, for this host, if it says so; others may follow, for others.
+    Request(Option<String>),
     /// Something that ought to name a host, and cannot be read.
     Unreadable,
 }
@@ -26,7 +27,7 @@ pub(super) fn read(bytes: &[u8]) -> Said {
         None => Said::More,
         // A handshake.
         Some(22) => tls(bytes),
-        Some(_) => http(bytes),
+        Some(_) => http::first(bytes),
     }
 }
 
@@ -128,76 +129,6 @@ fn client_hello(mut body: Reader<'_>) -> Option<Said> {
     Some(found.map_or(Said::Nobody, Said::Host))
 }
 
-fn http(bytes: &[u8]) -> Said {
-    // Servers pass over empty lines in front.
-    let empty = |byte: &&u8| matches!(byte, b'\r' | b'\n');
-    let skipped = bytes.iter().take_while(empty).count();
-    let bytes = bytes.get(skipped..).unwrap_or_default();
-    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
-        // No method is longer.
-        let method = bytes.iter().take(METHOD).any(u8::is_ascii_whitespace) || bytes.len() < METHOD;
-        let text = |byte: &u8| matches!(byte, b'\t' | b'\r' | b' '..=b'~' | 0x80..);
-        let more = method && bytes.iter().all(text);
-        return if more { Said::More } else { Said::Nobody };
-    };
-    let line = bytes.get(..end).unwrap_or_default().trim_ascii_end();
-    let version = line.rsplit(u8::is_ascii_whitespace).next();
-    let version = version.unwrap_or_default().to_ascii_uppercase();
-    match version.as_slice() {
-        b"HTTP/1.1" | b"HTTP/1.0" => head(bytes),
-        // Later requests of HTTP/2 name hosts in a form that takes a state of its own to read.
-        _ if version.starts_with(b"HTTP/") => Said::Unreadable,
-        _ => Said::Nobody,
-    }
-}
-
-fn head(bytes: &[u8]) -> Said {
-    let mut headers = [httparse::EMPTY_HEADER; 128];
-    let mut request = httparse::Request::new(&mut headers);
-    match request.parse(bytes) {
-        Ok(httparse::Status::Complete(_)) => host_of(&request).unwrap_or(Said::Unreadable),
-        Ok(httparse::Status::Partial) => Said::More,
-        Err(_) => Said::Unreadable,
-    }
-}
-
-/// The one host that a request is for; `None` where it says different ones, or asks for a tunnel.
-fn host_of(request: &httparse::Request<'_, '_>) -> Option<Said> {
-    let mut hosts = (request.headers.iter()).filter(|h| h.name.eq_ignore_ascii_case("host"));
-    let host = match hosts.next() {
-        Some(header) => Some(without_port(std::str::from_utf8(header.value).ok()?.trim())),
-        None => None,
-    };
-    if hosts.next().is_some() || request.method.is_none_or(|method| method == "CONNECT") {
-        return None;
-    }
-    // A target may name a host too, and comes before the header then.
-    let target = request.path.unwrap_or_default();
-    let named = target.split_once("://").filter(|(scheme, _)| {
-        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-    });
-    let named = named.map(|(_, rest)| {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        without_port(authority.rsplit('@').next().unwrap_or_default())
-    });
-    match (named, host) {
-        (Some(named), Some(host)) if !named.eq_ignore_ascii_case(host) => None,
-        (Some(host), _) | (None, Some(host)) if !host.is_empty() => {
-            Some(Said::Host(host.to_owned()))
-        }
-        _ => Some(Said::Nobody),
-    }
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((front, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && (!front.contains(':') || front.ends_with(']')) => {
-            front
-        }
-        _ => host,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,34 +186,6 @@ mod tests {
         assert_eq!(read(&cut), Said::Unreadable);
         assert_eq!(read(&[22, 3, 1, 0xff, 0xff, 1]), Said::Unreadable);
         assert_eq!(read(&[22, 7, 1, 0xff, 0xff, 1]), Said::Nobody);
-    }
-
-    #[test]
-    fn a_request_names_its_host() {
-        let host = |name: &str| Said::Host(name.into());
-        for (request, said) in [
-            ("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", host("a.example")),
-            ("GET / HTTP/1.1\r\nX: y\r\nhOsT:a.example:80\r\n\r\n", host("a.example")),
-            ("\r\nGET / HTTP/1.1\nHost: a.example\n\n", host("a.example")),
-            ("GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n", host("[2001:db8::1]")),
-            ("GET http://b.example/x HTTP/1.1\r\nHost: b.example\r\n\r\n", host("b.example")),
-            ("GET http://b.example:80 HTTP/1.0\r\n\r\n", host("b.example")),
-            ("GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n", Said::Unreadable),
-            ("GET / HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n\r\n", Said::Unreadable),
-            ("CONNECT b.example:443 HTTP/1.1\r\nHost: b.example\r\n\r\n", Said::Unreadable),
-            ("GET\t/\tHTTP/1.1\r\nHost: b.example\r\n\r\n", Said::Unreadable),
-            ("GET / HTTP/1.1\r\nHost : b.example\r\n\r\n", Said::Unreadable),
-            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Said::Unreadable),
-            ("GET / HTTP/1.0\r\n\r\n", Said::Nobody),
-            ("SSH-2.0-OpenSSH_9.9\r\n", Said::Nobody),
-            ("EHLO a.example\r\n", Said::Nobody),
-            ("\0\0\0\x08\x04\x52\x16\x2f", Said::Nobody),
-            ("GET / HTTP/1.1\r\nHost: a.exa", Said::More),
-            ("GET /", Said::More),
-            ("", Said::More),
-        ] {
-            assert_eq!(read(request.as_bytes()), said, "{request:?}");
-        }
     }
 
     proptest! {

@@ -12,10 +12,12 @@
 mod carry;
 mod datagrams;
 mod hello;
+mod http;
 mod known;
 mod ledger;
 mod names;
 mod observe;
+mod relay;
 mod upstream;
 
 use crate::plan::Op;

@@ -34,6 +34,17 @@ def raw(host, port, data, family=0, parts=1, reads=1):
         return got.decode("latin1").strip().splitlines()[-1]
 
 
+def late(host, first, second):
+    """A second request, once the first is answered."""
+    with connect(host, 80) as one:
+        one.sendall(first)
+        one.recv(1000)
+        one.sendall(second)
+        if not (got := one.recv(1000)):
+            raise ConnectionResetError(errno.ECONNRESET, "closed")
+        return got.decode().strip().splitlines()[-1]
+
+
 def udp(host, port, family=0):
     with connect(host, port, family, socket.SOCK_DGRAM) as one:
         one.settimeout(2)
