@@ -112,7 +112,11 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut what = format!("denied: {}", self.attempt);
         let end = self.address.map(|address| {
-            let udp = if self.protocol == Some("udp") { "/udp" } else { "" };
+            let udp = if self.protocol == Some("udp") {
+                "/udp"
+            } else {
+                ""
+            };
             match self.port {
                 Some(port) => format!("{}{udp}", std::net::SocketAddr::new(address, port)),
                 None => address.to_string(),

@@ -213,9 +213,9 @@ impl<'g> Index<'g> {
                 whole.any(|other| matches!(other, Extent::Rank(rank) if *rank >= HOST))
                     || same.any(|other| {
                         matches!(other, Extent::Reach(theirs, but) if rule.is_within(theirs)
-                            && but.iter().all(|but| {
-                                !but.meets(rule) || except.iter().any(|own| but.is_within(own))
-                            }))
+                        && but.iter().all(|but| {
+                            !but.meets(rule) || except.iter().any(|own| but.is_within(own))
+                        }))
                     })
             }
             Extent::Arguments(arguments) => {

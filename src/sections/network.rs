@@ -172,7 +172,10 @@ impl Network {
         let place = families.as_ref().map(|families| &families.origin);
         let others = family::others(place, profile);
         let reached = egress.iter().flat_map(Egress::grants);
-        std::iter::once(network).chain(others).chain(reached).collect()
+        std::iter::once(network)
+            .chain(others)
+            .chain(reached)
+            .collect()
     }
 
     /// Adds what name resolution needs, where there is a network to resolve for: the file that

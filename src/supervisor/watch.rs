@@ -216,7 +216,11 @@ impl Run<'_> {
             }
         }
         if end.failure.is_none() && end.unguarded {
-            let gate = self.plan.steps.iter().position(|step| matches!(step.op, Op::OpenGate(_)));
+            let gate = self
+                .plan
+                .steps
+                .iter()
+                .position(|step| matches!(step.op, Op::OpenGate(_)));
             let cause = "the gate has ended, and the command with it".into();
             return Err(Failure::text(gate.unwrap_or(last), cause));
         }

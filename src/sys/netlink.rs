@@ -99,7 +99,9 @@ impl Request {
         self.write_at(0, &(length as u32).to_ne_bytes());
         let bytes = self.bytes.get(..length).ok_or(Errno::EMSGSIZE)?;
         // SAFETY: the pointer and the length are those of a live slice. Without an address, it goes to the kernel.
-        check(unsafe { libc::send(socket, bytes.as_ptr().cast(), bytes.len(), 0) } as libc::c_long)?;
+        check(
+            unsafe { libc::send(socket, bytes.as_ptr().cast(), bytes.len(), 0) } as libc::c_long,
+        )?;
         let mut answer = [0u8; 1024];
         // SAFETY: the pointer and the length are those of a live, exclusive array.
         let read = unsafe { libc::recv(socket, answer.as_mut_ptr().cast(), answer.len(), 0) };

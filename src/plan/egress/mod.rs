@@ -149,8 +149,12 @@ impl Rule {
     /// Whether there may be something that both are about.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
-        let ports = self.port.zip(other.port).is_none_or(|(own, theirs)| own == theirs);
-        let protocols = (self.protocol.zip(other.protocol)).is_none_or(|(own, theirs)| own == theirs);
+        let ports = self
+            .port
+            .zip(other.port)
+            .is_none_or(|(own, theirs)| own == theirs);
+        let protocols =
+            (self.protocol.zip(other.protocol)).is_none_or(|(own, theirs)| own == theirs);
         let hosts = match (&self.host, &other.host) {
             // A name may lead to any address.
             (Host::Network(own), Host::Network(theirs)) => {

@@ -47,7 +47,12 @@ fn rules_print_as_they_are_written() {
     ] {
         assert_eq!(Rule::parse(text, false).unwrap().to_string(), same);
     }
-    for text in ["10.0.0.0/8", "2001:db8::/32", "*.x.example", "a.example/udp"] {
+    for text in [
+        "10.0.0.0/8",
+        "2001:db8::/32",
+        "*.x.example",
+        "a.example/udp",
+    ] {
         assert_eq!(Rule::parse(text, true).unwrap().to_string(), text);
     }
 }
@@ -94,7 +99,10 @@ fn names_are_decided_by_their_labels() {
     assert_eq!(ask("a.b.mirror.example"), Ok(1));
     assert_eq!(ask("mirror.example"), Err(Reason::NotAllowed));
     assert_eq!(ask("amirror.example"), Err(Reason::NotAllowed));
-    assert_eq!(ask("packages.example.org.evil.example"), Err(Reason::NotAllowed));
+    assert_eq!(
+        ask("packages.example.org.evil.example"),
+        Err(Reason::NotAllowed)
+    );
     assert_eq!(ask("x.packages.example.org"), Err(Reason::NotAllowed));
     assert_eq!(ask("evil.mirror.example"), Err(Reason::Denied(0)));
     assert_eq!(ask("a.evil.mirror.example"), Err(Reason::Denied(1)));
@@ -119,7 +127,10 @@ fn connections_are_decided_by_number_and_by_the_names_behind_it() {
     assert_eq!(ask("[::ffff:203.0.113.7]:443", &known), Ok(Permit::Name(0)));
     assert_eq!(ask("[2001:db8::7]:443", &known), Ok(Permit::Name(0)));
     assert_eq!(ask("203.0.113.7:443", &[]), Err(Reason::OtherPort(2)));
-    assert_eq!(ask("203.0.113.7:443/udp", &known), Err(Reason::OtherPort(0)));
+    assert_eq!(
+        ask("203.0.113.7:443/udp", &known),
+        Err(Reason::OtherPort(0))
+    );
     assert_eq!(ask("203.0.113.7:22", &known), Err(Reason::OtherPort(0)));
     assert_eq!(ask("203.0.113.7:8443", &known), Err(Reason::Denied(1)));
     assert_eq!(ask("[2001:db8::7]:80", &[]), Err(Reason::NotAllowed));
@@ -128,18 +139,36 @@ fn connections_are_decided_by_number_and_by_the_names_behind_it() {
     // What is private is reached by its number alone, and never by a network that happens to hold it.
     assert_eq!(ask("10.1.2.3:443", &known), Err(Reason::OtherPort(1)));
     assert_eq!(ask("10.1.2.3:9", &[]), Err(Reason::OtherPort(1)));
-    assert_eq!(ask("192.168.2.3:443", &known), Err(Reason::Special("private")));
+    assert_eq!(
+        ask("192.168.2.3:443", &known),
+        Err(Reason::Special("private"))
+    );
     assert_eq!(ask("192.168.2.3:9", &[]), Err(Reason::Special("private")));
     assert_eq!(ask("127.0.0.1:9", &[]), Err(Reason::Special("loopback")));
     assert_eq!(ask("203.0.113.1:9", &[]), Ok(Permit::Address(2)));
     assert_eq!(ask("169.254.169.254:80", &[]), Ok(Permit::Address(3)));
     assert_eq!(ask("169.254.169.254:9", &[]), Err(Reason::OtherPort(3)));
-    assert_eq!(ask("169.254.1.1:9", &[]), Err(Reason::Special("link-local")));
-    assert_eq!(ask("[fd00:ec2::254]:443", &known), Err(Reason::Special("private")));
-    assert_eq!(ask("[64:ff9b::a00:1]:443", &known), Err(Reason::Special("private")));
+    assert_eq!(
+        ask("169.254.1.1:9", &[]),
+        Err(Reason::Special("link-local"))
+    );
+    assert_eq!(
+        ask("[fd00:ec2::254]:443", &known),
+        Err(Reason::Special("private"))
+    );
+    assert_eq!(
+        ask("[64:ff9b::a00:1]:443", &known),
+        Err(Reason::Special("private"))
+    );
     assert_eq!(ask("[64:ff9b::808:808]:443", &known), Ok(Permit::Name(0)));
-    assert_eq!(ask("[2002:7f00:1::]:443", &known), Err(Reason::Special("loopback")));
-    assert_eq!(ask("203.0.113.9:443/udp", &[name("quic.example")]), Ok(Permit::Name(4)));
+    assert_eq!(
+        ask("[2002:7f00:1::]:443", &known),
+        Err(Reason::Special("loopback"))
+    );
+    assert_eq!(
+        ask("203.0.113.9:443/udp", &[name("quic.example")]),
+        Ok(Permit::Name(4))
+    );
 }
 
 #[test]
@@ -154,7 +183,10 @@ fn what_is_said_has_to_be_permitted_too() {
     assert_eq!(say(Permit::Name(0), "b.example"), Err(Reason::OtherPort(1)));
     assert_eq!(say(Permit::Name(0), "c.example"), Err(Reason::NotAllowed));
     assert_eq!(say(Permit::Address(2), "c.example"), Ok(()));
-    assert_eq!(say(Permit::Address(2), "no.example"), Err(Reason::Denied(0)));
+    assert_eq!(
+        say(Permit::Address(2), "no.example"),
+        Err(Reason::Denied(0))
+    );
 }
 
 #[test]

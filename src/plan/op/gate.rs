@@ -88,7 +88,9 @@ pub const MOST_PORTS: usize = 128;
 /// these ports, since those come to sockets of ours; and nothing that goes out.
 #[must_use]
 pub fn observer(ports: &[u16]) -> Vec<libc::sock_filter> {
-    use libc::{BPF_B, BPF_H, BPF_IND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_LD, BPF_LDX, BPF_MSH};
+    use libc::{
+        BPF_B, BPF_H, BPF_IND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_LD, BPF_LDX, BPF_MSH,
+    };
     /// As much of a packet as is looked at: the longest header, and the ports.
     const KEPT: u32 = 96;
     const SYN_WITHOUT_ACK: (u32, u32) = (0x12, 0x02);

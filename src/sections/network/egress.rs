@@ -112,7 +112,11 @@ impl Egress {
             Reason::Denied(line) => {
                 let text = (self.rules.deny.get(line)).map_or_else(String::new, Rule::to_string);
                 let remedy = format!("remove \"{text}\" from `deny` under [network]");
-                (format!("network.deny {text:?}"), self.deny.get(line), remedy)
+                (
+                    format!("network.deny {text:?}"),
+                    self.deny.get(line),
+                    remedy,
+                )
             }
             Reason::NotAllowed => ("not in network.allow".into(), None, add(whom)),
             Reason::OtherPort(line) => {
@@ -154,11 +158,13 @@ impl Egress {
         let protocol = Protocol::Tcp;
         let decided = match host {
             Ok(name) => self.rules.reach(name, port, protocol),
-            Err(address) => (self.rules.connect(End::new(*address, port, protocol), &[])).map(
-                |permit| match permit {
-                    Permit::Address(at) | Permit::Name(at) => at,
-                },
-            ),
+            Err(address) => {
+                (self.rules.connect(End::new(*address, port, protocol), &[])).map(|permit| {
+                    match permit {
+                        Permit::Address(at) | Permit::Name(at) => at,
+                    }
+                })
+            }
         };
         let whom = match host {
             Ok(name) => name.to_string(),
@@ -202,10 +208,13 @@ fn rule(text: &str, deny: bool) -> Result<Rule, (String, String)> {
         Host::Name(name) | Host::Below(name) => name.is_localhost(),
         Host::Network(network) => {
             let loopback = ["127.0.0.0/8", "::1"].map(|text| Rule::parse(text, true));
-            loopback.into_iter().flatten().any(|loopback| match loopback.host {
-                Host::Network(own) => network.is_within(&own),
-                _ => false,
-            })
+            loopback
+                .into_iter()
+                .flatten()
+                .any(|loopback| match loopback.host {
+                    Host::Network(own) => network.is_within(&own),
+                    _ => false,
+                })
         }
     };
     if own && !deny {
@@ -232,14 +241,20 @@ impl Network {
                 let message = "names are resolved by files of a root of the sandbox's own";
                 problems.push(
                     Diagnostic::new(Code::Needs, place, message)
-                        .and(&profile.namespaces.mount.origin, "the host's is shared here")
+                        .and(
+                            &profile.namespaces.mount.origin,
+                            "the host's is shared here",
+                        )
                         .help("remove `mount = \"shared\"` under [namespaces], or the list"),
                 );
             }
             return;
         }
         let (with, what) = if net.value.is_new() {
-            (&self.mode.origin, format!("the mode is \"{}\"", mode.word()))
+            (
+                &self.mode.origin,
+                format!("the mode is \"{}\"", mode.word()),
+            )
         } else {
             (&net.origin, "the network is not the sandbox's own".into())
         };
@@ -312,8 +327,13 @@ impl Network {
         }
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             for port in rules.ports(protocol) {
-                let wants = |rule: &Rule| rule.port == Some(port) && rule.protocol == Some(protocol);
-                let line = rules.allow.iter().position(wants).and_then(|at| allow.get(at));
+                let wants =
+                    |rule: &Rule| rule.port == Some(port) && rule.protocol == Some(protocol);
+                let line = rules
+                    .allow
+                    .iter()
+                    .position(wants)
+                    .and_then(|at| allow.get(at));
                 let listen = Listen::Port(protocol, port);
                 inside(Op::ListenAtGate(listen), line.unwrap_or(origin));
             }

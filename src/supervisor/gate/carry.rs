@@ -30,14 +30,19 @@ impl Shared {
     pub(super) fn carry(self: Arc<Self>, client: TcpStream) {
         let carried = self.begin(&client).and_then(|(server, carried)| {
             let both = [&client, &server].iter().all(|socket| {
-                socket.set_nodelay(true).and(socket.set_nonblocking(true)).is_ok()
+                socket
+                    .set_nodelay(true)
+                    .and(socket.set_nonblocking(true))
+                    .is_ok()
             });
             if !both {
                 return None;
             }
             match carried {
                 Carried::Anything => self.relay(&client, &server),
-                Carried::Requests(end, permit) => self.relay_requests(&client, &server, end, permit),
+                Carried::Requests(end, permit) => {
+                    self.relay_requests(&client, &server, end, permit)
+                }
             }
         });
         if carried.is_none() {

@@ -73,7 +73,8 @@ impl Flows {
                 }
             }
         }
-        self.flows.retain(|flow| now.duration_since(flow.last) < SILENCE);
+        self.flows
+            .retain(|flow| now.duration_since(flow.last) < SILENCE);
     }
 
     /// Hands answers back to the command, from the address that it has sent to.
@@ -103,7 +104,13 @@ impl Flows {
             let source = [ControlMessage::Ipv6PacketInfo(&from)];
             let flags = MsgFlags::MSG_DONTWAIT;
             // What cannot be delivered is lost, as datagrams are.
-            let _ = sendmsg(arrival.as_raw_fd(), &bytes, &source, flags, Some(&flow.client));
+            let _ = sendmsg(
+                arrival.as_raw_fd(),
+                &bytes,
+                &source,
+                flags,
+                Some(&flow.client),
+            );
         }
     }
 
@@ -140,7 +147,10 @@ impl Flows {
             shared.refused(end, None, reason);
             return true;
         }
-        let known = self.flows.iter().position(|flow| flow.client == client && flow.end == end);
+        let known = self
+            .flows
+            .iter()
+            .position(|flow| flow.client == client && flow.end == end);
         let known = known.or_else(|| self.begin(client, end, at, now));
         let datagram = buffer.get(..length).unwrap_or_default();
         if let Some(flow) = known.and_then(|at| self.flows.get_mut(at)) {
@@ -150,16 +160,26 @@ impl Flows {
         true
     }
 
-    fn begin(&mut self, client: SockaddrIn6, end: End, arrival: usize, now: Instant) -> Option<usize> {
+    fn begin(
+        &mut self,
+        client: SockaddrIn6,
+        end: End,
+        arrival: usize,
+        now: Instant,
+    ) -> Option<usize> {
         let any: IpAddr = match end.address {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let outside = UdpSocket::bind((any, 0)).ok()?;
         outside.set_nonblocking(true).ok()?;
-        outside.connect(SocketAddr::new(end.address, end.port)).ok()?;
+        outside
+            .connect(SocketAddr::new(end.address, end.port))
+            .ok()?;
         if self.flows.len() >= FLOWS {
-            let oldest = (self.flows.iter().enumerate()).min_by_key(|(_, flow)| flow.last)?.0;
+            let oldest = (self.flows.iter().enumerate())
+                .min_by_key(|(_, flow)| flow.last)?
+                .0;
             self.flows.swap_remove(oldest);
         }
         self.flows.push(Flow {

@@ -61,7 +61,12 @@ fn tls(bytes: &[u8]) -> Said {
     let mut hello = Vec::new();
     loop {
         let mut record = rest;
-        let head = (record.number(1), record.number(1), record.number(1), record.number(2));
+        let head = (
+            record.number(1),
+            record.number(1),
+            record.number(1),
+            record.number(2),
+        );
         let (Some(kind), Some(major), Some(_), Some(length)) = head else {
             return match bytes.get(1) {
                 None | Some(3) => Said::More,

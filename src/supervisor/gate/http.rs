@@ -68,11 +68,7 @@ impl Requests {
     }
 
     /// How many of these bytes may go on; the rest has to be shown again, with more behind it.
-    pub(super) fn pass(
-        &mut self,
-        bytes: &[u8],
-        may: &dyn Fn(&str) -> bool,
-    ) -> Result<usize, Stop> {
+    pub(super) fn pass(&mut self, bytes: &[u8], may: &dyn Fn(&str) -> bool) -> Result<usize, Stop> {
         let mut rest = bytes;
         loop {
             let before = (self.state, rest.len());
@@ -80,12 +76,20 @@ impl Requests {
                 State::Head => self.head(rest, may)?,
                 State::Body(left) => {
                     let (rest, left) = over(rest, left);
-                    self.state = if left == 0 { State::Head } else { State::Body(left) };
+                    self.state = if left == 0 {
+                        State::Head
+                    } else {
+                        State::Body(left)
+                    };
                     rest
                 }
                 State::Chunk(left) => {
                     let (rest, left) = over(rest, left);
-                    self.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
+                    self.state = if left == 0 {
+                        State::ChunkEnd
+                    } else {
+                        State::Chunk(left)
+                    };
                     rest
                 }
                 State::Size => match line(rest)? {
@@ -147,7 +151,9 @@ const HEADERS: usize = 128;
 
 /// Passes over so many bytes, as far as they are there: what comes then, and how many are left.
 fn over(bytes: &[u8], length: u64) -> (&[u8], u64) {
-    let here = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+    let here = usize::try_from(length)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
     let rest = bytes.get(here..).unwrap_or_default();
     (rest, length - here as u64)
 }
@@ -177,19 +183,29 @@ fn chunk(line: &[u8]) -> Option<u64> {
 fn after(request: &httparse::Request<'_, '_>, first: bool) -> Option<State> {
     let values = |name: &'static str| {
         let own = move |header: &&httparse::Header<'_>| header.name.eq_ignore_ascii_case(name);
-        request.headers.iter().filter(own).map(|header| header.value.trim_ascii())
+        request
+            .headers
+            .iter()
+            .filter(own)
+            .map(|header| header.value.trim_ascii())
     };
     let mut lengths = values("content-length");
     let mut codings = values("transfer-encoding");
     let mut upgrades = values("upgrade");
     match (lengths.next(), codings.next(), upgrades.next()) {
-        (None, None, Some(to)) if first && to.eq_ignore_ascii_case(b"websocket") => Some(State::Held),
+        (None, None, Some(to)) if first && to.eq_ignore_ascii_case(b"websocket") => {
+            Some(State::Held)
+        }
         (None, None, _) => Some(State::Head),
         (Some(length), None, _) if lengths.next().is_none() => {
             let text = std::str::from_utf8(length).ok()?;
             let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             let length = plain.then(|| text.parse().ok()).flatten()?;
-            Some(if length == 0 { State::Head } else { State::Body(length) })
+            Some(if length == 0 {
+                State::Head
+            } else {
+                State::Body(length)
+            })
         }
         (None, Some(coding), _) if codings.next().is_none() => {
             let chunked = coding.eq_ignore_ascii_case(b"chunked") && request.version == Some(1);
@@ -249,7 +265,10 @@ fn host_of(request: &httparse::Request<'_, '_>) -> Option<Option<String>> {
     // A target may name a host too, and comes before the header then.
     let target = request.path.unwrap_or_default();
     let named = target.split_once("://").filter(|(scheme, _)| {
-        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        !scheme.is_empty()
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
     });
     let named = named.map(|(_, rest)| {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -257,16 +276,17 @@ fn host_of(request: &httparse::Request<'_, '_>) -> Option<Option<String>> {
     });
     match (named, host) {
         (Some(named), Some(host)) if !named.eq_ignore_ascii_case(host) => None,
-        (Some(host), _) | (None, Some(host)) if !host.is_empty() => {
-            Some(Some(host.to_owned()))
-        }
+        (Some(host), _) | (None, Some(host)) if !host.is_empty() => Some(Some(host.to_owned())),
         _ => Some(None),
     }
 }
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((front, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && (!front.contains(':') || front.ends_with(']')) => {
+        Some((front, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit())
+                && (!front.contains(':') || front.ends_with(']')) =>
+        {
             front
         }
         _ => host,
@@ -282,17 +302,47 @@ mod tests {
     fn a_request_names_its_host() {
         let host = |name: &str| Said::Request(Some(name.into()));
         for (request, said) in [
-            ("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", host("a.example")),
-            ("GET / HTTP/1.1\r\nX: y\r\nhOsT:a.example:80\r\n\r\n", host("a.example")),
+            (
+                "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n",
+                host("a.example"),
+            ),
+            (
+                "GET / HTTP/1.1\r\nX: y\r\nhOsT:a.example:80\r\n\r\n",
+                host("a.example"),
+            ),
             ("\r\nGET / HTTP/1.1\nHost: a.example\n\n", host("a.example")),
-            ("GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n", host("[2001:db8::1]")),
-            ("GET http://b.example/x HTTP/1.1\r\nHost: b.example\r\n\r\n", host("b.example")),
-            ("GET http://b.example:80 HTTP/1.0\r\n\r\n", host("b.example")),
-            ("GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n", Said::Unreadable),
-            ("GET / HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n\r\n", Said::Unreadable),
-            ("CONNECT b.example:443 HTTP/1.1\r\nHost: b.example\r\n\r\n", Said::Unreadable),
-            ("GET\t/\tHTTP/1.1\r\nHost: b.example\r\n\r\n", Said::Unreadable),
-            ("GET / HTTP/1.1\r\nHost : b.example\r\n\r\n", Said::Unreadable),
+            (
+                "GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n",
+                host("[2001:db8::1]"),
+            ),
+            (
+                "GET http://b.example/x HTTP/1.1\r\nHost: b.example\r\n\r\n",
+                host("b.example"),
+            ),
+            (
+                "GET http://b.example:80 HTTP/1.0\r\n\r\n",
+                host("b.example"),
+            ),
+            (
+                "GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n",
+                Said::Unreadable,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n\r\n",
+                Said::Unreadable,
+            ),
+            (
+                "CONNECT b.example:443 HTTP/1.1\r\nHost: b.example\r\n\r\n",
+                Said::Unreadable,
+            ),
+            (
+                "GET\t/\tHTTP/1.1\r\nHost: b.example\r\n\r\n",
+                Said::Unreadable,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost : b.example\r\n\r\n",
+                Said::Unreadable,
+            ),
             ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Said::Unreadable),
             ("GET / HTTP/1.0\r\n\r\n", Said::Request(None)),
             ("SSH-2.0-OpenSSH_9.9\r\n", Said::Nobody),
@@ -302,7 +352,11 @@ mod tests {
             ("GET /", Said::More),
             ("", Said::More),
         ] {
-            assert_eq!(crate::supervisor::gate::hello::read(request.as_bytes()), said, "{request:?}");
+            assert_eq!(
+                crate::supervisor::gate::hello::read(request.as_bytes()),
+                said,
+                "{request:?}"
+            );
         }
     }
 
@@ -322,7 +376,10 @@ mod tests {
             GET.to_owned(),
             post("Content-Length: 3", "abc"),
             post("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n"),
-            post("Transfer-Encoding: Chunked", "3;x=y\r\nabc\r\n0\r\nT: u\r\n\r\n"),
+            post(
+                "Transfer-Encoding: Chunked",
+                "3;x=y\r\nabc\r\n0\r\nT: u\r\n\r\n",
+            ),
             post("Content-Length: 0", ""),
             post("Upgrade: h2c", ""),
         ] {
@@ -353,7 +410,11 @@ mod tests {
         }
         for body in ["3\nabc", "0x3\r\nabc", " 3\r\nabc", "3\r\nabcd\r\n", "\r\n"] {
             let head = "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n";
-            assert_eq!(all(&format!("{head}{body}")), Err(Stop::Unreadable), "{body:?}");
+            assert_eq!(
+                all(&format!("{head}{body}")),
+                Err(Stop::Unreadable),
+                "{body:?}"
+            );
         }
     }
 

@@ -16,7 +16,8 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn count(&mut self, meant: Meant, reason: Reason) {
         let key = (meant, reason);
-        if let Some(attempt) = (self.places.get(&key)).and_then(|at| self.unreached.all.get_mut(*at))
+        if let Some(attempt) =
+            (self.places.get(&key)).and_then(|at| self.unreached.all.get_mut(*at))
         {
             attempt.times += 1;
             return;

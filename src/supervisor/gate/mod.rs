@@ -237,12 +237,19 @@ impl Shared {
             fds.extend(arrivals.observer.iter().map(|fd| watch(fd.as_fd())));
             fds.extend(arrivals.queries.iter().map(|fd| watch(fd.as_fd())));
             let streams = arrivals.questions.iter().chain(&arrivals.streams);
-            fds.extend(streams.clone().filter(|_| !full).map(|fd| watch(fd.as_fd())));
+            fds.extend(
+                streams
+                    .clone()
+                    .filter(|_| !full)
+                    .map(|fd| watch(fd.as_fd())),
+            );
             let flows = arrivals.flows.sockets();
             fds.extend(flows.map(watch));
             let timeout = match (full, arrivals.flows.is_empty()) {
                 (true, _) => PollTimeout::try_from(FULL).unwrap_or(PollTimeout::MAX),
-                (false, false) => PollTimeout::try_from(datagrams::LOOK).unwrap_or(PollTimeout::MAX),
+                (false, false) => {
+                    PollTimeout::try_from(datagrams::LOOK).unwrap_or(PollTimeout::MAX)
+                }
                 (false, true) => PollTimeout::NONE,
             };
             match poll(&mut fds, timeout) {
@@ -250,8 +257,12 @@ impl Shared {
                 Err(_) => return,
             }
             let ready = |fd: BorrowedFd<'_>| {
-                let found = fds.iter().find(|one| one.as_fd().as_raw_fd() == fd.as_raw_fd());
-                found.and_then(PollFd::revents).is_some_and(|events| !events.is_empty())
+                let found = fds
+                    .iter()
+                    .find(|one| one.as_fd().as_raw_fd() == fd.as_raw_fd());
+                found
+                    .and_then(PollFd::revents)
+                    .is_some_and(|events| !events.is_empty())
             };
             if ready(self.until.as_fd()) {
                 return;
@@ -264,9 +275,10 @@ impl Shared {
             }
             full_until = None;
             for listener in streams.filter(|fd| ready(fd.as_fd())) {
-                let asks = arrivals.questions.as_ref().is_some_and(|questions| {
-                    questions.as_raw_fd() == listener.as_raw_fd()
-                });
+                let asks = arrivals
+                    .questions
+                    .as_ref()
+                    .is_some_and(|questions| questions.as_raw_fd() == listener.as_raw_fd());
                 if !self.take(listener, asks) {
                     full_until = Some(Instant::now() + FULL);
                 }

@@ -75,7 +75,11 @@ impl Shared {
     /// Answers the questions that come over a connection.
     pub(super) fn answer_stream(self: Arc<Self>, mut client: TcpStream) {
         let patience = Some(PATIENCE);
-        if client.set_read_timeout(patience).and(client.set_write_timeout(patience)).is_err() {
+        if client
+            .set_read_timeout(patience)
+            .and(client.set_write_timeout(patience))
+            .is_err()
+        {
             return;
         }
         for _ in 0..OVER_STREAM {
@@ -154,15 +158,21 @@ impl Shared {
             _ => None,
         };
         let Ok(name) = Name::parse(&text) else {
-            self.ledger().count(Meant::Resolve(text), crate::plan::egress::Reason::NotAllowed);
+            self.ledger().count(
+                Meant::Resolve(text),
+                crate::plan::egress::Reason::NotAllowed,
+            );
             return no(RCODE::NameError);
         };
         if name.is_localhost() {
-            return Plan::Answer(RCODE::NoError, match family {
-                Some(Family::Four) => vec![Ipv4Addr::LOCALHOST.into()],
-                Some(Family::Six) => vec![Ipv6Addr::LOCALHOST.into()],
-                None => Vec::new(),
-            });
+            return Plan::Answer(
+                RCODE::NoError,
+                match family {
+                    Some(Family::Four) => vec![Ipv4Addr::LOCALHOST.into()],
+                    Some(Family::Six) => vec![Ipv6Addr::LOCALHOST.into()],
+                    None => Vec::new(),
+                },
+            );
         }
         if let Err(reason) = self.rules.name(&name) {
             // The names of addresses are asked for by programs that only want to print them.
@@ -240,7 +250,9 @@ mod tests {
         let mut packet = Packet::new_query(7);
         let name = simple_dns::Name::new(&name).unwrap();
         let (kind, class) = (QTYPE::TYPE(TYPE::AAAA), QCLASS::CLASS(CLASS::IN));
-        packet.questions.push(Question::new(name, kind, class, false));
+        packet
+            .questions
+            .push(Question::new(name, kind, class, false));
         let addresses: Vec<IpAddr> = (0..ADDRESSES as u128)
             .map(|bits| Ipv6Addr::from_bits(bits << 64 | 7).into())
             .collect();

@@ -23,7 +23,8 @@ impl Shared {
                         continue;
                     };
                     let own = end.address == IpAddr::V4(RESOLVER) && end.port == 53;
-                    if !own && !OPEN.gate.contains(&end.address)
+                    if !own
+                        && !OPEN.gate.contains(&end.address)
                         && let Err(reason) = self.decide(end)
                     {
                         self.refused(end, None, reason);

@@ -104,7 +104,11 @@ impl Shared {
                 }
             }
             if passed > 0 {
-                match send(server.as_raw_fd(), bytes.get(..passed)?, MsgFlags::MSG_DONTWAIT) {
+                match send(
+                    server.as_raw_fd(),
+                    bytes.get(..passed)?,
+                    MsgFlags::MSG_DONTWAIT,
+                ) {
                     Ok(length) => {
                         bytes.drain(..length);
                         passed -= length;
@@ -151,7 +155,10 @@ impl Shared {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return None,
         }
-        let over = fds.first()?.revents().is_some_and(|events| !events.is_empty());
+        let over = fds
+            .first()?
+            .revents()
+            .is_some_and(|events| !events.is_empty());
         (!over).then_some(())
     }
 }

@@ -146,7 +146,9 @@ fn by_datagram(server: SocketAddr, bytes: &[u8], asked: &Packet<'_>) -> Option<V
     let mut buffer = [0; 4096];
     loop {
         let left = until.checked_duration_since(Instant::now())?;
-        socket.set_read_timeout(Some(left.max(Duration::from_millis(1)))).ok()?;
+        socket
+            .set_read_timeout(Some(left.max(Duration::from_millis(1))))
+            .ok()?;
         let length = match socket.recv(&mut buffer) {
             Ok(length) => length,
             Err(why) if why.kind() == std::io::ErrorKind::Interrupted => continue,
@@ -197,7 +199,8 @@ fn belongs(answer: &Packet<'_>, asked: &Packet<'_>) -> bool {
 }
 
 fn is_same(one: &str, other: &str) -> bool {
-    one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
+    one.trim_end_matches('.')
+        .eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
 /// Follows the aliases of a name: the last of them, its addresses, and for how many seconds all of it holds.
@@ -205,7 +208,8 @@ fn follow(packet: &Packet<'_>, name: &str, family: Family) -> (String, Vec<IpAdd
     let mut last = name.to_owned();
     let mut seconds = u32::MAX;
     for _ in 0..ALIASES {
-        let own = |record: &&simple_dns::ResourceRecord<'_>| is_same(&record.name.to_string(), &last);
+        let own =
+            |record: &&simple_dns::ResourceRecord<'_>| is_same(&record.name.to_string(), &last);
         let mut addresses = Vec::new();
         let mut alias = None;
         for record in packet.answers.iter().filter(own) {
@@ -242,7 +246,11 @@ fn text(path: &str) -> String {
 fn hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {
     let mut hosts: HashMap<String, Vec<IpAddr>> = HashMap::new();
     for line in text.lines() {
-        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
         let Some(Ok(address)) = words.next().map(str::parse::<IpAddr>) else {
             continue;
         };
@@ -259,7 +267,10 @@ fn servers(text: &str) -> Vec<SocketAddr> {
         .lines()
         .filter_map(|line| {
             let mut words = line.split_whitespace();
-            let server = words.next().filter(|word| *word == "nameserver").and(words.next())?;
+            let server = words
+                .next()
+                .filter(|word| *word == "nameserver")
+                .and(words.next())?;
             Some(SocketAddr::new(server.parse().ok()?, 53))
         })
         .take(SERVERS)
@@ -274,8 +285,8 @@ fn servers(text: &str) -> Vec<SocketAddr> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use simple_dns::rdata::{A, CNAME};
     use simple_dns::ResourceRecord;
+    use simple_dns::rdata::{A, CNAME};
 
     fn name(text: &str) -> simple_dns::Name<'_> {
         simple_dns::Name::new(text).unwrap()
@@ -299,7 +310,9 @@ mod tests {
         assert_eq!(found, [IpAddr::from([0, 0, 0, 7])]);
         let (last, found, _) = follow(&packet, "b.example", Family::Six);
         assert_eq!((last.as_str(), found.len()), ("c.example", 0));
-        packet.answers.push(record("c.example", RData::CNAME(CNAME(name("a.example")))));
+        packet
+            .answers
+            .push(record("c.example", RData::CNAME(CNAME(name("a.example")))));
         packet.answers.remove(0);
         assert!(follow(&packet, "a.example", Family::Four).1.is_empty());
     }
