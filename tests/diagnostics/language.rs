@@ -37,7 +37,7 @@ firewall = true
     2 | firewall = true
       | ^^^^^^^^
       |
-      = help: the keys are: mode, families
+      = help: the keys are: mode, families, allow, deny
     "#);
 }
 

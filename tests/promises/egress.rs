@@ -25,11 +25,12 @@ deny = ["old.mirror.example"]
 file = "report.json"
 "#;
 
-/// Whether a world can be made here, which takes a network and a mount namespace.
+/// Whether a world can be made here, which takes a network and a mount namespace, and a gate, which takes veth(4).
 fn can_have_a_world(test: &str) -> bool {
-    let tried = done(&mut in_namespaces(&["true"]));
+    let pair = "ip link add w0 type veth peer name w1";
+    let tried = done(&mut in_namespaces(&["sh", "-c", pair]));
     if tried.code != 0 {
-        skip(test, "no network of its own can be made here");
+        skip(test, "no network of its own, or no veth, can be made here");
     }
     tried.code == 0
 }
@@ -703,4 +704,43 @@ fn the_plan_shows_the_gate_and_a_profile_without_lists_has_no_step_of_it() {
     let shown =
         done(&mut project.program(&["explain", "--profile", "sandbox.toml", "--", "true"])).ok();
     assert!(!shown.contains("gate"), "{shown}");
+}
+
+#[test]
+fn an_assertion_about_a_connection_is_judged_by_the_lists() {
+    const TEST: &str = "an_assertion_about_a_connection_is_judged_by_the_lists";
+    if !can_have_a_world(TEST) {
+        return;
+    }
+    let project = Project::new();
+    let profile = PROFILE.replace("[report]\nfile = \"report.json\"\n", "");
+    let tests = r#"
+[[test]]
+name = "stranger"
+cannot_connect = ["203.0.113.66:443", "203.0.113.66:9", "[2001:db8::66]:443", "10.20.0.5:80"]
+
+[[test]]
+name = "database"
+can_connect = ["10.20.0.5:5432"]
+
+[[test]]
+name = "wrong"
+can_connect = ["203.0.113.66:80"]
+"#;
+    project.write("sandbox.toml", profile + tests);
+    let ended = done(&mut in_world(&project, &["test", "sandbox.toml"]));
+    assert_ne!(ended.code, 0, "{ended:?}");
+    let all = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(
+        all.contains("`allow` under [network] is not about it"),
+        "{all}"
+    );
+    let json = done(&mut in_world(
+        &project,
+        &["test", "--format", "json", "sandbox.toml"],
+    ));
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let text = json.to_string();
+    let passed = text.matches("\"outcome\":\"passed\"").count();
+    assert_eq!(passed, 5, "{text}");
 }

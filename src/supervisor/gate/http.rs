@@ -158,8 +158,11 @@ fn over(bytes: &[u8], length: u64) -> (&[u8], u64) {
     (rest, length - here as u64)
 }
 
-/// A line without its end, and what comes then; `None` if it has none yet.
-fn line(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Stop> {
+/// A line without its end, and what comes then.
+type Line<'b> = (&'b [u8], &'b [u8]);
+
+/// The first line; `None` if it has no end yet.
+fn line(bytes: &[u8]) -> Result<Option<Line<'_>>, Stop> {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(end) if end < LINE => {
             let (line, rest) = bytes.split_at(end);

@@ -47,6 +47,8 @@ const SPARE: usize = 128;
 const LOOKUPS: usize = 32;
 /// The stack of a thread.
 const STACK: usize = 256 << 10;
+/// How long the thread is waited for in the end, in milliseconds.
+const PATIENCE: u16 = 1000;
 /// How long nothing is taken where there is no room for it.
 const FULL: Duration = Duration::from_millis(20);
 
@@ -165,7 +167,16 @@ impl Gate {
 
     /// What was refused, when nobody of the sandbox is left.
     pub(super) fn finish(self) -> Unreached {
-        self.shared.ledger().close()
+        let Self {
+            shared,
+            _until,
+            bell,
+        } = self;
+        drop(_until);
+        // What was sent last is still to be seen. All that the thread could wait for has ended.
+        let mut fds = [PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut fds, PATIENCE);
+        shared.ledger().close()
     }
 }
 
@@ -264,11 +275,12 @@ impl Shared {
                     .and_then(PollFd::revents)
                     .is_some_and(|events| !events.is_empty())
             };
-            if ready(self.until.as_fd()) {
-                return;
-            }
+            let over = ready(self.until.as_fd());
             if let Some(observer) = arrivals.observer.as_ref().filter(|fd| ready(fd.as_fd())) {
                 self.observe(observer.as_fd());
+            }
+            if over {
+                return;
             }
             if let Some(queries) = arrivals.queries.as_ref().filter(|fd| ready(fd.as_fd())) {
                 self.answer_queries(queries);
