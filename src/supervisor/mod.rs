@@ -22,9 +22,7 @@ use crate::child::{self, Child, Tag};
 use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
-use crate::report::{
-    Measured, Outcome, denial::Refusals, egress::Unreached, files::FailedCalls,
-};
+use crate::report::{Measured, Outcome, denial::Refusals, egress::Unreached, files::FailedCalls};
 use crate::sys::mount::Depth;
 use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};

@@ -65,7 +65,7 @@ pub fn serve_at(address: Ipv4Addr, port: u16, stream: bool) -> Result<RawFd> {
         libc::SOCK_DGRAM
     };
     let socket = open(libc::AF_INET, kind)?;
-    set(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    share(socket)?;
     bind_v4(socket, address, port)?;
     if stream {
         // SAFETY: no pointers.
@@ -157,6 +157,11 @@ fn set(socket: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_in
     .map(drop)
 }
 
+/// Lets a socket at one address stand beside one at every address; who is sent to it, the kernel finds there.
+fn share(socket: RawFd) -> Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)
+}
+
 /// Binds a socket to an interface, and to a port of every address.
 fn prepare(socket: RawFd, port: u16, interface: &CStr) -> Result<()> {
     let name = interface.to_bytes_with_nul();
@@ -170,7 +175,7 @@ fn prepare(socket: RawFd, port: u16, interface: &CStr) -> Result<()> {
             name.len() as libc::socklen_t,
         )
     })?;
-    set(socket, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    share(socket)?;
     match set(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0) {
         // A socket of IPv4.
         Err(Errno::ENOPROTOOPT | Errno::EOPNOTSUPP) => {

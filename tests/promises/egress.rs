@@ -446,6 +446,72 @@ fn every_way_of_reaching_somebody_is_decided_by_the_lists() {
 }
 
 #[test]
+fn another_resolver_is_reached_where_a_line_names_it_and_names_are_still_the_gates() {
+    const TEST: &str =
+        "another_resolver_is_reached_where_a_line_names_it_and_names_are_still_the_gates";
+    if !can_have_a_world(TEST) {
+        return;
+    }
+    let project = Project::new();
+    let profile = r#"version = 1
+
+[network]
+allow = ["198.51.100.53:53", "198.51.100.53:53/udp", "git.example:22", "[2001:db8::/32]:443"]
+"#;
+    let attempts = [
+        (
+            "udp",
+            "dns('198.51.100.53', 'evil.example')",
+            "rcode 0, 1 answers",
+        ),
+        (
+            "tcp",
+            "dns('198.51.100.53', 'evil.example', stream=True)",
+            "rcode 0, 1 answers",
+        ),
+        ("third", "dns('203.0.113.53', 'evil.example')", REFUSED),
+        (
+            "third, tcp",
+            "dns('203.0.113.53', 'evil.example', stream=True)",
+            REFUSED,
+        ),
+        (
+            "own",
+            "dns('192.0.0.3', 'git.example')",
+            "rcode 0, 1 answers",
+        ),
+        (
+            "own, tcp",
+            "dns('192.0.0.3', 'git.example', stream=True)",
+            "rcode 0, 1 answers",
+        ),
+        (
+            "own, stranger",
+            "dns('192.0.0.3', 'evil.example')",
+            "rcode 3, 0 answers",
+        ),
+        (
+            "six",
+            "tls('2001:db8::66', 'evil.example')",
+            "tls evil.example",
+        ),
+        ("four", "raw('203.0.113.66', 443, b'x')", REFUSED),
+    ];
+    let ended = attempt(&project, profile, &attempts);
+    for told in [
+        "203.0.113.53:53/udp ",
+        "203.0.113.53:53 ",
+        "203.0.113.66:443 ",
+    ] {
+        assert!(
+            ended.stderr.contains(&format!("denied: connect {told}")),
+            "{told}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
 fn what_was_not_reached_is_told_with_the_name_that_was_meant_and_its_line() {
     const TEST: &str = "what_was_not_reached_is_told_with_the_name_that_was_meant_and_its_line";
     if !can_have_a_world(TEST) {

@@ -96,9 +96,11 @@ pub fn observer(ports: &[u16]) -> Vec<libc::sock_filter> {
     const SYN_WITHOUT_ACK: (u32, u32) = (0x12, 0x02);
     let (out, four, six) = (libc::PACKET_OUTGOING.into(), 0x40, 0x60);
     let (tcp, udp) = (libc::IPPROTO_TCP as u32, libc::IPPROTO_UDP as u32);
+    let interface = (libc::SKF_AD_OFF + libc::SKF_AD_IFINDEX) as u32;
     let packet_type = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE) as u32;
     // Where the parts begin; jumps lead forward only.
-    let (in_six, datagram, last) = (15, 22, 22 + ports.len());
+    let (in_six, datagram, first) = (15, 22, 26);
+    let last = first + ports.len();
     let (beginning, keep, drop) = (last + 1, last + 3, last + 4);
     let mut program: Vec<libc::sock_filter> = Vec::with_capacity(drop + 1);
     let mut push = |code: u32, k: u32, yes: usize, no: usize| {
@@ -139,8 +141,13 @@ pub fn observer(ports: &[u16]) -> Vec<libc::sock_filter> {
     push(go, 0, beginning, 0);
     push(equal, udp, 21, drop);
     push(half | absolute, 42, 0, 0);
+    // Only through the one link do datagrams come to our sockets.
+    push(libc::BPF_ST, 0, 0, 0);
+    push(libc::BPF_LD | libc::BPF_W | absolute, interface, 0, 0);
+    push(equal, OPEN.gate_index as u32, 25, keep);
+    push(libc::BPF_LD | libc::BPF_MEM, 0, 0, 0);
     for (at, port) in ports.iter().enumerate() {
-        push(equal, (*port).into(), drop, datagram + at + 1);
+        push(equal, (*port).into(), drop, first + at + 1);
     }
     push(go, 0, keep, 0);
     push(and, SYN_WITHOUT_ACK.0, 0, 0);
@@ -148,4 +155,28 @@ pub fn observer(ports: &[u16]) -> Vec<libc::sock_filter> {
     push(libc::BPF_RET, KEPT, 0, 0);
     push(libc::BPF_RET, 0, 0, 0);
     program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_jump_of_the_observer_leads_into_its_program() {
+        for count in [0, 1, MOST_PORTS] {
+            let ports: Vec<u16> = (1..=count as u16).collect();
+            let program = observer(&ports);
+            for (at, step) in program.iter().enumerate() {
+                let jumps = u32::from(step.code) & 7 == libc::BPF_JMP;
+                let always = u32::from(step.code) == libc::BPF_JMP | libc::BPF_JA;
+                let farthest = match (jumps, always) {
+                    (false, _) => 0,
+                    (true, true) => step.k as usize,
+                    (true, false) => usize::from(step.jt.max(step.jf)),
+                };
+                assert!(at + 1 + farthest < program.len() || step.code == libc::BPF_RET as u16);
+                assert!(farthest < 255, "{count}: {at}");
+            }
+        }
+    }
 }
