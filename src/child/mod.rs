@@ -27,6 +27,7 @@
 )]
 
 mod attempt;
+mod gate;
 mod init;
 mod inner;
 mod joiner;
@@ -37,6 +38,7 @@ mod payload;
 mod terminal;
 
 pub(crate) use attempt::{FAKED, LEFT, MADE};
+pub(crate) use gate::NO_NETWORKS;
 pub(crate) use mounts::open_host_path;
 
 use crate::plan::op::NamespaceKind;
@@ -76,6 +78,8 @@ pub struct Child<'p> {
     pub staging: RawFd,
     /// The inner user namespace.
     pub inner: RawFd,
+    /// The networks on both sides of the gate, while it is made.
+    pub networks: gate::Networks,
     /// The call that an attempt makes, stopped.
     pub stop: Option<Stop>,
     /// Whether the filter is installed already, with a listener.
@@ -109,6 +113,8 @@ pub enum Tag {
     /// The payload was stopped: the number of the last SIGCONT that came before
     /// ([`crate::sys::signal::Mark`]).
     Stopped = 8,
+    /// With the message comes a socket of the gate.
+    Socket = 9,
 }
 
 /// Puts a message together.
@@ -141,6 +147,7 @@ pub fn parse(bytes: &[u8]) -> Option<(Tag, u32, i32)> {
         6 => Tag::Traceable,
         7 => Tag::Terminal,
         8 => Tag::Stopped,
+        9 => Tag::Socket,
         _ => return None,
     };
     Some((tag, u32::from_ne_bytes(*first), i32::from_ne_bytes(*second)))
@@ -213,6 +220,12 @@ impl Child<'_> {
             Op::SetSysctl { path, value } => init::set_sysctl(path, value),
             Op::SetHostname(name) => process::set_hostname(name),
             Op::SetDomainname(name) => process::set_domainname(name),
+            Op::MakeGateNetwork => self.make_gate_network(),
+            Op::LinkGate(link) => self.link_gate(link),
+            Op::RouteToGate(to) => self.route_to_gate(to),
+            Op::ListenAtGate(listen) => self.listen_at_gate(*listen),
+            Op::ObserveGate(filter) => self.observe_gate(filter),
+            Op::LeaveGateNetwork => self.leave_gate_network(),
             Op::LoopbackUp => sys::network::loopback_up(),
             Op::Hide => init::hide(&self.arguments),
             Op::NewSession => process::new_session(),
@@ -258,7 +271,8 @@ impl Child<'_> {
             | Op::ReservePort(_)
             | Op::Translate { .. }
             | Op::StartPasta(_)
-            | Op::Release => Err(Errno::ENOTSUP),
+            | Op::Release
+            | Op::OpenGate(_) => Err(Errno::ENOTSUP),
             Op::TellRefusals { first, second } => {
                 self.filtered = payload::tell_refusals(first, second.as_deref(), self.socket)?;
                 Ok(())

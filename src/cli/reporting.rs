@@ -6,6 +6,7 @@ use crate::diag::{Code, Diagnostic, Origin};
 use crate::plan::draft::Command;
 use crate::plan::{Plan, Step};
 use crate::report::denial::Denial;
+use crate::report::egress::Denied;
 use crate::report::place::Unwritable;
 use crate::report::{Measured, Opened, Outcome, Report};
 use crate::sections::Profile;
@@ -139,6 +140,11 @@ impl Reporting {
     /// The filter has refused calls.
     pub(super) fn denied(&mut self, denials: &[Denial], untold: u64) {
         self.told(|report| report.denied(denials, untold));
+    }
+
+    /// The gate has refused attempts.
+    pub(super) fn unreached(&mut self, denied: &[Denied], untold: u64) {
+        self.told(|report| report.unreached(denied, untold));
     }
 
     /// The command has run.

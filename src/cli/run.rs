@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::plan::draft::Command;
 use crate::plan::{Op, Plan, Step};
 use crate::report::denial::{self, Denial, Refusals};
+use crate::report::egress::{self, Denied, Unreached};
 use crate::report::files::FailedCalls;
 use crate::report::{Measured, Outcome, summary};
 use crate::sections::Profile;
@@ -98,11 +99,13 @@ fn attempt(
     let mut measured = Measured::default();
     let mut refused = Refusals::default();
     let mut failed = FailedCalls::default();
+    let mut unreached = Unreached::default();
     let observer = Observer {
         measured: (stats || reporting.is_wanted()).then_some(&mut measured),
         progress: arguments.progress,
         refused: Some(&mut refused),
         failed: Some(&mut failed),
+        unreached: Some(&mut unreached),
     };
     if arguments.progress && is_in_the_way() {
         session.say(OCCUPIED);
@@ -115,6 +118,9 @@ fn attempt(
             let others = refused.others + failed.others;
             tell(&denials, others, session);
             reporting.denied(&denials, others);
+            let denied = egress::explain(&unreached, &profile, &session.sources);
+            tell_unreached(&denied, unreached.others, session);
+            reporting.unreached(&denied, unreached.others);
             hint(&plan, session);
             if let Some(line) = outcome.line(&plan, &session.sources) {
                 session.say(&line);
@@ -192,6 +198,19 @@ fn tell(denials: &[Denial], others: u64, session: &Session) {
         + others;
     if left > 0 {
         session.say(&format!("denied: {left} more calls of other kinds"));
+    }
+}
+
+/// The same for what of the network was not reached.
+fn tell_unreached(denied: &[Denied], others: u64, session: &Session) {
+    for one in denied.iter().take(MOST) {
+        for line in one.to_string().lines() {
+            session.say(line);
+        }
+    }
+    let left = denied.iter().skip(MOST).map(|one| one.times).sum::<u64>() + others;
+    if left > 0 {
+        session.say(&format!("denied: {left} more attempts to reach something"));
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod network;
 
+use super::egress::Rule;
+use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
     ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op, Over,
@@ -421,6 +423,45 @@ impl fmt::Display for Op {
             Self::Translate { table, rules } => network::translate(table, rules, f),
             Self::StartPasta(pasta) => network::pasta(pasta, f),
             Self::Release => f.write_str("release init"),
+            Self::OpenGate(rules) => {
+                let list = |rules: &[Rule]| {
+                    let all: Vec<_> = rules.iter().map(Rule::to_string).collect();
+                    all.join(", ")
+                };
+                f.write_str("open the gate: let through nothing")?;
+                if !rules.allow.is_empty() {
+                    write!(f, " but {}", list(&rules.allow))?;
+                }
+                match rules.deny.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, "; and of that not {}", list(&rules.deny)),
+                }
+            }
+            Self::MakeGateNetwork => {
+                f.write_str("make the gate's network namespace, where every address is local")
+            }
+            Self::LinkGate(link) => {
+                let [four, six] = link.inside;
+                let name = s(link.name);
+                write!(f, "link it with the sandbox's by {name} ({four}, {six})")?;
+                match link.rest {
+                    true => f.write_str(", where all goes that is refused"),
+                    false => Ok(()),
+                }
+            }
+            Self::RouteToGate(network) => {
+                write!(f, "route {network} by {}", s(super::op::gate::OPEN.name))
+            }
+            Self::ListenAtGate(Listen::Resolver(protocol)) => write!(
+                f,
+                "resolve names at {}:53 ({protocol}) of the gate",
+                super::op::gate::RESOLVER
+            ),
+            Self::ListenAtGate(Listen::Port(protocol, port)) => {
+                write!(f, "take what comes to port {port} ({protocol}) of the gate")
+            }
+            Self::ObserveGate(_) => f.write_str("see at the gate what is refused"),
+            Self::LeaveGateNetwork => f.write_str("return to the sandbox's network namespace"),
             Self::JoinNamespace { kind, path } => {
                 write!(f, "join the {} namespace {}", kind.name, s(path))
             }

@@ -4,6 +4,7 @@
 pub mod attempt;
 pub mod bpf;
 pub mod draft;
+pub mod egress;
 pub mod explain;
 pub mod layout;
 pub mod needs;

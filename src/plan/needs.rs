@@ -50,6 +50,10 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
             needs.extend(kinds.filter_map(Mechanism::of_namespace));
             needs.insert(Mechanism::NamespaceLimits);
         }
+        Op::MakeGateNetwork => {
+            needs.extend(Mechanism::of_namespace("net"));
+            needs.insert(Mechanism::Gate);
+        }
         Op::UnshareCgroupNamespace => {
             needs.insert(Mechanism::CgroupNamespace);
         }
@@ -125,6 +129,12 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::AddDefaultRoute { .. }
         | Op::ReservePort(_)
         | Op::Release
+        | Op::OpenGate(_)
+        | Op::LinkGate(_)
+        | Op::RouteToGate(_)
+        | Op::ListenAtGate(_)
+        | Op::ObserveGate(_)
+        | Op::LeaveGateNetwork
         | Op::JoinNamespace { .. }
         | Op::DieWithSupervisor
         | Op::NewKeyring

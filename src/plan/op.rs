@@ -1,10 +1,12 @@
 //! The primitive operations, each in the form in which the kernel takes it.
 
+pub mod gate;
 pub mod landlock;
 mod limit;
 pub mod network;
 
 use super::attempt::Attempt;
+use super::egress::{Network, Rules};
 pub use crate::host::caller::IdRange;
 use crate::host::cgroup::{Place, Scope};
 use crate::host::images::{Entry, Unpacking};
@@ -303,6 +305,21 @@ pub enum Op {
     StartPasta(network::Pasta),
     /// Tells init to go on.
     Release,
+    /// Takes the sockets of the gate from init, and lets through what the rules permit, from here on.
+    OpenGate(Box<Rules>),
+    /// Makes the network namespace of the gate and enters it: there every address is local, and nothing else is.
+    MakeGateNetwork,
+    /// Links it with the sandbox's.
+    LinkGate(gate::Link),
+    /// Routes a network through the link for what may be permitted.
+    RouteToGate(Network),
+    /// Makes a socket there and hands it to the supervisor.
+    ListenAtGate(gate::Listen),
+    /// The same for one that sees who wanted to go where, by this filter.
+    ObserveGate(Vec<libc::sock_filter>),
+    /// Returns to the sandbox's network namespace, and hands the supervisor the socket by which it routes addresses
+    /// to the gate there.
+    LeaveGateNetwork,
     /// Enters a namespace of a path.
     JoinNamespace {
         /// The kind.

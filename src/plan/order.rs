@@ -84,6 +84,8 @@ phases! {
     Attach: Supervisor,
     /// Init is told to go on.
     Release: Supervisor,
+    /// The gate is opened: the only way out, for what is permitted.
+    Gate: Supervisor,
     /// The namespaces that the profile joins are entered.
     Join: Joiner,
     /// Init binds its life to the supervisor's.
@@ -112,6 +114,8 @@ phases! {
     InnerUser: Init,
     /// No further user namespaces can be made.
     UserNamespaceLimit: Init,
+    /// The network of the gate is made, linked, and its sockets are handed to the supervisor.
+    GateNetwork: Init,
     /// Settings that only root of the user namespace may write are written.
     InnerSettings: Init,
     /// Files with contents from the profile are written aside.
@@ -227,6 +231,10 @@ rules! {
     TimeNamespace < Settings: "a setting may forbid what is still to be made, such as namespaces",
     Settings < InnerIds: "some may be written only by the host's root, which init is until here, where root calls",
     InnerUser < InnerSettings: "the network and the ipc namespace may be made with it, and until then init is in the caller's",
+    Release < Gate: "init makes the sockets of the gate once it has its ids",
+    InnerUser < GateNetwork: "the network may be made with it, and until then init is in the caller's",
+    GateNetwork < InnerSettings: "a setting may forbid what is still to be made, such as namespaces",
+    GateNetwork < Fork: "what the command sends has to arrive somewhere from its first moment on",
     UserNamespaceLimit < InnerSettings: "a setting may forbid what is still to be made, such as namespaces",
     InnerIds < InnerSettings: "these may be written only by root of the user namespace, who is nobody before the map is written",
     Settings < Pivot: "they are written through the host's /proc, which leaves with the old root",

@@ -212,6 +212,14 @@ fn connection(address: &Address, errno: Errno, apart: bool) -> Finding {
     }
 }
 
+/// A connection that the gate has let through to nobody.
+pub(super) fn at_the_gate() -> Finding {
+    Finding::new(
+        Kind::Refused,
+        "refused: `allow` under [network] is not about it",
+    )
+}
+
 /// What the end of a command means that should have exited with `exit`.
 pub(super) fn end(outcome: Outcome, exit: u8, plan: &Plan) -> Finding {
     let code = outcome.exit_code();

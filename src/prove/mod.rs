@@ -16,9 +16,10 @@ use crate::plan::attempt::{Address, Attempt};
 use crate::plan::draft::{Command, c_string};
 use crate::plan::{Plan, Step};
 use crate::report::Outcome;
+use crate::report::egress::{Attempt as Tried, Meant, Unreached};
 use crate::sections::test::{Assertion, Claim, Subject, Test};
 use crate::sections::{self, Profile};
-use crate::supervisor;
+use crate::supervisor::{self, Observer};
 use judge::{Answer, Finding, Kind};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -273,7 +274,15 @@ impl<'p> Prover<'p> {
 
     fn attempt(&self, attempt: &Attempt, origin: &Origin) -> Result<Finding, Stopped> {
         let plan = self.plan_to_try(attempt, origin)?;
-        let answer = match self.execute(&plan, |say| supervisor::execute(&plan, say))? {
+        let mut unreached = Unreached::default();
+        let observer = Observer {
+            unreached: Some(&mut unreached),
+            ..Observer::default()
+        };
+        let ended = self.execute(&plan, |say| {
+            supervisor::execute_observed(&plan, say, observer)
+        })?;
+        let answer = match ended {
             Ok(Outcome::Attempted { errno, detail }) => Answer::Errno(errno, detail),
             Ok(Outcome::Signaled(signal)) if is_request_to_end(signal) => {
                 return Err(Stopped::Interrupted(signal));
@@ -281,6 +290,11 @@ impl<'p> Prover<'p> {
             Ok(outcome) => Answer::End(outcome),
             Err(failure) => return Err(failure.diagnostic(&plan).into()),
         };
+        let connects = |one: &Tried| matches!(one.meant, Meant::Connect(..));
+        if matches!(attempt, Attempt::Connect(_)) && unreached.all.iter().any(connects) {
+            // Whatever the kernel has answered, and it may have answered before.
+            return Ok(judge::at_the_gate());
+        }
         Ok(judge::finding(attempt, answer, plan.leaves_network()))
     }
 

@@ -3,6 +3,7 @@
 
 use super::Outcome;
 use super::denial::Denial;
+use super::egress::Denied;
 use super::limits::{self, Entry};
 use super::usage::{End, Measured, Usage};
 use crate::diag::{Diagnostic, Origin, SourceId, Sources};
@@ -41,6 +42,10 @@ pub struct Report {
     denials: Vec<Denial>,
     /// How many more it refused, of other kinds.
     denials_untold: u64,
+    /// What of the network was not reached, as far as it was told apart.
+    unreached: Vec<Denied>,
+    /// How many more attempts were refused.
+    unreached_untold: u64,
     failure: Option<Failure>,
     usage: Option<Usage>,
     limits: Vec<Entry>,
@@ -145,6 +150,8 @@ impl Report {
             events: Vec::new(),
             denials: Vec::new(),
             denials_untold: 0,
+            unreached: Vec::new(),
+            unreached_untold: 0,
             failure: None,
             usage: None,
             limits: Vec::new(),
@@ -162,6 +169,12 @@ impl Report {
     pub fn denied(&mut self, denials: &[Denial], untold: u64) {
         self.denials = denials.to_vec();
         self.denials_untold = untold;
+    }
+
+    /// Adds what of the network was not reached.
+    pub fn unreached(&mut self, denied: &[Denied], untold: u64) {
+        self.unreached = denied.to_vec();
+        self.unreached_untold = untold;
     }
 
     /// Adds the texts that the profile is made of.

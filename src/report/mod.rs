@@ -8,6 +8,7 @@ pub mod summary;
 pub mod usage;
 
 pub mod denial;
+pub mod egress;
 pub mod files;
 
 use crate::diag::{At, Sources};

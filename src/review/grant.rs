@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::names::Names;
 use super::tree::Tree;
 use crate::diag::Origin;
+use crate::plan::egress::Rule;
 use std::collections::BTreeMap;
 
 /// One thing that a profile permits, or a bound that it sets.
@@ -55,6 +56,8 @@ pub enum Extent {
     Trees(Vec<Tree>),
     /// Names of environment variables.
     Names(Names),
+    /// A line of what may be reached, and the lines of what may not although it may.
+    Reach(Rule, Vec<Rule>),
     /// The arguments of a system call.
     Arguments(Arguments),
 }

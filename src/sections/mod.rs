@@ -164,7 +164,7 @@ pub fn check(
     let raw: Raw = table::read(document, Origin::File(id, (0..0).into()), problems);
     let mut namespaces = namespaces::Namespaces::check(raw.namespaces);
     let capabilities = capabilities::Capabilities::check(raw.capabilities, problems);
-    let network = network::Network::check(raw.network);
+    let network = network::Network::check(raw.network, problems);
     network.join(&mut namespaces, problems);
     let families = network.families.as_ref();
     let profile = Profile {

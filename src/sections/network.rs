@@ -1,12 +1,14 @@
 //! `[network]`: what of the network there is (network_namespaces(7)).
 
 mod check;
+mod egress;
 mod family;
 mod names;
 mod user;
 mod value;
 mod veth;
 
+pub use egress::{Egress, Refused};
 pub use family::Family;
 pub use value::{InterfaceName, NamespaceName};
 
@@ -48,6 +50,12 @@ crate::table! {
     /// publish = ["127.0.0.1:8080:80"]
     /// families = ["unix", "inet", "inet6"]
     /// ```
+    ///
+    /// ```toml
+    /// [network]
+    /// allow = ["packages.example.org:443", "*.mirror.example:80", "10.0.0.0/8:5432", "quic.example:443/udp"]
+    /// deny = ["old.mirror.example"]
+    /// ```
     pub struct RawNetwork as "[network]" {
         /// What of the network there is.
         mode: Mode = "loopback",
@@ -84,6 +92,14 @@ crate::table! {
         /// `"127.0.0.1:8080:80"`, `"8443:443/tcp"` or `"[::1]:5353:53/udp"`: the host's address (default: all), the
         /// host's port, the sandbox's.
         publish: List<Published>,
+        /// What may be reached besides the sandbox's own loopback: `HOST:PORT`, over TCP, or over UDP with `/udp`
+        /// after it. A host is a name, `*.` and a name for all below it, an address, or a network. All
+        /// else is refused, and told of in the end. It holds for every program, by whatever way it asks.
+        /// A name does not lead to addresses that are private, link-local or another machine's own: those
+        /// take a line with the address or the network.
+        allow: List<String>,
+        /// What is refused although `allow` permits it; without a port, at any.
+        deny: List<String>,
     }
 }
 
@@ -105,6 +121,10 @@ pub struct Network {
     pub pool: Vec<At<Net>>,
     pub dns: Vec<At<IpAddr>>,
     pub publish: Vec<At<Published>>,
+    /// What may be reached through the gate, where anything may.
+    pub egress: Option<Egress>,
+    /// The places of `allow` and `deny`, where they are written.
+    lists: Vec<Origin>,
 }
 
 /// The values of a list, none if it is not there.
@@ -115,8 +135,11 @@ fn all<T>(list: Option<At<List<T>>>) -> Vec<At<T>> {
 impl Network {
     /// Fills in the default.
     #[must_use]
-    pub fn check(raw: Option<At<RawNetwork>>) -> Self {
+    pub fn check(raw: Option<At<RawNetwork>>, problems: &mut Diagnostics) -> Self {
         let (raw, _) = split(raw, "network");
+        let egress = Egress::check(&raw, problems);
+        let lists = [&raw.allow, &raw.deny].into_iter().flatten();
+        let lists = lists.map(|list| list.origin.clone()).collect();
         let families = raw.families.map(|list| {
             list.map(|list| {
                 let mut families = Vec::new();
@@ -142,6 +165,8 @@ impl Network {
             pool: all(raw.pool),
             dns: all(raw.dns),
             publish: all(raw.publish),
+            egress,
+            lists,
         }
     }
 
@@ -171,6 +196,7 @@ impl Network {
     pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
         self.relate_families(profile, problems);
         self.relate_modes(profile, problems);
+        self.relate_egress(profile, problems);
         let net = &profile.namespaces.net;
         let explicit = |origin: &Origin| !origin.is_default();
         let host = self.mode.value == Mode::Host;
@@ -223,6 +249,8 @@ impl Network {
             // Whom to ask, not what is reached.
             dns: _,
             publish,
+            egress,
+            lists: _,
         } = self;
         let net = &profile.namespaces.net;
         let beyond = nat.value || !gateway.is_empty();
@@ -288,10 +316,11 @@ impl Network {
         // How far the common ones go is told by the system calls.
         let place = families.as_ref().map(|families| &families.origin);
         grants.extend(family::others(place, profile));
+        grants.extend(egress.iter().flat_map(Egress::grants));
         grants
     }
 
-    /// Brings up loopback, and connects the network with others.
+    /// Brings up loopback, connects the network with others, and makes the gate.
     pub fn steps(&self, identity: &Identity, profile: &Profile, draft: &mut Draft<'_>) {
         self.find_namespace(draft);
         let own = profile.namespaces.has_own_network(self.mode.value);
@@ -300,6 +329,7 @@ impl Network {
         }
         if self.mode.value != Mode::None {
             draft.step(Phase::Network, Op::LoopbackUp, &self.mode.origin);
+            self.egress_steps(draft);
         }
         match self.mode.value {
             Mode::Veth => self.connect_by_pair(draft),

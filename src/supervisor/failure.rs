@@ -188,6 +188,18 @@ impl Failure {
             (Op::MakeInnerUser { .. }, Errno::ENOSPC | Errno::EUSERS) => {
                 "too many namespaces, or namespaces nested too deeply: `sandbox doctor` says which limit it is".into()
             }
+            (Op::LinkGate(_), Errno::EOPNOTSUPP) => {
+                "this kernel has no veth(4): load it by `sudo modprobe veth`, use a kernel with CONFIG_VETH, or remove `allow` under [network]".into()
+            }
+            (Op::MakeGateNetwork, Errno::ENOSPC | Errno::EUSERS) => {
+                "too many network namespaces: `sandbox doctor` says which limit it is".into()
+            }
+            (Op::ObserveGate(_), Errno::EAFNOSUPPORT) => {
+                "this kernel has no packet(7): use one with CONFIG_PACKET, or remove `allow` under [network]".into()
+            }
+            (Op::ListenAtGate(_), Errno::EAFNOSUPPORT) => {
+                "datagrams are passed on only where the kernel has IPv6: remove what ends in /udp, or boot without ipv6.disable=1".into()
+            }
             (Op::NewKeyring, Errno::EDQUOT) => {
                 "the caller holds as many keys as it may, and every run holds one: see /proc/key-users, and raise `sysctl kernel.keys.maxkeys`".into()
             }

@@ -3,6 +3,7 @@
 pub mod cgroup;
 mod failure;
 mod guardian;
+mod gate;
 mod idle;
 mod idmap;
 mod meter;
@@ -27,7 +28,7 @@ use crate::child::{self, Child, Tag};
 use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
-use crate::report::{Measured, Outcome, denial::Refusals, files::FailedCalls};
+use crate::report::{Measured, Outcome, denial::Refusals, egress::Unreached, files::FailedCalls};
 use crate::sys::mount::Depth;
 use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};
@@ -60,6 +61,8 @@ pub struct Observer<'o> {
     pub refused: Option<&'o mut Refusals>,
     /// Told in the end which file calls have failed, where the plan has the command traced ([`Op::AwaitTracer`]).
     pub failed: Option<&'o mut FailedCalls>,
+    /// Told in the end what of the network was not reached, where the plan has a gate ([`Op::OpenGate`]).
+    pub unreached: Option<&'o mut Unreached>,
 }
 
 /// The same as [`execute`], for somebody who wants to know more.
@@ -114,6 +117,8 @@ struct Run<'p> {
     /// or the master of the sandbox's terminal.
     came: Cell<Option<OwnedFd>>,
     arguments: Arguments,
+    /// The only way out, where the plan has one.
+    gate: Option<gate::Gate>,
     observer: Observer<'p>,
 }
 
@@ -159,6 +164,7 @@ impl<'p> Run<'p> {
             socket,
             theirs: Some(theirs),
             came: Cell::new(None),
+            gate: None,
             arguments: Arguments::of_this_process(),
             observer,
         })
@@ -316,9 +322,37 @@ impl<'p> Run<'p> {
                 self.network.settle();
                 descriptor::write_all(self.socket.as_raw_fd(), &[1]).map_err(errno)?;
             }
+            Op::OpenGate(rules) => {
+                let sockets = self.take_sockets(number)?;
+                self.gate = Some(gate::Gate::open(rules, sockets).map_err(errno)?);
+            }
             _ => return Err(errno(Errno::ENOTSUP)),
         }
         Ok(())
+    }
+
+    /// Takes the sockets of the gate as init makes them.
+    fn take_sockets(&self, number: usize) -> Result<Vec<gate::Socket>, Failure> {
+        let lost = || Failure::step(number, Errno::ECHILD);
+        let mut sockets = Vec::new();
+        for step in &self.plan.steps {
+            let Some(make) = gate::Socket::of(&step.op) else {
+                continue;
+            };
+            self.await_message_or_end()
+                .map_err(|errno| Failure::step(number, errno))?;
+            match self.receive().ok().flatten() {
+                Some((Tag::Socket, ..)) => {
+                    let fd = self.came.take().ok_or_else(lost)?;
+                    sockets.push(make(&step.op, fd));
+                }
+                Some((Tag::Failed, step, errno)) => {
+                    return Err(Failure::step(step as usize, Errno::from_raw(errno)));
+                }
+                _ => return Err(lost()),
+            }
+        }
+        Ok(sockets)
     }
 
     fn put(&mut self, slot: usize, fd: RawFd) {
@@ -377,6 +411,7 @@ impl<'p> Run<'p> {
             arguments: self.arguments,
             children: child::UNOPENED,
             joined: [child::UNOPENED; 8],
+            networks: child::NO_NETWORKS,
             root: child::UNOPENED,
             staging: child::UNOPENED,
             inner: child::UNOPENED,

@@ -1,5 +1,6 @@
 //! Watching: hands on signals, keeps the time, and finds out how the command ended.
 
+use super::gate::Gate;
 use super::idle::{Done, Idle};
 use super::meter::Meter;
 use super::notify::Notifier;
@@ -77,6 +78,8 @@ struct Heard {
     stopped: Option<u32>,
     /// Whether the sandbox has its terminal.
     has_terminal: bool,
+    /// Whether the gate has ended before the run.
+    unguarded: bool,
     /// Why nothing more could be heard.
     deaf: Option<Errno>,
 }
@@ -125,6 +128,7 @@ impl Run<'_> {
                 bell,
                 listening.then_some(socket),
                 waiting,
+                self.gate.as_ref().map(Gate::bell),
             ];
             let mut fds: Vec<_> = waited_for
                 .into_iter()
@@ -141,7 +145,7 @@ impl Run<'_> {
                 Err(errno) => return Err(Failure::step(last, errno)),
             }
             let mut polled = fds.iter();
-            let [init, signal, rung, message, called] = waited_for.map(|fd| {
+            let [init, signal, rung, message, called, unguarded] = waited_for.map(|fd| {
                 let polled = fd.and_then(|_| polled.next()?.revents());
                 polled.unwrap_or(PollFlags::empty())
             });
@@ -186,6 +190,12 @@ impl Run<'_> {
             if !init.is_empty() {
                 break;
             }
+            if !unguarded.is_empty() {
+                // Nobody decides any more what may be reached.
+                self.gate = None;
+                self.send(libc::SIGKILL, false);
+                end.unguarded = true;
+            }
             if !rung.is_empty()
                 && let Some(relay) = &self.relay
             {
@@ -223,6 +233,21 @@ impl Run<'_> {
             if let Some(told) = &mut self.observer.refused {
                 **told = refused;
             }
+        }
+        if let Some(gate) = self.gate.take() {
+            let unreached = gate.finish();
+            if let Some(told) = &mut self.observer.unreached {
+                **told = unreached;
+            }
+        }
+        if end.failure.is_none() && end.unguarded {
+            let gate = self
+                .plan
+                .steps
+                .iter()
+                .position(|step| matches!(step.op, Op::OpenGate(_)));
+            let cause = "the gate has ended, and the command with it".into();
+            return Err(Failure::text(gate.unwrap_or(last), cause));
         }
         if let (None, Some(errno)) = (&end.failure, end.deaf) {
             let cause = format!(
@@ -297,7 +322,7 @@ impl Run<'_> {
                 end.stopped = Some(after);
                 true
             }
-            Ok(Some((Tag::Cloned | Tag::Listens, ..))) => true,
+            Ok(Some((Tag::Cloned | Tag::Listens | Tag::Socket, ..))) => true,
             Ok(None) => false,
             // It may have said that it failed, or who answers for its filter: nothing goes on unheard.
             Err(errno) => {

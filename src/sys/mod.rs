@@ -12,6 +12,7 @@ pub mod identity;
 pub mod keyring;
 pub mod landlock;
 pub mod mount;
+pub mod netlink;
 pub mod network;
 pub mod process;
 pub mod scheduling;

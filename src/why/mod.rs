@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::plan::Plan;
 use crate::plan::attempt::Address;
 use crate::plan::draft::c_string;
+use crate::plan::egress::Name;
 use crate::profile::variables::Variables;
 use crate::sections::network::Mode;
 use crate::sections::test::{Subject, subject};
@@ -42,8 +43,8 @@ enum About {
     Write(PathBuf),
     See(PathBuf),
     Execute(String),
-    /// A host by its name: whether that is this machine.
-    Host(bool),
+    /// A host by its name, and its port.
+    Host(String, u16),
     Connect(Address),
     Call(Sysno, Option<[u64; 6]>),
     Capability(Capability),
@@ -113,7 +114,7 @@ impl Question {
             "see" => Some(About::See(path(text))),
             "exec" => Some(About::Execute(text.to_owned())),
             "connect" => match by_name(text) {
-                Some(own) => Some(About::Host(own)),
+                Some((host, port)) => Some(About::Host(host, port)),
                 None => match subject::socket(&value, &mut problems) {
                     Some(Subject::Connect(address)) => Some(About::Connect(address)),
                     _ => None,
@@ -163,7 +164,11 @@ impl Question {
                 Err(lost) => inside().lost(path, lost),
             },
             About::Execute(name) => inside().executes(name, profile),
-            About::Host(own) => network(profile, *own, None, Sysno::socket, 2),
+            About::Host(host, port) => {
+                let own = host == "localhost" || host.ends_with(".localhost");
+                let name = Name::parse(host).ok().map(|name| (Ok(name), *port));
+                network(profile, own, name, Sysno::socket, 2)
+            }
             About::Connect(address) => connects(address, profile, &inside()),
             About::Call(call, arguments) => calls(*call, arguments.as_ref(), profile),
             About::Capability(capability) => keeps(*capability, profile),
@@ -191,15 +196,16 @@ impl Question {
     }
 }
 
-/// Whether an address names a host, and if so, whether it is this machine.
-fn by_name(text: &str) -> Option<bool> {
+/// The host and the port of an address that names a host.
+fn by_name(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let name = host
         .chars()
         .all(|c| c.is_alphanumeric() || "-._".contains(c));
-    let named = name && host.contains(char::is_alphabetic) && port.parse::<u16>().is_ok();
+    let port = port.parse::<u16>().ok()?;
+    let named = name && host.contains(char::is_alphabetic);
     (named && !host.starts_with("unix") && !host.starts_with("vsock"))
-        .then(|| host == "localhost" || host.ends_with(".localhost"))
+        .then(|| (host.to_owned(), port))
 }
 
 fn capability(text: &str, problems: &mut Diagnostics) -> Option<About> {
@@ -271,11 +277,11 @@ fn keeps(capability: Capability, profile: &Profile) -> Answer {
     )
 }
 
-/// A host of the network, or this machine itself; `address` where it is asked for by that.
+/// A host of the network, or this machine itself.
 fn network(
     profile: &Profile,
     own: bool,
-    address: Option<IpAddr>,
+    end: Option<(Result<Name, IpAddr>, u16)>,
     call: Sysno,
     family: u64,
 ) -> Answer {
@@ -299,6 +305,18 @@ fn network(
         };
         return Answer::allowed("the network is not the sandbox's own", origin);
     }
+    if let (Some(egress), Some((host, port)), false) = (&network.egress, &end, own) {
+        return match egress.reaches(host, *port) {
+            Ok((rule, origin)) => {
+                let by = match host {
+                    Ok(_) => ", as far as its addresses are not special",
+                    Err(_) => "",
+                };
+                Answer::allowed(format!("network.allow has \"{rule}\"{by}"), origin)
+            }
+            Err(refused) => Answer::denied(refused.rule, refused.origin, refused.remedy),
+        };
+    }
     let word = mode.value.word();
     if own {
         let reason = format!(
@@ -309,7 +327,7 @@ fn network(
     let direct = network
         .address
         .iter()
-        .find(|one| address.is_some_and(|address| one.value.holds(address)));
+        .find(|one| matches!(&end, Some((Err(address), _)) if one.value.holds(*address)));
     match (mode.value, direct) {
         (Mode::User, _) => Answer::allowed(
             "network.mode is \"user\": what the caller reaches is reached, but for this machine's loopback",
@@ -342,11 +360,13 @@ fn network(
 }
 
 fn connects(address: &Address, profile: &Profile, inside: &Inside<'_>) -> Answer {
-    let to =
-        |ip: IpAddr, family| network(profile, ip.is_loopback(), Some(ip), Sysno::socket, family);
+    let to = |ip: IpAddr, port, family| {
+        let end = Some((Err(ip), port));
+        network(profile, ip.is_loopback(), end, Sysno::socket, family)
+    };
     match address {
-        Address::V4(address) => to(address.ip().into(), 2),
-        Address::V6(address) => to(address.ip().into(), 10),
+        Address::V4(address) => to(address.ip().into(), address.port(), 2),
+        Address::V6(address) => to(address.ip().into(), address.port(), 10),
         Address::Vsock(_) => {
             let answer = calls(Sysno::socket, Some(&[40, 1, 0, 0, 0, 0]), profile);
             Answer {

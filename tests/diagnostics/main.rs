@@ -7,6 +7,7 @@
 mod assertions;
 mod bounds;
 mod effects;
+mod egress;
 mod everything;
 mod exposure;
 mod families;

@@ -227,6 +227,33 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "families = [\"inet\", \"unix\"]",
     ),
     ("network", "families = []", "families = [\"unix\"]"),
+    ("network", "", "allow = [\"a.example:443\"]"),
+    (
+        "network",
+        "allow = [\"x.a.example:443\"]",
+        "allow = [\"*.a.example:443\"]",
+    ),
+    (
+        "network",
+        "allow = [\"10.0.0.0/9:443\"]",
+        "allow = [\"10.0.0.0/8:443\"]",
+    ),
+    (
+        "network",
+        "allow = [\"0.0.0.0/0:443\"]",
+        "allow = [\"0.0.0.0/0:443\", \"10.0.0.0/8:443\"]",
+    ),
+    (
+        "network",
+        "allow = [\"a.example:443\"]",
+        "allow = [\"a.example:443\", \"a.example:443/udp\"]",
+    ),
+    (
+        "network",
+        "allow = [\"*.a.example:443\"]\ndeny = [\"x.a.example\"]",
+        "allow = [\"*.a.example:443\"]",
+    ),
+    ("network", "allow = [\"a.example:443\"]", "mode = \"host\""),
     ("network", "families = [\"unix\"]", ""),
     ("network", "", "families = [\"unix\", \"vsock\"]"),
     ("capabilities", "", "keep = [\"net_raw\"]"),

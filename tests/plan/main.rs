@@ -391,6 +391,7 @@ fn only_own_namespaces_are_changed(plan: &Plan) {
         let kind = match &step.op {
             Op::SetHostname(_) | Op::SetDomainname(_) => "uts",
             Op::LoopbackUp
+            | Op::MakeGateNetwork
             | Op::MakePair(_)
             | Op::AddDefaultRoute { .. }
             | Op::Translate { .. }

@@ -458,6 +458,23 @@ fn rest() -> BoxedStrategy<String> {
     let network = prop_oneof![
         4 => table("network", vec![("mode", one_of(&["none", "loopback", "host"]))]),
         1 => networks(),
+        // Only with a network of its own.
+        1 => table(
+            "network",
+            vec![
+                ("mode", one_of(&["loopback"])),
+                (
+                    "allow",
+                    some_of(&[
+                        "a.example:443",
+                        "*.b.example:80",
+                        "10.0.0.0/8:5432",
+                        "c.example:53/udp",
+                    ]),
+                ),
+                ("deny", some_of(&["x.b.example", "10.1.0.0/16"])),
+            ],
+        ),
     ];
     (environment, process, enforce, devices, network)
         .prop_map(|(a, b, c, d, e)| [a, b, c, d, e].concat())

@@ -19,6 +19,7 @@ mod cpu_time;
 mod denials;
 mod depth;
 mod doctor;
+mod egress;
 mod explained;
 mod fail_closed;
 mod families;

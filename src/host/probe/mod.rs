@@ -102,6 +102,8 @@ mechanisms! {
     Veth = "veth",
     /// A network for plain users: pasta(1).
     Pasta = "pasta",
+    /// The gate of `allow` under `[network]`: veth(4) and packet(7) in a network namespace.
+    Gate = "network-gate",
     /// Packet filters of the kernel's: nftables.
     Nftables = "nftables",
 }
@@ -249,6 +251,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::WriteExecute => kernel::write_execute(),
         Mechanism::Landlock => kernel::landlock(),
         Mechanism::Ptrace => kernel::ptrace(),
+        Mechanism::Gate => namespaces::gate(ids),
         Mechanism::Veth => networks::veth(host),
         Mechanism::Pasta => networks::pasta(host),
         Mechanism::Nftables => networks::nftables(host),

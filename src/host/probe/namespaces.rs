@@ -4,7 +4,7 @@ use super::attempt::{self, Ids};
 use super::evidence::{self, sysctl};
 use super::{Found, Mechanism};
 use crate::host::Host;
-use crate::sys::{self, identity, mount, network, process};
+use crate::sys::{self, identity, mount, netlink, network, process};
 use nix::errno::Errno;
 
 /// A kind of namespace.
@@ -123,6 +123,40 @@ pub(super) fn of(mechanism: Mechanism, host: &Host, ids: Ids) -> Found {
             }
             evidence::of_refusal(refused, &host.caller, &kind.maximum()).into()
         }
+    }
+}
+
+/// A pair of interfaces, and somebody who sees what passes.
+pub(super) fn gate(ids: Ids) -> Found {
+    let pair = || {
+        let socket = netlink::open()?;
+        let here = network::namespace_of(socket)?;
+        netlink::make_pair(socket, (c"trial0", 11), (c"trial1", 12), here, 1500)
+    };
+    let nothing = [libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    }];
+    let observe = || network::observe(0, &nothing).map(sys::descriptor::close);
+    let needs = |what: &str, option: &str| {
+        Found::missing(
+            format!("this kernel has no {what}"),
+            format!("use a kernel with {option}, or do without `allow` under [network]"),
+        )
+    };
+    if attempt::inside(libc::CLONE_NEWNET, ids, &network::loopback_up).is_err() {
+        let name = Mechanism::NetNamespace.name();
+        let blocker = format!("it lies in a network namespace, which cannot be had: see {name}");
+        return Found(super::State::Blocked, blocker, None);
+    }
+    if attempt::inside(libc::CLONE_NEWNET, ids, &pair).is_err() {
+        return needs("veth(4)", "CONFIG_VETH");
+    }
+    match attempt::inside(libc::CLONE_NEWNET, ids, &observe) {
+        Ok(()) => Found::ok("linked and observed"),
+        Err(_) => needs("packet(7)", "CONFIG_PACKET"),
     }
 }
 

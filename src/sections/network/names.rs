@@ -23,7 +23,8 @@ impl Network {
     /// ip-netns(8) has it. One that is connected gets files of the sandbox's.
     pub fn entries(&self, profile: &Profile, draft: &mut Draft<'_>) {
         match self.mode.value {
-            Mode::None | Mode::Loopback => {}
+            Mode::None => {}
+            Mode::Loopback => self.egress_entries(profile, draft),
             Mode::Host => self.file_below_run(profile, draft),
             Mode::Join => {
                 let name = self.namespace.as_ref().and_then(|one| one.value.name());

@@ -1,0 +1,135 @@
+//! The gate's side of the sandbox: a network namespace in which all that is sent arrives, and whose sockets the
+//! supervisor gets. It stays as long as they do; nobody lives in it.
+
+use super::{Child, Tag, UNOPENED, message};
+use crate::plan::egress::{Network, Protocol};
+use crate::plan::op::gate::{Link, Listen, MTU, OPEN, RESOLVER, prefix};
+use crate::sys::netlink::{self, LAST, LOOPBACK, Way};
+use crate::sys::{self, descriptor, identity, network};
+use nix::errno::Errno;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::RawFd;
+
+/// What init holds of the two networks until the gate is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Networks {
+    /// Requests about the sandbox's network.
+    inside: RawFd,
+    /// The namespace of it.
+    namespace: RawFd,
+    /// Requests about the gate's.
+    gate: RawFd,
+}
+
+/// None are open.
+pub(crate) const NO_NETWORKS: Networks = Networks {
+    inside: UNOPENED,
+    namespace: UNOPENED,
+    gate: UNOPENED,
+};
+
+/// Everywhere.
+const ALL: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+];
+
+impl Child<'_> {
+    /// Makes the gate's network and enters it.
+    pub(super) fn make_gate_network(&mut self) -> sys::Result<()> {
+        self.networks.inside = netlink::open()?;
+        self.networks.namespace = network::namespace_of(self.networks.inside)?;
+        identity::unshare(libc::CLONE_NEWNET)?;
+        self.networks.gate = netlink::open()?;
+        netlink::bring_up(self.networks.gate, LOOPBACK)?;
+        for all in ALL {
+            where_there_is_any(
+                all,
+                netlink::add_route(self.networks.gate, (all, 0), Way::Here, LAST),
+            )?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn link_gate(&self, link: &Link) -> sys::Result<()> {
+        let Networks {
+            inside,
+            namespace,
+            gate,
+        } = self.networks;
+        let own = (link.name, link.gate_index);
+        netlink::make_pair(gate, own, (link.name, link.index), namespace, MTU)?;
+        for (socket, index, addresses) in [
+            (gate, link.gate_index, link.gate),
+            (inside, link.index, link.inside),
+        ] {
+            for address in addresses {
+                let added = netlink::add_address(socket, index, address, prefix(address));
+                where_there_is_any(address, added)?;
+            }
+            netlink::bring_up(socket, index)?;
+        }
+        if link.rest {
+            for (all, neighbour) in ALL.into_iter().zip(link.gate) {
+                let way = Way::Through(link.index, neighbour);
+                where_there_is_any(all, netlink::add_route(inside, (all, 0), way, LAST))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn route_to_gate(&self, to: &Network) -> sys::Result<()> {
+        let address = to.address();
+        let [four, six] = OPEN.gate;
+        let neighbour = if address.is_ipv4() { four } else { six };
+        let way = Way::Through(OPEN.index, neighbour);
+        let added = netlink::add_route(self.networks.inside, (address, to.length()), way, 0);
+        where_there_is_any(address, added)
+    }
+
+    pub(super) fn listen_at_gate(&self, listen: Listen) -> sys::Result<()> {
+        let socket = match listen {
+            Listen::Resolver(protocol) => {
+                network::serve_at(RESOLVER, 53, protocol == Protocol::Tcp)?
+            }
+            Listen::Port(Protocol::Tcp, port) => network::listen_at(port, OPEN.name)?,
+            Listen::Port(Protocol::Udp, port) => network::datagrams_at(port, OPEN.name)?,
+        };
+        self.hand_over(socket)
+    }
+
+    pub(super) fn observe_gate(&self, filter: &[libc::sock_filter]) -> sys::Result<()> {
+        self.hand_over(network::observe(0, filter)?)
+    }
+
+    /// Returns to the sandbox's network.
+    pub(super) fn leave_gate_network(&mut self) -> sys::Result<()> {
+        let Networks {
+            inside,
+            namespace,
+            gate,
+        } = std::mem::replace(&mut self.networks, NO_NETWORKS);
+        identity::enter_namespace(namespace, libc::CLONE_NEWNET)?;
+        descriptor::close(namespace);
+        descriptor::close(gate);
+        self.hand_over(inside)
+    }
+
+    /// Gives a socket to the supervisor, and keeps none.
+    fn hand_over(&self, socket: RawFd) -> sys::Result<()> {
+        let sent =
+            descriptor::send_with_descriptor(self.socket, &message(Tag::Socket, 0, 0), socket);
+        descriptor::close(socket);
+        sent
+    }
+}
+
+/// What cannot be had for IPv6 because this machine has none is nothing that could be passed by.
+fn where_there_is_any(address: IpAddr, result: sys::Result<()>) -> sys::Result<()> {
+    match result {
+        Err(
+            Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EACCES | Errno::ENODEV | Errno::EINVAL,
+        ) if address.is_ipv6() => Ok(()),
+        result => result,
+    }
+}

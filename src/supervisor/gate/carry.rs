@@ -1,0 +1,155 @@
+//! One connection: whom it is for.
+
+use super::hello::{self, Said};
+use super::{Shared, meant, reset};
+use crate::plan::egress::{End, Name, Permit, Reason};
+use crate::sys;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a host may take until it answers.
+const CONNECT: Duration = Duration::from_secs(20);
+/// How long whoever has begun to say whom it wants may take.
+const HELLO: Duration = Duration::from_secs(20);
+
+/// What a connection carries.
+enum Carried {
+    /// What names no host any more.
+    Anything,
+    /// Requests, each of which does.
+    Requests(End, Permit),
+}
+
+impl Shared {
+    /// The whole life of a connection.
+    pub(super) fn carry(self: Arc<Self>, client: TcpStream) {
+        let carried = self.begin(&client).and_then(|(server, carried)| {
+            let both = [&client, &server].iter().all(|socket| {
+                socket
+                    .set_nodelay(true)
+                    .and(socket.set_nonblocking(true))
+                    .is_ok()
+            });
+            if !both {
+                return None;
+            }
+            match carried {
+                Carried::Anything => self.relay(&client, &server),
+                Carried::Requests(end, permit) => {
+                    self.relay_requests(&client, &server, end, permit)
+                }
+            }
+        });
+        if carried.is_none() {
+            reset(&client);
+        }
+    }
+
+    /// Connects to whom it is for, once that is permitted; `None` ends it.
+    fn begin(&self, client: &TcpStream) -> Option<(TcpStream, Carried)> {
+        let end = meant(client)?;
+        // Where it is refused, it was seen to begin, and counted.
+        let permit = self.decide(end).ok()?;
+        let address = SocketAddr::new(end.address, end.port);
+        let server = TcpStream::connect_timeout(&address, CONNECT).ok()?;
+        if !self.rules.asks_what_is_said(permit, end) {
+            return Some((server, Carried::Anything));
+        }
+        let (said, reason) = match self.listen(client, &server)? {
+            Said::Host(host) => match self.may_say(permit, &host, end) {
+                Ok(()) => return Some((server, Carried::Anything)),
+                Err(reason) => (Some(host), reason),
+            },
+            // Each is looked at once more, with those that follow.
+            Said::Request(_) => return Some((server, Carried::Requests(end, permit))),
+            // Whoever is permitted by number need not be named.
+            Said::Unreadable if matches!(permit, Permit::Name(_)) => (None, Reason::Nameless),
+            _ => return Some((server, Carried::Anything)),
+        };
+        self.refused(end, said, reason);
+        // The host shall not think that this was all.
+        reset(&server);
+        None
+    }
+
+    /// Whether a host may be named over a connection.
+    pub(super) fn may_say(&self, permit: Permit, host: &str, end: End) -> Result<(), Reason> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = bare.parse::<std::net::IpAddr>() {
+            // It is called by its number.
+            return match address.to_canonical() == end.address {
+                true => Ok(()),
+                false => self.decide(End { address, ..end }).map(drop),
+            };
+        }
+        match (Name::parse(host), permit) {
+            (Ok(name), _) => self.rules.said(permit, &name, end),
+            (Err(_), Permit::Address(_)) => Ok(()),
+            (Err(_), Permit::Name(_)) => Err(Reason::NotAllowed),
+        }
+    }
+
+    /// Looks at what the command says first, without taking it. Where the other side speaks first, it is no
+    /// protocol that names hosts.
+    fn listen(&self, client: &TcpStream, server: &TcpStream) -> Option<Said> {
+        let mut bytes = vec![0; hello::MOST];
+        let mut until: Option<Instant> = None;
+        let mut seen = 0;
+        loop {
+            let timeout = match until {
+                None => PollTimeout::NONE,
+                Some(until) => {
+                    let left = until.checked_duration_since(Instant::now())?;
+                    PollTimeout::try_from(left + Duration::from_millis(1)).ok()?
+                }
+            };
+            let mut fds = [
+                PollFd::new(self.until.as_fd(), PollFlags::POLLIN),
+                PollFd::new(client.as_fd(), PollFlags::POLLIN),
+                PollFd::new(server.as_fd(), PollFlags::POLLIN),
+            ];
+            let watched = if until.is_some() { 2 } else { 3 };
+            match poll(fds.get_mut(..watched)?, timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(_) => return None,
+            }
+            let [over, said, answered] = fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+            if !over.is_empty() {
+                return None;
+            }
+            if said.is_empty() {
+                if !answered.is_empty() && until.is_none() {
+                    return Some(Said::Nobody);
+                }
+                continue;
+            }
+            let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+            let length = match recv(client.as_raw_fd(), &mut bytes, flags) {
+                // It has said nothing, and will not.
+                Ok(0) => return Some(Said::Nobody),
+                Ok(length) => length,
+                Err(Errno::EAGAIN | Errno::EINTR) => continue,
+                Err(_) => return None,
+            };
+            match hello::read(bytes.get(..length)?) {
+                Said::More if length >= hello::MOST => return Some(Said::Unreadable),
+                // Ready without more than before: nothing comes after it.
+                Said::More if length == seen => return Some(Said::Unreadable),
+                Said::More => {
+                    seen = length;
+                    until = until.or(Some(Instant::now() + HELLO));
+                    sys::network::wake_at(client.as_raw_fd(), length + 1).ok()?;
+                }
+                said => {
+                    sys::network::wake_at(client.as_raw_fd(), 1).ok()?;
+                    return Some(said);
+                }
+            }
+        }
+    }
+}

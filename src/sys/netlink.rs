@@ -1,0 +1,223 @@
+//! Links, addresses and routes of a network namespace (rtnetlink(7)): requests in a buffer of their own, so that
+//! they can be made after the clone, and the kernel's answer to each.
+
+use super::{Result, check, check_int};
+use nix::errno::Errno;
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+
+/// More than the longest request here.
+const ROOM: usize = 256;
+/// `struct nlmsghdr`.
+const HEADER: usize = 16;
+
+/// `VETH_INFO_PEER` of linux/veth.h.
+const VETH_INFO_PEER: u16 = 1;
+/// The metric of a route that any other one comes before.
+pub const LAST: u32 = 9999;
+/// The index of the loopback interface in every namespace.
+pub const LOOPBACK: i32 = 1;
+
+/// Opens a socket for requests about the network namespace that the caller is in; it stays with that one.
+pub fn open() -> Result<RawFd> {
+    // SAFETY: no pointers.
+    check_int(unsafe {
+        libc::socket(
+            libc::AF_NETLINK,
+            libc::SOCK_RAW | libc::SOCK_CLOEXEC,
+            libc::NETLINK_ROUTE,
+        )
+    })
+}
+
+/// A request that is being written.
+struct Request {
+    bytes: [u8; ROOM],
+    length: usize,
+}
+
+impl Request {
+    fn new(kind: u16, flags: libc::c_int) -> Self {
+        let mut request = Self {
+            bytes: [0; ROOM],
+            length: HEADER,
+        };
+        let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK | flags) as u16;
+        request.write_at(4, &kind.to_ne_bytes());
+        request.write_at(6, &flags.to_ne_bytes());
+        request
+    }
+
+    fn write_at(&mut self, at: usize, bytes: &[u8]) {
+        let room = self.bytes.get_mut(at..).unwrap_or_default();
+        for (to, from) in room.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.write_at(self.length, bytes);
+        // What does not fit shows in the length, and is not sent.
+        self.length = self.length.saturating_add(bytes.len()).saturating_add(3) & !3;
+    }
+
+    /// `struct ifinfomsg`.
+    fn link(&mut self, index: i32, flags: u32) {
+        self.push(&[0; 4]);
+        self.push(&index.to_ne_bytes());
+        self.push(&flags.to_ne_bytes());
+        self.push(&flags.to_ne_bytes());
+    }
+
+    fn attribute(&mut self, kind: u16, bytes: &[u8]) {
+        let length = bytes.len().saturating_add(4) as u16;
+        let [a, b] = length.to_ne_bytes();
+        let [c, d] = kind.to_ne_bytes();
+        self.push(&[a, b, c, d]);
+        self.push(bytes);
+    }
+
+    fn address(&mut self, kind: u16, address: IpAddr) {
+        match address {
+            IpAddr::V4(four) => self.attribute(kind, &four.octets()),
+            IpAddr::V6(six) => self.attribute(kind, &six.octets()),
+        }
+    }
+
+    /// An attribute that holds others.
+    fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+        let start = self.length;
+        self.attribute(kind, &[]);
+        fill(self);
+        let length = self.length.saturating_sub(start) as u16;
+        self.write_at(start, &length.to_ne_bytes());
+    }
+
+    /// Sends it, and waits for the answer.
+    fn send(mut self, socket: RawFd) -> Result<()> {
+        let length = self.length;
+        self.write_at(0, &(length as u32).to_ne_bytes());
+        let bytes = self.bytes.get(..length).ok_or(Errno::EMSGSIZE)?;
+        // SAFETY: the pointer and the length are those of a live slice. Without an address, it goes to the kernel.
+        check(
+            unsafe { libc::send(socket, bytes.as_ptr().cast(), bytes.len(), 0) } as libc::c_long,
+        )?;
+        let mut answer = [0u8; 1024];
+        // SAFETY: the pointer and the length are those of a live, exclusive array.
+        let read = unsafe { libc::recv(socket, answer.as_mut_ptr().cast(), answer.len(), 0) };
+        check(read as libc::c_long)?;
+        // `struct nlmsgerr`: after the header, an errno below zero, or zero.
+        let word = |at: usize| {
+            let bytes = answer.get(at..at.checked_add(4)?)?;
+            bytes.try_into().ok().map(i32::from_ne_bytes)
+        };
+        let kind = word(4).map(|word| word.to_ne_bytes());
+        match (kind, word(HEADER)) {
+            (Some([a, b, ..]), Some(errno))
+                if i32::from(u16::from_ne_bytes([a, b])) == libc::NLMSG_ERROR =>
+            {
+                match errno {
+                    0 => Ok(()),
+                    errno => Err(Errno::from_raw(errno.wrapping_neg())),
+                }
+            }
+            _ => Err(Errno::EPROTO),
+        }
+    }
+}
+
+/// A name of an interface, of less than 16 bytes.
+pub type Interface = std::ffi::CStr;
+
+/// Makes a pair of connected interfaces (veth(4)): one in the socket's namespace, the other in that of `peer`.
+pub fn make_pair(
+    socket: RawFd,
+    (name, index): (&Interface, i32),
+    (peer_name, peer_index): (&Interface, i32),
+    peer: RawFd,
+    mtu: u32,
+) -> Result<()> {
+    let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    let mut request = Request::new(libc::RTM_NEWLINK, create);
+    request.link(index, 0);
+    request.attribute(libc::IFLA_IFNAME, name.to_bytes_with_nul());
+    request.attribute(libc::IFLA_MTU, &mtu.to_ne_bytes());
+    request.nest(libc::IFLA_LINKINFO, |request| {
+        request.attribute(libc::IFLA_INFO_KIND, b"veth");
+        request.nest(libc::IFLA_INFO_DATA, |request| {
+            request.nest(VETH_INFO_PEER, |request| {
+                request.link(peer_index, 0);
+                request.attribute(libc::IFLA_IFNAME, peer_name.to_bytes_with_nul());
+                request.attribute(libc::IFLA_MTU, &mtu.to_ne_bytes());
+                request.attribute(libc::IFLA_NET_NS_FD, &peer.to_ne_bytes());
+            });
+        });
+    });
+    request.send(socket)
+}
+
+/// Brings an interface up.
+pub fn bring_up(socket: RawFd, index: i32) -> Result<()> {
+    let mut request = Request::new(libc::RTM_NEWLINK, 0);
+    request.link(index, libc::IFF_UP as u32);
+    request.send(socket)
+}
+
+/// Gives an interface an address, which can be used at once.
+pub fn add_address(socket: RawFd, index: i32, address: IpAddr, length: u8) -> Result<()> {
+    let mut request = Request::new(libc::RTM_NEWADDR, libc::NLM_F_CREATE | libc::NLM_F_EXCL);
+    let flags = match address {
+        IpAddr::V4(_) => 0,
+        // Nobody else can have it.
+        IpAddr::V6(_) => libc::IFA_F_NODAD as u8,
+    };
+    request.push(&[family(address), length, flags, libc::RT_SCOPE_UNIVERSE]);
+    request.push(&index.to_ne_bytes());
+    request.address(libc::IFA_LOCAL, address);
+    request.address(libc::IFA_ADDRESS, address);
+    request.send(socket)
+}
+
+/// Where packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// They have arrived.
+    Here,
+    /// Through an interface, to a neighbour there.
+    Through(i32, IpAddr),
+}
+
+/// Sends what goes to a network a way, in place of what was there with this metric.
+pub fn add_route(
+    socket: RawFd,
+    (address, length): (IpAddr, u8),
+    way: Way,
+    metric: u32,
+) -> Result<()> {
+    let create = libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
+    let mut request = Request::new(libc::RTM_NEWROUTE, create);
+    let (kind, scope, interface) = match way {
+        Way::Here => (libc::RTN_LOCAL, libc::RT_SCOPE_HOST, LOOPBACK),
+        Way::Through(interface, _) => (libc::RTN_UNICAST, libc::RT_SCOPE_UNIVERSE, interface),
+    };
+    request.push(&[family(address), length, 0, 0]);
+    // The table of all routes but the addresses of interfaces, so that those come first.
+    request.push(&[libc::RT_TABLE_MAIN, libc::RTPROT_STATIC, scope, kind]);
+    request.push(&[0; 4]);
+    if length > 0 {
+        request.address(libc::RTA_DST, address);
+    }
+    request.attribute(libc::RTA_OIF, &interface.to_ne_bytes());
+    request.attribute(libc::RTA_PRIORITY, &metric.to_ne_bytes());
+    if let Way::Through(_, neighbour) = way {
+        request.address(libc::RTA_GATEWAY, neighbour);
+    }
+    request.send(socket)
+}
+
+const fn family(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => libc::AF_INET as u8,
+        IpAddr::V6(_) => libc::AF_INET6 as u8,
+    }
+}
