@@ -72,6 +72,8 @@ impl Child<'_> {
             mount::configure(context.0, key, Some(value))?;
         }
         mount::configure(context.0, c"userxattr", None)?;
+        // What holds where the tree is holds here, as in a copy of its mount.
+        let attributes = attributes.with(mount::restrictions(lower.0)?);
         mount::create_mount(context.0, attributes)
     }
 

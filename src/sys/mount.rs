@@ -299,6 +299,20 @@ pub fn mount_number(fd: RawFd) -> Result<u64> {
     Ok(found.stx_mnt_id)
 }
 
+/// What a mount does not let be done: of set-user-id programs, devices and programs (fstatvfs(3)).
+pub fn restrictions(fd: RawFd) -> Result<Attributes> {
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the call fills the structure, which lives here.
+    check_int(unsafe { libc::fstatvfs(fd, found.as_mut_ptr()) })?;
+    // SAFETY: all of it is numbers, which were zero and which the call has now filled in.
+    let flags = unsafe { found.assume_init() }.f_flag;
+    let has = |flag: libc::c_ulong| flags & flag != 0;
+    Ok(Attributes::NONE
+        .with_if(has(libc::ST_NOSUID), Attributes::NOSUID)
+        .with_if(has(libc::ST_NODEV), Attributes::NODEV)
+        .with_if(has(libc::ST_NOEXEC), Attributes::NOEXEC))
+}
+
 /// Detaches the topmost of what is mounted on the working directory, with everything below it.
 pub fn detach_here() -> Result<()> {
     // SAFETY: the path is a static string.

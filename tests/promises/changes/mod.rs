@@ -852,6 +852,33 @@ fn what_is_mounted_in_a_tree_that_is_kept_is_no_change_to_it() {
     assert_eq!(names, ["deep", "deep/z", "there", "there/file"]);
 }
 
+/// A mount of one's own takes root, or a namespace in which one is.
+#[test]
+fn what_may_not_be_executed_on_the_host_may_not_be_in_an_overlay() {
+    let test = "what_may_not_be_executed_on_the_host_may_not_be_in_an_overlay";
+    if !is_root() {
+        return crate::support::skip(test, "only root can mount something");
+    }
+    let kept = Kept::anywhere();
+    let data = Project::new();
+    let mount = |arguments: &[&str]| {
+        let done = Command::new("mount").args(arguments).status().unwrap();
+        assert!(done.success());
+    };
+    let at = data.path().to_str().unwrap();
+    mount(&["-t", "tmpfs", "-o", "noexec", "none", at]);
+    data.write("tool", "#!/bin/sh\necho ran\n");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(data.path().join("tool"), mode).unwrap();
+    let profile = format!(
+        "version = 1\n[[mounts]]\ntype = \"bind\"\ntarget = \"/data\"\nsource = \"{at}\"\nchanges = \"discard\""
+    );
+    let run = kept.run_under(&profile, "touch /data/new && /data/tool");
+    let unmounted = Command::new("umount").arg(at).status().unwrap();
+    assert!(unmounted.success());
+    assert_eq!((run.code, &run.stdout[..]), (126, ""), "{run:?}");
+}
+
 #[test]
 fn a_link_on_the_way_to_the_tree_leads_nowhere() {
     let test = "a_link_on_the_way_to_the_tree_leads_nowhere";
