@@ -334,7 +334,7 @@ impl fmt::Display for Op {
                 "be traced by the supervisor, for which it waits: file calls that fail are told of",
             ),
             Self::RelayTerminal { caller: Some(_), .. } => f.write_str(
-                "hand on between the caller's terminal, raw meanwhile, and the sandbox's own",
+                "hand on between the caller's terminal and the sandbox's own; the caller's is raw meanwhile, and a copy of this process gives it its settings back if this one is killed",
             ),
             Self::RelayTerminal { caller: None, .. } => {
                 f.write_str("hand on between stdin and stdout and the sandbox's own terminal")

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 crate::choice! {
     /// Which session the command is in (setsid(2)).
     pub enum Session {
-        /// One of its own, without a controlling terminal.
+        /// One of its own; `terminal` says whether it has a terminal.
         New = "new",
         /// The caller's.
         Inherit = "inherit",

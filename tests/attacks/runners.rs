@@ -155,6 +155,10 @@ fn ours(attack: &Attack, stage: &Stage, base: &str, more: &str) -> Command {
         "version = 1\nextends = [\"{base}\"]\n{more}{}\n",
         attack.profile
     );
+    if attack.terminal {
+        // The caller's own is what is attacked; one of the sandbox's own would be out of its way.
+        profile += "[process]\nterminal = \"caller\"\n";
+    }
     if let Some(mount) = attack.mount {
         profile += &format!("[[mounts]]\ntype = \"tmpfs\"\ntarget = \"${{PROJECT}}/{mount}\"\n");
     }

@@ -158,7 +158,7 @@ fn the_session_is_new_or_the_callers_as_declared() {
     let run = |session: &str| {
         project.write(
             "sandbox.toml",
-            format!("version = 1\n[process]\nsession = \"{session}\""),
+            format!("version = 1\n[process]\nterminal = \"caller\"\nsession = \"{session}\""),
         );
         let inner = "( : < /dev/tty ) 2>/dev/null && echo terminal || echo none";
         let line = format!(

@@ -691,6 +691,11 @@ fn programs_that_draw_on_the_screen_work() {
     tmux.types(&["clear; sleep 1000; echo inter''rupted=$?", "Enter"]);
     std::thread::sleep(Duration::from_millis(300));
     tmux.types(&["C-c"]);
+    // What is typed before the shell has heard of it is dropped with it.
+    tmux.shows("interrupted", |screen| {
+        let last = screen.trim_end().lines().last();
+        screen.contains("^C") && last.is_some_and(|line| line.starts_with("bash-"))
+    });
     tmux.types(&["echo sta''tus=$?", "Enter"]);
     tmux.shows("interrupted", |screen| screen.contains("status=130"));
     tmux.types(&["exit", "Enter"]);
