@@ -56,7 +56,10 @@ pub(super) fn split(text: &str) -> Result<(&str, Option<&str>), Wrong> {
     }
     if text.starts_with('[') {
         // `[ADDRESS]:PORT`, `[ADDRESS/LENGTH]:PORT` or `[ADDRESS]/LENGTH:PORT`.
-        let after = text.rfind(']').map_or("", |at| text.split_at(at + 1).1);
+        let Some(closing) = text.rfind(']') else {
+            return Err(Wrong::new("its bracket is not closed", SAMPLES));
+        };
+        let (_, after) = text.split_at(closing + 1);
         return match after.rsplit_once(':') {
             Some((length, port)) => {
                 let host = text.split_at(text.len() - after.len() + length.len()).0;

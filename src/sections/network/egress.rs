@@ -206,15 +206,9 @@ fn rule(text: &str, deny: bool) -> Result<Rule, (String, String)> {
     let rule = Rule::parse(text, deny).map_err(|wrong| (wrong.why, wrong.help))?;
     let own = match &rule.host {
         Host::Name(name) | Host::Below(name) => name.is_localhost(),
+        // Of a network that reaches beyond, the rest is meant.
         Host::Network(network) => {
-            let loopback = ["127.0.0.0/8", "::1"].map(|text| Rule::parse(text, true));
-            loopback
-                .into_iter()
-                .flatten()
-                .any(|loopback| match loopback.host {
-                    Host::Network(own) => network.is_within(&own),
-                    _ => false,
-                })
+            network.address().is_loopback() && (network.is_v6() || network.length() >= 8)
         }
     };
     if own && !deny {
