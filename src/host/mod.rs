@@ -26,6 +26,7 @@ use descriptors::Inherited;
 use mounts::Mounts;
 use network::Networks;
 use std::cell::OnceCell;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use terminal::Terminal;
 use tree::Tree;
@@ -45,6 +46,7 @@ pub struct Host {
     accounts: OnceCell<Accounts>,
     mounts: OnceCell<Mounts>,
     networks: OnceCell<Networks>,
+    resolvers: OnceCell<Vec<IpAddr>>,
     pasta: OnceCell<Option<PathBuf>>,
     /// Whether the machine is one of given facts, which has no descriptors.
     is_fixed: bool,
@@ -68,6 +70,7 @@ impl Host {
             accounts: OnceCell::new(),
             mounts: OnceCell::new(),
             networks: OnceCell::new(),
+            resolvers: OnceCell::new(),
             pasta: OnceCell::new(),
             is_fixed: false,
             terminal: None,
@@ -88,6 +91,7 @@ impl Host {
             accounts: OnceCell::from(Accounts::default()),
             mounts: OnceCell::from(Mounts::shared()),
             networks: OnceCell::from(Networks::default()),
+            resolvers: OnceCell::from(Vec::new()),
             pasta: OnceCell::from(Some("/usr/bin/pasta".into())),
             is_fixed: true,
             terminal: Some(None),
@@ -210,6 +214,11 @@ impl Host {
                 Networks::default()
             })
         })
+    }
+
+    /// Who resolves names, as far as that is not a service on this machine's own loopback.
+    pub fn resolvers(&self) -> &[IpAddr] {
+        self.resolvers.get_or_init(network::resolvers)
     }
 
     /// Where pasta(1) is, which carries for plain users.

@@ -134,8 +134,6 @@ pub struct Networks {
     pub forwards: [bool; 2],
     /// Whether there is IPv6.
     pub has_ipv6: bool,
-    /// Who resolves names, as far as that is not a service on this machine's own loopback.
-    pub resolvers: Vec<IpAddr>,
 }
 
 impl Networks {
@@ -152,7 +150,6 @@ impl Networks {
                 is_on("/proc/sys/net/ipv6/conf/all/forwarding"),
             ],
             has_ipv6: Path::new("/proc/sys/net/ipv6").exists(),
-            resolvers: resolvers(),
         })
     }
 
@@ -229,7 +226,8 @@ fn interface(message: RouteNetlinkMessage) -> Option<Interface> {
 
 /// The resolvers that resolv.conf(5) names; where it names one on loopback, which is another one in another
 /// network, those that systemd-resolved(8) asks itself.
-fn resolvers() -> Vec<IpAddr> {
+#[must_use]
+pub fn resolvers() -> Vec<IpAddr> {
     let files = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
     let named = files.map(|file| named_in(&std::fs::read_to_string(file).unwrap_or_default()));
     named

@@ -283,7 +283,7 @@ impl Failure {
             (Op::SetSysctl { .. }, Errno::EACCES | Errno::EPERM) => {
                 "this kernel lets nobody but the host's root change it, or nobody in a namespace: see the file's permissions".into()
             }
-            (Op::SetSysctl { .. }, Errno::EROFS) => {
+            (Op::SetSysctl { .. } | Op::SetInterface { .. }, Errno::EROFS) => {
                 "/proc/sys is mounted read-only here, as containers do: mount it to be written to".into()
             }
             (Op::SetSysctl { .. }, Errno::EINVAL | Errno::ERANGE) => "the kernel takes no such value: see proc_sys(5)".into(),

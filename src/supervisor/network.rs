@@ -129,7 +129,7 @@ impl Network {
             match reserved(address, published, again) {
                 Ok(socket) => self.reserved.push(socket),
                 // A machine need not have IPv6.
-                Err(Errno::EAFNOSUPPORT) if published.address.is_none() => {}
+                Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) if published.address.is_none() => {}
                 Err(errno) => return Err(errno.into()),
             }
         }

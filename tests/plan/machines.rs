@@ -155,7 +155,6 @@ impl Machine {
                 }],
                 forwards: [true, self.old],
                 has_ipv6: true,
-                resolvers: vec![],
             });
         match self.old {
             true => host.that_executes_written_memory(),

@@ -456,7 +456,7 @@ fn rest() -> BoxedStrategy<String> {
         ],
     );
     let network = prop_oneof![
-        4 => table("network", vec![("mode", one_of(&["none", "loopback", "host"]))]),
+        12 => table("network", vec![("mode", one_of(&["none", "loopback", "host"]))]),
         1 => networks(),
         // Only with a network of its own.
         1 => table(
@@ -483,22 +483,18 @@ fn rest() -> BoxedStrategy<String> {
 
 /// A network that is connected with others, or joined.
 fn networks() -> BoxedStrategy<String> {
-    let keys = subsequence(
-        vec![
-            "address = [\"10.9.0.2/24\", \"fd00:9::2/64\"]",
-            "bridge = \"br0\"",
-            "isolated = true",
-            "nat = true",
-            "mtu = 1400",
-            "dns = [\"192.0.2.1\"]",
-            "publish = [\"8080:80\", \"10.9.9.9:53:53/udp\"]",
-            "namespace = \"lab\"",
-        ],
-        0..=8,
-    );
-    (one_of(&["veth", "user", "join"]), keys)
-        .prop_map(|(mode, keys)| format!("[network]\nmode = {mode}\n{}\n", keys.join("\n")))
-        .boxed()
+    let keys = select(vec![
+        "mode = \"user\"",
+        "mode = \"user\"\nmtu = 1400\npublish = [\"8080:80\", \"[::1]:53:53/udp\"]",
+        "mode = \"veth\"",
+        "mode = \"veth\"\nnat = true\ndns = [\"192.0.2.1\"]",
+        "mode = \"veth\"\naddress = [\"10.8.0.2/24\", \"fd00:8::2/64\"]\npublish = [\"8080:80\"]",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]\nbridge = \"br0\"\nisolated = true\nnat = true",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]",
+        "mode = \"join\"\nnamespace = \"lab\"",
+        "mode = \"join\"\nbridge = \"br9\"",
+    ]);
+    keys.prop_map(|keys| format!("[network]\n{keys}\n")).boxed()
 }
 
 /// A profile whose values are valid one by one; together they may contradict each other.

@@ -74,7 +74,7 @@ impl Network {
         let reached = self.mode.value == Mode::User || self.nat.value || !self.gateway.is_empty();
         let found = match (given.is_empty(), reached) {
             (false, _) => given,
-            (true, true) => draft.host.networks().resolvers.clone(),
+            (true, true) => draft.host.resolvers().to_vec(),
             // Nobody can be reached who was not named.
             (true, false) => Vec::new(),
         };
