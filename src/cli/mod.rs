@@ -261,7 +261,7 @@ impl Session {
 
     /// The same plan with the command traced, if that is asked for.
     fn traced(plan: Plan, profile: &Profile, wanted: bool) -> Result<Plan, Refused> {
-        if !wanted {
+        if !wanted || plan.is_preparation() {
             return Ok(plan);
         }
         let without = profile.process.init_origin();

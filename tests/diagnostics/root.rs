@@ -64,7 +64,39 @@ max_size = "1G"
 digest = "sha256:12"
 "#,
     );
-    insta::assert_snapshot!(wrong, @"");
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: `image_name` is about an image, and there is none
+     --> sandbox.toml:3:14
+      |
+    3 | image_name = "latest"
+      |              ^^^^^^^^
+      |
+      = help: write `image` too, or remove the line
+
+    error[SBX0012]: `max_size` is about a root that is unpacked, and there is none
+     --> sandbox.toml:4:12
+      |
+    4 | max_size = "1G"
+      |            ^^^^
+      |
+      = help: write `archive` or `image` too, or remove the line
+
+    error[SBX0004]: `sha256:12` is no digest that could be verified
+     --> sandbox.toml:5:10
+      |
+    5 | digest = "sha256:12"
+      |          ^^^^^^^^^^^
+      |
+      = help: for example: digest = "sha256:…", with 64 hexadecimal digits; or sha512 with 128
+
+    error[SBX0012]: `digest` is about a root that is unpacked, and there is none
+     --> sandbox.toml:5:10
+      |
+    5 | digest = "sha256:12"
+      |          ^^^^^^^^^^^
+      |
+      = help: write `archive` or `image` too, or remove the line
+    "#);
 }
 
 #[test]
@@ -77,7 +109,20 @@ image = "layout"
 image_config = true
 "#,
     );
-    insta::assert_snapshot!(wrong, @"");
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0007]: a second source of the root
+     --> sandbox.toml:3:9
+      |
+    3 | image = "layout"
+      |         ^^^^^^^^
+      |
+     ::: sandbox.toml:2:11
+      |
+    2 | archive = "root.tar"
+      |           ---------- the first one
+      |
+      = help: keep one of `host`, `directory`, `programs`, `archive`, `image` and `empty`
+    "#);
 }
 
 #[test]
@@ -88,7 +133,15 @@ fn a_missing_image() {
 image = "/srv/no/such/image"
 "#,
     );
-    insta::assert_snapshot!(wrong, @"");
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0101]: the image /srv/no/such/image cannot be used: it is not there
+     --> sandbox.toml:2:9
+      |
+    2 | image = "/srv/no/such/image"
+      |         ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: make it, or correct the path
+    "#);
 }
 
 #[test]

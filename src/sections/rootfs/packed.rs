@@ -87,16 +87,15 @@ pub(super) fn check(
         ("max_size", place(&raw.max_size), "archive", packs(raw)),
     ] {
         if let Some(origin) = there.filter(|_| !fits) {
-            let other = if needs == "archive" {
-                "`archive` or `image`"
-            } else {
-                "`image`"
+            let (what, other) = match needs {
+                "image" => ("an image", "`image`"),
+                _ => ("a root that is unpacked", "`archive` or `image`"),
             };
             problems.push(
                 Diagnostic::new(
                     Code::Needs,
                     origin,
-                    format!("`{key}` is about a root that is unpacked"),
+                    format!("`{key}` is about {what}, and there is none"),
                 )
                 .help(format!("write {other} too, or remove the line")),
             );
