@@ -102,6 +102,9 @@ pub enum Tag {
     Listens = 5,
     /// The payload waits for its tracer; with the message comes its pidfd.
     Traceable = 6,
+    /// A namespace: the flag of its kind, and 1 for the inner user namespace; with the message comes its
+    /// descriptor.
+    Namespace = 7,
 }
 
 /// Puts a message together.
@@ -132,6 +135,7 @@ pub fn parse(bytes: &[u8]) -> Option<(Tag, u32, i32)> {
         4 => Tag::Attempted,
         5 => Tag::Listens,
         6 => Tag::Traceable,
+        7 => Tag::Namespace,
         _ => return None,
     };
     Some((tag, u32::from_ne_bytes(*first), i32::from_ne_bytes(*second)))
@@ -219,7 +223,16 @@ impl Child<'_> {
                 Ok(())
             }
             Op::ForkPayload { alone } => self.fork_payload(*alone),
+            Op::ShowNamespaces(kinds) => init::show_namespaces(kinds, self.inner, self.socket),
+            Op::EnterNamespace {
+                kind, descriptor, ..
+            } => sys::identity::enter_namespace(*descriptor, kind.flag),
+            Op::SetOwnOomScore(score) => init::set_oom_score(*score),
+            Op::Stay => self.stay(),
             Op::JoinNamespace { .. }
+            | Op::ClaimRecord { .. }
+            | Op::WriteRecord(_)
+            | Op::OpenGroup(_)
             | Op::MakeMountPoint { .. }
             | Op::AskForScope(_)
             | Op::CreateGroup { .. }

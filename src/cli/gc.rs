@@ -4,6 +4,7 @@ use super::arguments::Gc;
 use super::{Refused, Session, output, output_json, variables};
 use crate::diag::{Code, Diagnostic, Origin, printable};
 use crate::host::cgroup::Cgroups;
+use crate::running::{Folder, claim, folder};
 use crate::supervisor::{cgroup, sweep_mount_points};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -25,7 +26,7 @@ struct Found {
 
 #[derive(Serialize)]
 struct Removed {
-    /// `cgroup` or `mount point`.
+    /// `cgroup`, `mount point` or `record`.
     kind: &'static str,
     path: PathBuf,
     /// How many processes were still in it.
@@ -53,6 +54,17 @@ pub(super) fn run(arguments: &Gc, session: &mut Session) -> Result<u8, Refused> 
             .flat_map(cgroup::sweep_below)
             .for_each(|swept| found.group(swept)),
         Err(error) => session.say(&format!("no cgroups are looked at: {error}")),
+    }
+    // Without a folder for records, none can have been left.
+    let records = folder::path_of_caller().ok();
+    if let Some(records) = records.and_then(|path| Folder::open(&path)) {
+        for entry in claim::sweep(&records) {
+            found.removed.push(Removed {
+                kind: "record",
+                path: records.path().join(entry.file()),
+                processes: None,
+            });
+        }
     }
     for folder in folders(arguments)? {
         let swept = sweep_mount_points(&folder).map_err(|errno| {

@@ -1,14 +1,18 @@
 //! `sandbox -- COMMAND`: read, check, plan, execute, report.
 
 use super::arguments::Run;
+use super::detach::{self, Detached};
+use super::recording::{self, Wanted};
 use super::reporting::Reporting;
-use super::{Refused, Session, command_of};
+use super::{Refused, Session, command_of, placeholder};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
 use crate::plan::{Op, Plan, Step};
 use crate::report::denial::{self, Denial, Refusals};
 use crate::report::files::FailedCalls;
 use crate::report::{Measured, Outcome, summary};
+use crate::running::Recording;
+use crate::sections::Profile;
 use crate::supervisor::progress::is_in_the_way;
 use crate::supervisor::{self, Failure, Observer};
 use crate::why;
@@ -16,8 +20,13 @@ use std::cell::RefCell;
 
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
     session.ceilings.clone_from(&arguments.ceilings.names);
+    let detached = match arguments.recorded.detach.then(detach::begin).transpose()? {
+        Some(detach::Side::Caller(code)) => return Ok(code),
+        Some(detach::Side::Run(detached)) => Some(detached),
+        None => None,
+    };
     let mut reporting = Reporting::begin(arguments)?;
-    attempt(arguments, session, &mut reporting).inspect_err(|refused| {
+    attempt(arguments, session, &mut reporting, detached.as_ref()).inspect_err(|refused| {
         reporting.refused(refused, session);
     })
 }
@@ -26,15 +35,47 @@ fn attempt(
     arguments: &Run,
     session: &mut Session,
     reporting: &mut Reporting,
+    detached: Option<&Detached>,
 ) -> Result<u8, Refused> {
     let profile = session.profile(&arguments.selection)?;
-    let command = command_of(&arguments.command, &profile).ok_or_else(nothing_to_run)?;
+    let command = command_of(&arguments.command, &profile);
+    // What is only kept open is planned for any command.
+    let command = command.or_else(|| arguments.open.then(|| placeholder(c"true")));
+    let command = command.ok_or_else(nothing_to_run)?;
     let host = Host::here();
     session.hold(&profile, &host)?;
     // Not before: a profile that exceeds a ceiling has no say in which file is replaced.
     reporting.open(arguments, &command, &profile, session)?;
     let plan = session.build(&profile, &host, &command)?;
-    let plan = Session::traced(plan, &profile, arguments.explain_denials)?;
+    let mut plan = Session::traced(plan, &profile, arguments.explain_denials)?;
+    if arguments.open && !plan.watch.new_pid_namespace {
+        return Err(needs_pid_namespace(&profile).into());
+    }
+    let recorded = &arguments.recorded;
+    let mut recording = match recorded.is_wanted() {
+        true => {
+            let wanted = Wanted {
+                name: recorded.name.as_deref(),
+                command: (!arguments.open).then_some(&command),
+                detached: recorded.detach,
+            };
+            let selection = &arguments.selection;
+            Some(recording::begin(
+                &wanted, &profile, selection, &mut plan, session,
+            )?)
+        }
+        false => None,
+    };
+    let plan = plan;
+    let caller = recording.as_ref().map(Recording::caller);
+    let started = || {
+        if let (Some(detached), Some(caller)) = (detached, &caller) {
+            detached.started(caller.take());
+        }
+    };
+    if let (Some(detached), Some(recording)) = (detached, &mut recording) {
+        detached.is_called(recording.record_mut().called());
+    }
     reporting.planned(&profile, &plan, session)?;
     let stats = arguments.stats || profile.report.stats.value;
     let mut measured = Measured::default();
@@ -45,6 +86,8 @@ fn attempt(
         progress: arguments.progress,
         refused: Some(&mut refused),
         failed: Some(&mut failed),
+        recording: recording.as_mut(),
+        started: detached.map(|_| &started as &dyn Fn()),
     };
     if arguments.progress && is_in_the_way() {
         session.say(OCCUPIED);
@@ -61,6 +104,9 @@ fn attempt(
                 session.say(&line);
             }
             reporting.ended(outcome, &measured, &profile, &plan, session);
+            if let Some(recording) = recording {
+                recording.ended(outcome.exit_code(), outcome.word());
+            }
             if stats {
                 let took = reporting.elapsed();
                 for line in summary::lines(outcome, &measured, took, &plan) {
@@ -70,6 +116,10 @@ fn attempt(
             Ok(outcome.exit_code())
         }
         Err(failure) => {
+            if let Some(stderr) = caller.as_ref().and_then(|caller| caller.take()) {
+                // It has not been told yet that the command runs, and never will be.
+                let _ = nix::unistd::dup2_stderr(stderr);
+            }
             reporting.failed(&plan, &failure);
             let mut problems = Diagnostics::default();
             problems.push(failure.diagnostic(&plan));
@@ -120,6 +170,13 @@ fn tell(denials: &[Denial], others: u64, session: &Session) {
     if left > 0 {
         session.say(&format!("denied: {left} more calls of other kinds"));
     }
+}
+
+fn needs_pid_namespace(profile: &Profile) -> Diagnostic {
+    let message =
+        "a sandbox that is kept open needs a pid namespace of its own, whose end ends all inside";
+    Diagnostic::new(Code::Needs, &profile.namespaces.pid.origin, message)
+        .help("write `pid = \"new\"` under [namespaces]")
 }
 
 fn nothing_to_run() -> Diagnostic {

@@ -21,7 +21,7 @@ pub fn of<'o>(operations: impl IntoIterator<Item = &'o Op>) -> BTreeSet<Mechanis
 /// Every operation is listed, so that a new one cannot be forgotten.
 fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
     match op {
-        Op::AskForScope(_) | Op::CreateGroup { .. } | Op::JoinGroups => {
+        Op::AskForScope(_) | Op::CreateGroup { .. } | Op::OpenGroup(_) | Op::JoinGroups => {
             needs.insert(Mechanism::Cgroups);
         }
         Op::SetLimit(limit) => needs.extend(of_limit(limit)),
@@ -87,7 +87,13 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
             needs.insert(Mechanism::WriteExecute);
         }
         // What any kernel that is new enough lets any process do, or what only touches files.
-        Op::MakeMountPoint { .. }
+        Op::ClaimRecord { .. }
+        | Op::WriteRecord(_)
+        | Op::ShowNamespaces(_)
+        | Op::EnterNamespace { .. }
+        | Op::SetOwnOomScore(_)
+        | Op::Stay
+        | Op::MakeMountPoint { .. }
         | Op::MakeSource { .. }
         | Op::MakePipes { .. }
         | Op::TakePipes { .. }

@@ -8,6 +8,7 @@ mod meter;
 mod mount_point;
 mod notify;
 pub mod progress;
+mod recording;
 mod relay;
 mod source;
 mod trace;
@@ -22,6 +23,7 @@ use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
 use crate::report::{Measured, Outcome, denial::Refusals, files::FailedCalls};
+use crate::running::Recording;
 use crate::sys::mount::Depth;
 use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};
@@ -43,7 +45,7 @@ pub fn execute(plan: &Plan, say: &dyn Fn(&Step, &str)) -> Result<Outcome, Failur
 }
 
 /// Who wants to know more of a run than its end; by default, nobody.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Observer<'o> {
     /// Told in the end what the run has used; nothing, if its set-up fails.
     pub measured: Option<&'o mut Measured>,
@@ -53,6 +55,10 @@ pub struct Observer<'o> {
     pub refused: Option<&'o mut Refusals>,
     /// Told in the end which file calls have failed, where the plan has the command traced ([`Op::AwaitTracer`]).
     pub failed: Option<&'o mut FailedCalls>,
+    /// The record of the run, where the plan keeps one ([`Op::ClaimRecord`]).
+    pub recording: Option<&'o mut Recording>,
+    /// Called once the command has been executed, or has failed to be.
+    pub started: Option<&'o dyn Fn()>,
 }
 
 /// The same as [`execute`], for somebody who wants to know more.
@@ -85,6 +91,10 @@ struct Run<'p> {
     /// The descriptors of the plan's slots.
     slots: Vec<RawFd>,
     group: Option<Group>,
+    /// The group of a sandbox that is joined.
+    joined: Option<Group>,
+    /// The namespaces of the run, for others to join.
+    namespaces: Vec<OwnedFd>,
     /// What hands on the output, where it is not the command's to write.
     relay: Option<relay::Relay>,
     mount_points: Vec<MountPoint>,
@@ -98,6 +108,8 @@ struct Run<'p> {
     theirs: Option<OwnedFd>,
     /// The descriptor that came with the last message: the listener of the filter, or the payload's pidfd.
     came: Cell<Option<OwnedFd>>,
+    /// At its end once the command is executed; and its other end, until init is cloned.
+    executed: Option<(OwnedFd, Option<OwnedFd>)>,
     arguments: Arguments,
     observer: Observer<'p>,
 }
@@ -125,6 +137,14 @@ impl<'p> Run<'p> {
             SockFlag::SOCK_CLOEXEC,
         )
         .map_err(Failure::before)?;
+        // An exec closes the other end, as does whoever is not to become the command.
+        let executed = match observer.started {
+            Some(_) => {
+                let (ours, theirs) = process::pipe().map_err(Failure::before)?;
+                Some((descriptor::own(ours), Some(descriptor::own(theirs))))
+            }
+            None => None,
+        };
         // Before the clone, so that no signal is lost: the child inherits the mask.
         signal::block_all().map_err(Failure::before)?;
         Ok(Self {
@@ -132,6 +152,8 @@ impl<'p> Run<'p> {
             say,
             slots: vec![child::UNOPENED; plan.slots],
             group: None,
+            joined: None,
+            namespaces: Vec::new(),
             relay: None,
             mount_points: Vec::new(),
             sources: Vec::new(),
@@ -140,6 +162,7 @@ impl<'p> Run<'p> {
             socket,
             theirs: Some(theirs),
             came: Cell::new(None),
+            executed,
             arguments: Arguments::of_this_process(),
             observer,
         })
@@ -149,6 +172,15 @@ impl<'p> Run<'p> {
         let errno = |errno: Errno| Failure::step(number, errno);
         let text = |cause: String| Failure::text(number, cause);
         match &step.op {
+            Op::ClaimRecord { folder, .. } => {
+                let recording = self.observer.recording.as_deref_mut();
+                let recording = recording.ok_or_else(|| errno(Errno::ENOTSUP))?;
+                recording.claim(folder).map_err(text)?;
+            }
+            Op::WriteRecord(kinds) => self.write_record(kinds, number)?,
+            Op::OpenGroup(groups) => {
+                self.joined = Some(Group::enter(groups).map_err(|e| text(e.to_string()))?);
+            }
             Op::MakeMountPoint {
                 tree,
                 missing,
@@ -300,7 +332,7 @@ impl<'p> Run<'p> {
             .theirs
             .take()
             .ok_or_else(|| Failure::step(number, Errno::EBADF))?;
-        let group = self.group.as_ref();
+        let group = self.group.as_ref().or(self.joined.as_ref());
         let tasks: Vec<RawFd> = group
             .map(|g| g.v1_tasks().iter().map(|t| t.as_raw_fd()).collect())
             .unwrap_or_default();
@@ -310,7 +342,12 @@ impl<'p> Run<'p> {
             _ => None,
         };
         let joins = self.plan.steps_of(Actor::Joiner).next().is_some();
-        let (first, first_group) = if joins { (0, None) } else { (flags, directory) };
+        let (first, first_group, directory) = match (joins, self.joined.is_some()) {
+            (false, _) => (flags, directory, None),
+            (true, false) => (0, None, directory),
+            // What is done on the way into a sandbox counts as the sandbox's.
+            (true, true) => (0, directory, None),
+        };
         let mut slots = self.slots.clone();
         let child = Child {
             plan: self.plan,
@@ -340,6 +377,9 @@ impl<'p> Run<'p> {
                     spent: Spent::default(),
                 });
                 drop(theirs);
+                if let Some((_, theirs)) = &mut self.executed {
+                    theirs.take();
+                }
                 // The child has copies; ours would hold the sources busy for the whole run.
                 self.close_slots();
                 if joins {

@@ -119,6 +119,7 @@ impl Run<'_> {
                 bell,
                 listening.then_some(socket),
                 waiting,
+                self.executed.as_ref().map(|(ours, _)| ours.as_fd()),
             ];
             let mut fds: Vec<_> = waited_for
                 .into_iter()
@@ -135,18 +136,25 @@ impl Run<'_> {
                 Err(errno) => return Err(Failure::step(last, errno)),
             }
             let mut polled = fds.iter();
-            let [init, signal, rung, message, called] = waited_for.map(|fd| {
+            let [init, signal, rung, message, called, executed] = waited_for.map(|fd| {
                 let polled = fd.and_then(|_| polled.next()?.revents());
                 polled.unwrap_or(PollFlags::empty())
             });
             // The message first: init may have written it and ended.
             if !message.is_empty() {
                 listening = self.hear(&mut end);
-                match self.came.take() {
-                    Some(payload) if std::mem::take(&mut end.traceable) => {
-                        tracer = self.trace(&payload, &mut end);
-                    }
-                    came => notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan))),
+            }
+            match self.came.take() {
+                Some(payload) if std::mem::take(&mut end.traceable) => {
+                    tracer = self.trace(&payload, &mut end);
+                }
+                came => notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan))),
+            }
+            // Why nothing was executed has been said before: it is heard first.
+            if !executed.is_empty() && !(listening && self.has_message()) {
+                self.executed = None;
+                if let (None, Some(started)) = (&end.failure, self.observer.started) {
+                    started();
                 }
             }
             if called.contains(PollFlags::POLLIN) {
@@ -264,7 +272,7 @@ impl Run<'_> {
                 end.traceable = true;
                 true
             }
-            Ok(Some((Tag::Cloned | Tag::Listens, ..))) => true,
+            Ok(Some((Tag::Cloned | Tag::Listens | Tag::Namespace, ..))) => true,
             Ok(None) => false,
             // It may have said that it failed, or who answers for its filter: nothing goes on unheard.
             Err(errno) => {

@@ -37,6 +37,7 @@ mod parts;
 mod process;
 mod proofs;
 mod report;
+mod running;
 mod scope;
 mod settings;
 mod soft_limits;
