@@ -151,7 +151,8 @@ impl Run<'_> {
                 came => notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan))),
             }
             // Why nothing was executed has been said before: it is heard first.
-            if !executed.is_empty() && !(listening && self.has_message()) {
+            let unheard = || listening && self.has_message();
+            if !executed.is_empty() && !unheard() {
                 self.executed = None;
                 if let (None, Some(started)) = (&end.failure, self.observer.started) {
                     started();
