@@ -173,6 +173,9 @@ impl Failure {
             (Op::NewKeyring, Errno::EDQUOT) => {
                 "the caller holds as many keys as it may, and every run holds one: see /proc/key-users, and raise `sysctl kernel.keys.maxkeys`".into()
             }
+            (Op::CloneInit { namespaces, .. }, Errno::EAGAIN) if namespaces.is_empty() => {
+                "the sandbox has as many processes as it may: end some of them, or raise `pids` under [limits]; or the caller has (`ulimit -u`)".into()
+            }
             (Op::CloneInit { .. }, Errno::EAGAIN) => {
                 "the caller may not have more processes: see `ulimit -u` and the pids limit of its cgroup".into()
             }
