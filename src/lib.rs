@@ -17,6 +17,7 @@ pub mod profile;
 pub mod prove;
 pub mod report;
 pub mod review;
+pub mod running;
 pub mod sections;
 pub mod serve;
 pub mod supervisor;

@@ -2,6 +2,7 @@
 
 use super::{Child, Tag, message};
 use crate::plan::Op;
+use crate::plan::op::NamespaceKind;
 use crate::plan::order::Actor;
 use crate::sys::process::Arguments;
 use crate::sys::{self, descriptor, identity, keyring, process, signal};
@@ -12,6 +13,69 @@ use std::os::fd::RawFd;
 /// `SECBIT_NO_SETUID_FIXUP`: a change of ids leaves the capabilities alone.
 const NO_SETUID_FIXUP: u32 = 1 << 2;
 
+/// Writes the score by which the kernel chooses whom to kill for want of memory
+/// (proc_pid_oom_score_adj(5)), through the host's /proc.
+pub(super) fn set_oom_score(score: i32) -> sys::Result<()> {
+    /// `-1000` is the longest.
+    const ROOM: usize = 5;
+    let mut text = [b' '; ROOM];
+    let mut left = score.unsigned_abs();
+    let mut digits = text.iter_mut().rev();
+    loop {
+        let digit = left.checked_rem(10).unwrap_or(0);
+        left = left.checked_div(10).unwrap_or(0);
+        match digits.next() {
+            Some(place) => *place = b'0'.saturating_add(digit as u8),
+            None => return Err(Errno::ERANGE),
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    if score < 0
+        && let Some(place) = digits.next()
+    {
+        *place = b'-';
+    }
+    let file = descriptor::open_for_writing(c"/proc/self/oom_score_adj")?;
+    let written = descriptor::write_all(file, text.trim_ascii_start());
+    descriptor::close(file);
+    written
+}
+
+/// Sends the supervisor a descriptor of each of these namespaces, and of the inner user namespace if there
+/// is one; waits until it has written the record.
+pub(super) fn show_namespaces(
+    kinds: &[NamespaceKind],
+    inner: RawFd,
+    socket: RawFd,
+) -> sys::Result<()> {
+    for kind in kinds {
+        let path = match kind.flag {
+            libc::CLONE_NEWUSER => c"/proc/self/ns/user",
+            libc::CLONE_NEWNS => c"/proc/self/ns/mnt",
+            libc::CLONE_NEWPID => c"/proc/self/ns/pid",
+            libc::CLONE_NEWIPC => c"/proc/self/ns/ipc",
+            libc::CLONE_NEWUTS => c"/proc/self/ns/uts",
+            libc::CLONE_NEWNET => c"/proc/self/ns/net",
+            libc::CLONE_NEWCGROUP => c"/proc/self/ns/cgroup",
+            // The command's, which init itself need not be in.
+            libc::CLONE_NEWTIME => c"/proc/self/ns/time_for_children",
+            _ => return Err(Errno::EINVAL),
+        };
+        let fd = descriptor::open_for_reading(path)?;
+        let bytes = message(Tag::Namespace, kind.flag as u32, 0);
+        let sent = descriptor::send_with_descriptor(socket, &bytes, fd);
+        descriptor::close(fd);
+        sent?;
+    }
+    if inner != super::UNOPENED {
+        let bytes = message(Tag::Namespace, libc::CLONE_NEWUSER as u32, 1);
+        descriptor::send_with_descriptor(socket, &bytes, inner)?;
+    }
+    await_release(socket)
+}
+
 impl Child<'_> {
     /// Dies with the supervisor; an init that is not alone in its pid namespace also opens the
     /// list of its children, while the host's /proc is there.
@@ -19,7 +83,13 @@ impl Child<'_> {
         if self.plan.watch.init && !self.plan.watch.new_pid_namespace {
             self.children = process::open_children()?;
         }
-        die_with(self.supervisor)
+        die_with(self.supervisor)?;
+        // A command without an init of ours binds its own life, last of all: the supervisor may have died
+        // before that, and in another pid namespace only the socket tells.
+        if !self.plan.watch.init && descriptor::is_hung_up(self.socket) {
+            return Err(Errno::EPIPE);
+        }
+        Ok(())
     }
 }
 
@@ -155,6 +225,27 @@ impl Child<'_> {
                 process::exit(if told.is_ok() { 0 } else { 125 })
             }
         }
+    }
+
+    /// Keeps the sandbox open without a command, until SIGTERM: then all others in the pid namespace get it
+    /// too, and have as long as the supervisor gives them.
+    pub(super) fn stay(&self) -> ! {
+        let _ = self.close_all_but_what_is_needed();
+        loop {
+            while let Ok(Some(_)) = process::reap() {}
+            match signal::wait() {
+                Ok(arrived) if arrived.signal == libc::SIGTERM => break,
+                _ => {}
+            }
+        }
+        // As pid 1, this reaches exactly those inside.
+        let _ = signal::kill(-1, libc::SIGTERM);
+        while signal::kill(-1, 0).is_ok() {
+            while let Ok(Some(_)) = process::reap() {}
+            process::pause_briefly();
+        }
+        let told = descriptor::write_all(self.socket, &message(Tag::Ended, 0, 0));
+        process::exit(if told.is_ok() { 0 } else { 125 })
     }
 
     /// Reaps and hands on signals until the payload or the supervisor ends; returns whether the

@@ -26,12 +26,16 @@ impl Child<'_> {
         }
         let mut opened = 0;
         for (number, joined) in self.plan.steps_of(Actor::Joiner) {
-            if let Op::JoinNamespace { kind, .. } = &joined.op {
-                let fd = self.joined.get(opened).copied().unwrap_or(super::UNOPENED);
-                opened = opened.saturating_add(1);
-                if let Err(errno) = identity::enter_namespace(fd, kind.flag) {
-                    self.fail(number, errno);
+            let performed = match &joined.op {
+                Op::JoinNamespace { kind, .. } => {
+                    let fd = self.joined.get(opened).copied().unwrap_or(super::UNOPENED);
+                    opened = opened.saturating_add(1);
+                    identity::enter_namespace(fd, kind.flag)
                 }
+                op => self.perform(op),
+            };
+            if let Err(errno) = performed {
+                self.fail(number, errno);
             }
         }
         match process::clone_into(flags | libc::CLONE_PARENT as u64, cgroup) {

@@ -21,9 +21,14 @@ impl Child<'_> {
         if rules.handled.files == 0 {
             return Ok(());
         }
+        // Who has joined has not built the root, and is in it by now.
+        let root = match self.root {
+            super::UNOPENED => descriptor::open_path(libc::AT_FDCWD, c"/", Resolve::Anywhere)?,
+            root => root,
+        };
         for target in &rules.writable {
             let path = if target.is_empty() { c"." } else { target };
-            let tree = descriptor::open_path(self.root, path, Resolve::BeneathWithoutLinks)?;
+            let tree = descriptor::open_path(root, path, Resolve::BeneathWithoutLinks)?;
             let permitted = match landlock::permit_beneath(ruleset, tree, rules.handled.files) {
                 // A file: what concerns directories cannot be permitted for it.
                 Err(Errno::EINVAL) => landlock::permit_beneath(ruleset, tree, WRITE_FILE),

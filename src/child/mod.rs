@@ -115,6 +115,9 @@ pub enum Tag {
     Stopped = 8,
     /// With the message comes a socket of the gate.
     Socket = 9,
+    /// A namespace: the flag of its kind, and 1 for the inner user namespace; with the message comes its
+    /// descriptor.
+    Namespace = 10,
 }
 
 /// Puts a message together.
@@ -148,6 +151,7 @@ pub fn parse(bytes: &[u8]) -> Option<(Tag, u32, i32)> {
         7 => Tag::Terminal,
         8 => Tag::Stopped,
         9 => Tag::Socket,
+        10 => Tag::Namespace,
         _ => return None,
     };
     Some((tag, u32::from_ne_bytes(*first), i32::from_ne_bytes(*second)))
@@ -249,7 +253,16 @@ impl Child<'_> {
             Op::ControlTerminal { slot } => self.control_terminal(*slot),
             Op::TakeTerminal { slot, streams } => self.take_terminal(*slot, streams),
             Op::ForkPayload { alone } => self.fork_payload(*alone),
+            Op::ShowNamespaces(kinds) => init::show_namespaces(kinds, self.inner, self.socket),
+            Op::EnterNamespace {
+                kind, descriptor, ..
+            } => sys::identity::enter_namespace(*descriptor, kind.flag),
+            Op::SetOwnOomScore(score) => init::set_oom_score(*score),
+            Op::Stay => self.stay(),
             Op::JoinNamespace { .. }
+            | Op::ClaimRecord { .. }
+            | Op::WriteRecord(_)
+            | Op::OpenGroup(_)
             | Op::MakeMountPoint { .. }
             | Op::AskForScope(_)
             | Op::CreateGroup { .. }

@@ -86,6 +86,182 @@ pub(super) enum Action {
     /// For example: `sandbox why build write /etc/passwd`. Nothing is run. Exit codes: 0 if it is
     /// allowed, 1 if it is denied, 125 if the profile or the question is wrong.
     Why(Why),
+    /// List the sandboxes that run; of root, those of all users
+    ///
+    /// A run has a record if it has a name (--name), was detached, or was started with --record.
+    Ps(Ps),
+    /// Say everything about a sandbox that runs: profile, plan, namespaces, ids, mounts, processes
+    Inspect(Inspect),
+    /// Run a command in a sandbox that runs, under the very same confinement
+    ///
+    /// It enters the namespaces and the control group, and goes through the steps that confine the first
+    /// command: ids, capabilities, no_new_privs, Landlock, the system call filter, resource limits, the
+    /// environment. What it leaves running stays until the sandbox ends. Exit codes are those of a run.
+    Exec(Exec),
+    /// End a sandbox, as its grace period has it, and wait for that; or send it a signal
+    Kill(Kill),
+    /// Wait for the end of a sandbox, with its exit code
+    Wait(Which),
+    /// Forget sandboxes that have ended: their records and logs
+    Rm(Several),
+    /// Stop everything in a sandbox, by the freezer of its control group
+    Pause(Which),
+    /// Let a sandbox that was paused go on
+    Resume(Which),
+    /// Say what sandboxes use at this moment, as their control groups count it
+    Stats(Stats),
+    /// Print what a sandbox that was detached has written
+    Logs(Logs),
+    /// Keep a sandbox open without a command, for `sandbox exec`
+    Up(Up),
+    /// End a sandbox that `up` keeps open, as its grace period has it
+    Down(Which),
+}
+
+/// Listing runs.
+#[derive(Debug, Args)]
+pub(super) struct Ps {
+    /// Also those that have ended and are remembered
+    #[arg(short, long)]
+    pub(super) all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Looking at a run.
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// Its name, or its id or the beginning of that
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Joining a run.
+#[derive(Debug, Args)]
+pub(super) struct Exec {
+    /// Its name, or its id or the beginning of that
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Print the operations that this would perform, as `explain` does; run nothing
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// The command and its arguments
+    #[arg(last = true, value_name = "COMMAND", required = true)]
+    pub(super) command: Vec<OsString>,
+}
+
+/// Ending a run.
+#[derive(Debug, Args)]
+pub(super) struct Kill {
+    /// Its name, or its id or the beginning of that
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Send its command this signal and do not wait: HUP, INT, QUIT, TERM, USR1, USR2, ALRM, WINCH, CONT, TSTP, KILL
+    #[arg(short, long, value_name = "SIGNAL")]
+    pub(super) signal: Option<String>,
+}
+
+/// One run.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Its name, or its id or the beginning of that
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+}
+
+/// Several runs.
+#[derive(Debug, Args)]
+pub(super) struct Several {
+    /// Their names, or their ids or the beginnings of those
+    #[arg(value_name = "NAME", required = true)]
+    pub(super) names: Vec<String>,
+}
+
+/// What runs use.
+#[derive(Debug, Args)]
+pub(super) struct Stats {
+    /// Their names, or their ids or the beginnings of those [default: all that run]
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<String>,
+    /// Say it again every second, until all have ended
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    /// Print JSON, a line each time
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Logs.
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// Its name, or its id or the beginning of that
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Go on with what is written from now on, until it ends
+    #[arg(short, long)]
+    pub(super) follow: bool,
+}
+
+/// Keeping a sandbox open.
+#[derive(Debug, Args)]
+pub(super) struct Up {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    #[command(flatten)]
+    pub(super) ceilings: Ceilings,
+    /// Its name [default: an id]
+    #[arg(value_name = "NAME", value_parser = name)]
+    pub(super) name: Option<String>,
+}
+
+impl Up {
+    /// The run that it is.
+    pub(super) fn run(self) -> Run {
+        Run {
+            selection: self.selection,
+            ceilings: self.ceilings,
+            report: None,
+            stats: false,
+            explain_denials: false,
+            progress: false,
+            recorded: Recorded {
+                name: self.name,
+                record: true,
+                detach: true,
+            },
+            open: true,
+            repeat: None,
+            listen: None,
+            max: NonZeroUsize::MIN,
+            command: Vec::new(),
+        }
+    }
+}
+
+/// The record of a run.
+#[derive(Debug, Args)]
+pub(super) struct Recorded {
+    /// Keep a record of the run under this name, so that `sandbox ps`, `exec`, `kill` and the others find it
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(super) name: Option<String>,
+    /// Keep a record of the run without a name
+    #[arg(long)]
+    pub(super) record: bool,
+    /// Return once the command runs, and leave it in the background; what it writes goes to log files of
+    /// limited size (`sandbox logs`)
+    #[arg(short, long, conflicts_with_all = ["progress", "stats"])]
+    pub(super) detach: bool,
+}
+
+impl Recorded {
+    /// Whether there is to be one.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.name.is_some() || self.record || self.detach
+    }
 }
 
 /// Running a command.
@@ -112,19 +288,24 @@ pub(super) struct Run {
     pub(super) progress: bool,
     /// Run again and again, each time in a sandbox of its own; ends early if a command does not start, or is
     /// interrupted. The exit code is the first that is not 0
-    #[arg(long, value_name = "NUMBER|forever", conflicts_with = "listen")]
+    #[arg(long, value_name = "NUMBER|forever", conflicts_with_all = ["listen", "detach"])]
     pub(super) repeat: Option<Times>,
     /// Listen there, and run the command for each connection, in a sandbox of its own, with the connection as
     /// standard input and output; `systemd` stands for the sockets that it passes (docs/terminal.md)
     #[arg(
         long,
         value_name = "tcp:ADDRESS:PORT|unix:PATH|systemd",
-        conflicts_with = "progress"
+        conflicts_with_all = ["progress", "detach", "name"]
     )]
     pub(super) listen: Option<Address>,
     /// How many connections are served at once; further ones wait
     #[arg(long, value_name = "NUMBER", requires = "listen", default_value = "50")]
     pub(super) max: NonZeroUsize,
+    #[command(flatten)]
+    pub(super) recorded: Recorded,
+    /// Whether it is kept open without a command (`sandbox up`).
+    #[arg(skip)]
+    pub(super) open: bool,
     /// The command and its arguments [default: `command` under [process] of the profile]
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
@@ -529,6 +710,16 @@ pub(super) struct Man {
     /// Write sandbox.1 and a page for each action into this folder, which is made if it is missing
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    match crate::running::is_name(text) {
+        true => Ok(text.into()),
+        false => Err(
+            "a name has up to 64 letters, digits, `-`, `_` and `.`, a letter or a digit in front"
+                .into(),
+        ),
+    }
 }
 
 fn exposure(text: &str) -> Result<f64, String> {

@@ -7,6 +7,7 @@ use crate::diag::{Code, Diagnostic, Origin, printable};
 use crate::host::Host;
 use crate::host::cgroup::Cgroups;
 use crate::host::images::{Cache, Owners};
+use crate::running::{Folder, claim, folder};
 use crate::supervisor::{cgroup, prune, sweep_mount_points};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -28,7 +29,7 @@ struct Found {
 
 #[derive(Serialize)]
 struct Removed {
-    /// `cgroup`, `mount point`, `changes` or `half a root`.
+    /// `cgroup`, `mount point`, `changes`, `half a root` or `record`.
     kind: &'static str,
     path: PathBuf,
     /// How many processes were still in it.
@@ -64,6 +65,17 @@ pub(super) fn run(arguments: &Gc, session: &mut Session) -> Result<u8, Refused> 
         processes: None,
     });
     found.removed.extend(removed);
+    // Without a folder for records, none can have been left.
+    let records = folder::path_of_caller().ok();
+    if let Some(records) = records.and_then(|path| Folder::open(&path)) {
+        for entry in claim::sweep(&records) {
+            found.removed.push(Removed {
+                kind: "record",
+                path: records.path().join(entry.file()),
+                processes: None,
+            });
+        }
+    }
     for folder in folders(arguments)? {
         let swept = sweep_mount_points(&folder).map_err(|errno| {
             let message = format!("cannot look into {}: {}", folder.display(), errno.desc());

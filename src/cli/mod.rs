@@ -4,15 +4,24 @@ mod arguments;
 mod changes;
 mod check;
 mod completions;
+mod detach;
 mod diff;
 mod doctor;
+mod exec;
 mod explain;
+mod found;
 mod gc;
 mod images;
 mod init;
+mod inspect;
+mod kill;
+mod logs;
 mod man;
 mod many;
+mod pause;
 mod profiles;
+mod ps;
+mod recording;
 mod reporting;
 mod review;
 mod run;
@@ -21,6 +30,7 @@ mod schema;
 mod score;
 mod settings;
 mod show;
+mod stats;
 mod test;
 mod why;
 
@@ -76,6 +86,18 @@ pub fn run() -> u8 {
         Some(arguments::Action::Test(test)) => test::run(&test, &mut session),
         Some(arguments::Action::Changes(of)) => changes::run(&of, &mut session),
         Some(arguments::Action::Why(why)) => why::run(&why, &mut session),
+        Some(arguments::Action::Ps(ps)) => ps::run(&ps),
+        Some(arguments::Action::Exec(exec)) => exec::run(&exec, &mut session),
+        Some(arguments::Action::Kill(kill)) => kill::run(&kill),
+        Some(arguments::Action::Wait(which)) => kill::wait(&which.name),
+        Some(arguments::Action::Rm(several)) => kill::forget(&several),
+        Some(arguments::Action::Inspect(inspect)) => inspect::run(&inspect),
+        Some(arguments::Action::Pause(which)) => pause::run(&which.name, true),
+        Some(arguments::Action::Resume(which)) => pause::run(&which.name, false),
+        Some(arguments::Action::Stats(stats)) => stats::run(&stats),
+        Some(arguments::Action::Logs(of)) => logs::run(&of),
+        Some(arguments::Action::Up(up)) => run::run(&up.run(), &mut session),
+        Some(arguments::Action::Down(which)) => kill::down(&which.name),
         None => run::run(&arguments.run, &mut session),
     };
     match result {

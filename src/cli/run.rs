@@ -1,8 +1,10 @@
 //! `sandbox -- COMMAND`: read, check, plan, execute, report.
 
 use super::arguments::Run;
+use super::detach::{self, Detached};
+use super::recording::{self, Wanted};
 use super::reporting::Reporting;
-use super::{Refused, Session, command_of, many};
+use super::{Refused, Session, command_of, many, placeholder};
 use crate::changes::store;
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
@@ -12,6 +14,7 @@ use crate::report::denial::{self, Denial, Refusals};
 use crate::report::egress::{self, Denied, Unreached};
 use crate::report::files::FailedCalls;
 use crate::report::{Measured, Outcome, summary};
+use crate::running::Recording;
 use crate::sections::Profile;
 use crate::supervisor::progress::is_in_the_way;
 use crate::supervisor::{self, Failure, Observer};
@@ -20,6 +23,11 @@ use std::cell::RefCell;
 
 pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused> {
     session.ceilings.clone_from(&arguments.ceilings.names);
+    let detached = match arguments.recorded.detach.then(detach::begin).transpose()? {
+        Some(detach::Side::Caller(code)) => return Ok(code),
+        Some(detach::Side::Run(detached)) => Some(detached),
+        None => None,
+    };
     let mut reporting = Reporting::begin(arguments)?;
     let read = match read(arguments, session) {
         Ok(read) => read,
@@ -30,9 +38,10 @@ pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused>
     };
     // What is read is read once: a command may write to the very folder that its profile lies in.
     match (&arguments.listen, arguments.repeat) {
-        (None, None) => attempt(arguments, &read, session, &mut reporting).inspect_err(|refused| {
-            reporting.refused(refused, session);
-        }),
+        (None, None) => attempt(arguments, &read, session, &mut reporting, detached.as_ref())
+            .inspect_err(|refused| {
+                reporting.refused(refused, session);
+            }),
         (Some(address), _) => {
             // Whoever connects is not to find out that nothing can run here.
             session.build_prepared(&read.profile, &read.host, &read.command)?;
@@ -57,6 +66,8 @@ fn read(arguments: &Run, session: &mut Session) -> Result<Read, Refused> {
     let profile = session.profile(&arguments.selection)?;
     let host = Host::here();
     let command = command_of(&arguments.command, &profile, &host)?;
+    // What is only kept open is planned for any command.
+    let command = command.or_else(|| arguments.open.then(|| placeholder(c"true")));
     let command = command.ok_or_else(nothing_to_run)?;
     session.hold(&profile, &host)?;
     Ok(Read {
@@ -74,7 +85,7 @@ fn again(arguments: &Run, read: &Read, session: &mut Session) -> Result<u8, Refu
         host: Host::here(),
     };
     let mut reporting = Reporting::begin(arguments)?;
-    attempt(arguments, &read, session, &mut reporting).inspect_err(|refused| {
+    attempt(arguments, &read, session, &mut reporting, None).inspect_err(|refused| {
         reporting.refused(refused, session);
     })
 }
@@ -84,6 +95,7 @@ fn attempt(
     read: &Read,
     session: &mut Session,
     reporting: &mut Reporting,
+    detached: Option<&Detached>,
 ) -> Result<u8, Refused> {
     let Read {
         profile,
@@ -93,7 +105,35 @@ fn attempt(
     // Not before: a profile that exceeds a ceiling has no say in which file is replaced.
     reporting.open(arguments, command, profile, session)?;
     let plan = session.build_prepared(profile, host, command)?;
-    let plan = Session::traced(plan, profile, arguments.explain_denials)?;
+    let mut plan = Session::traced(plan, profile, arguments.explain_denials)?;
+    if arguments.open && !plan.watch.new_pid_namespace {
+        return Err(needs_pid_namespace(profile).into());
+    }
+    let recorded = &arguments.recorded;
+    let mut recording = match recorded.is_wanted() {
+        true => {
+            let wanted = Wanted {
+                name: recorded.name.as_deref(),
+                command: (!arguments.open).then_some(command),
+                detached: recorded.detach,
+            };
+            let selection = &arguments.selection;
+            Some(recording::begin(
+                &wanted, profile, selection, &mut plan, session,
+            )?)
+        }
+        false => None,
+    };
+    let plan = plan;
+    let caller = recording.as_ref().map(Recording::caller);
+    let started = || {
+        if let (Some(detached), Some(caller)) = (detached, &caller) {
+            detached.started(caller.take());
+        }
+    };
+    if let (Some(detached), Some(recording)) = (detached, &mut recording) {
+        detached.is_called(recording.record_mut().called());
+    }
     reporting.planned(profile, &plan, session)?;
     let stats = arguments.stats || profile.report.stats.value;
     let mut measured = Measured::default();
@@ -106,6 +146,8 @@ fn attempt(
         refused: Some(&mut refused),
         failed: Some(&mut failed),
         unreached: Some(&mut unreached),
+        recording: recording.as_mut(),
+        started: detached.map(|_| &started as &dyn Fn()),
     };
     if arguments.progress && is_in_the_way() {
         session.say(OCCUPIED);
@@ -126,6 +168,9 @@ fn attempt(
                 session.say(&line);
             }
             reporting.ended(outcome, &measured, profile, &plan, session);
+            if let Some(recording) = recording {
+                recording.ended(outcome.exit_code(), outcome.word());
+            }
             if stats {
                 let took = reporting.elapsed();
                 for line in summary::lines(outcome, &measured, took, &plan) {
@@ -135,6 +180,10 @@ fn attempt(
             Ok(outcome.exit_code())
         }
         Err(failure) => {
+            if let Some(stderr) = caller.as_ref().and_then(|caller| caller.take()) {
+                // It has not been told yet that the command runs, and never will be.
+                let _ = nix::unistd::dup2_stderr(stderr);
+            }
             reporting.failed(&plan, &failure);
             let mut problems = Diagnostics::default();
             problems.push(failure.diagnostic(&plan));
@@ -212,6 +261,13 @@ fn tell_unreached(denied: &[Denied], others: u64, session: &Session) {
     if left > 0 {
         session.say(&format!("denied: {left} more attempts to reach something"));
     }
+}
+
+fn needs_pid_namespace(profile: &Profile) -> Diagnostic {
+    let message =
+        "a sandbox that is kept open needs a pid namespace of its own, whose end ends all inside";
+    Diagnostic::new(Code::Needs, &profile.namespaces.pid.origin, message)
+        .help("write `pid = \"new\"` under [namespaces]")
 }
 
 fn nothing_to_run() -> Diagnostic {

@@ -189,6 +189,14 @@ codes! {
     UnclearCeiling = "SBX0112",
     /// A revision of a profile cannot be read from its repository.
     NoRevision = "SBX0113",
+    /// No run, or more than one, is called that.
+    NoSandbox = "SBX0180",
+    /// A sandbox that has ended, or one that still runs.
+    NotRunning = "SBX0181",
+    /// No folder for the records of runs.
+    NoRecords = "SBX0182",
+    /// A running sandbox that this caller cannot join, signal or stop.
+    OutOfReach = "SBX0183",
     /// A set of system calls that does not exist.
     UnknownSet = "SBX0120",
     /// A condition on arguments that no call could meet, or that says nothing.

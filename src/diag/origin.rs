@@ -265,6 +265,8 @@ pub enum Origin {
     CommandLine,
     /// What holds when nobody says otherwise; the name of the setting, such as `rootfs`.
     Default(&'static str),
+    /// What the record of a run says of where it came from.
+    Recorded(std::sync::Arc<str>),
 }
 
 impl Origin {
@@ -300,6 +302,7 @@ impl Origin {
                         None => f.write_str("a profile"),
                     },
                     Origin::CommandLine => f.write_str("command line"),
+                    Origin::Recorded(words) => f.write_str(&super::printable(words)),
                     Origin::Default(name) => {
                         // A declaration says `[limits] grace`, and `the profile hostname`.
                         let name = name.strip_prefix("the profile ").unwrap_or(name);

@@ -22,7 +22,10 @@ pub use systemd::{Manager, Scope, Socket, Surroundings, run_of_scope, scope_name
 pub const LEAF: &str = "sandbox.leaf";
 
 /// A controller that a limit needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Controller {
     /// Number of tasks.
     Pids,
@@ -126,6 +129,23 @@ impl Place {
                 base, kind, enable, ..
             } => Some((base, kind, enable)),
         }
+    }
+}
+
+/// The directories of a run's control groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Groups {
+    /// One in each hierarchy of v1, with the controllers that it has.
+    pub v1: Vec<(Vec<Controller>, PathBuf)>,
+    /// The one in the unified hierarchy.
+    pub v2: Option<PathBuf>,
+}
+
+impl Groups {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.v1.is_empty() && self.v2.is_none()
     }
 }
 

@@ -6,8 +6,8 @@ use super::egress::Rule;
 use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
-    ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NewName, NewRoot, Op, Over,
-    Slot, Upper,
+    ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NamespaceKind, NewName,
+    NewRoot, Op, Over, Slot, Upper,
 };
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
@@ -151,6 +151,15 @@ fn streams(stdout: Option<Slot>, stderr: Option<Slot>) -> &'static str {
     }
 }
 
+fn kind_names(kinds: &[NamespaceKind]) -> String {
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
+    if names.is_empty() {
+        "none".into()
+    } else {
+        names.join(", ")
+    }
+}
+
 fn bound(value: u64) -> String {
     if value == INFINITY {
         "infinity".into()
@@ -252,6 +261,32 @@ impl fmt::Display for Op {
                     "hold the unpacked root {}",
                     crate::diag::printable(&folder)
                 )
+            }
+            Self::ClaimRecord { folder, id, name } => {
+                let folder = folder.display().to_string();
+                let folder = crate::diag::printable(&folder);
+                write!(f, "make the record {id} in {folder}, locked until the end")?;
+                match name {
+                    Some(name) => write!(f, ", under the name {name}"),
+                    None => Ok(()),
+                }
+            }
+            Self::WriteRecord(kinds) => write!(
+                f,
+                "take init's namespaces, and write the record: {}",
+                kind_names(kinds)
+            ),
+            Self::OpenGroup(groups) => {
+                f.write_str("open the cgroup of the sandbox:")?;
+                let v1 = groups.v1.iter().map(|(_, path)| path);
+                for path in v1.chain(&groups.v2) {
+                    write!(
+                        f,
+                        " {}",
+                        crate::diag::printable(&path.display().to_string())
+                    )?;
+                }
+                Ok(())
             }
             Self::MakeMountPoint {
                 tree,
@@ -373,12 +408,7 @@ impl fmt::Display for Op {
                 namespaces,
                 into_group,
             } => {
-                let names: Vec<_> = namespaces.iter().map(|n| n.name).collect();
-                let names = if names.is_empty() {
-                    "none".into()
-                } else {
-                    names.join(", ")
-                };
+                let names = kind_names(namespaces);
                 let group = if *into_group { ", into the cgroup" } else { "" };
                 write!(f, "clone init, new namespaces: {names}{group}")
             }
@@ -465,6 +495,16 @@ impl fmt::Display for Op {
             Self::JoinNamespace { kind, path } => {
                 write!(f, "join the {} namespace {}", kind.name, s(path))
             }
+            Self::EnterNamespace { kind, inode, .. } => {
+                write!(f, "enter the namespace {}:[{inode}]", kind.name)
+            }
+            Self::SetOwnOomScore(score) => write!(f, "set its own oom_score_adj to {score}"),
+            Self::ShowNamespaces(kinds) => write!(
+                f,
+                "hand its namespaces to the supervisor, and wait for the record: {}",
+                kind_names(kinds)
+            ),
+            Self::Stay => f.write_str("stay without a command; reap, and end all when told to"),
             Self::DieWithSupervisor => f.write_str("die when the supervisor dies"),
             Self::NewKeyring => f.write_str("leave the caller's session keyring for an empty one"),
             Self::JoinGroups => f.write_str("join the cgroup"),

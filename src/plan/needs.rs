@@ -27,7 +27,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
                 needs.extend([Mechanism::UserNamespace, Mechanism::SubordinateIds]);
             }
         }
-        Op::AskForScope(_) | Op::CreateGroup { .. } | Op::JoinGroups => {
+        Op::AskForScope(_) | Op::CreateGroup { .. } | Op::OpenGroup(_) | Op::JoinGroups => {
             needs.insert(Mechanism::Cgroups);
         }
         Op::SetLimit(limit) => needs.extend(of_limit(limit)),
@@ -110,6 +110,12 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         }
         // What any kernel that is new enough lets any process do, or what only touches files.
         Op::HoldRoot(_)
+        | Op::ClaimRecord { .. }
+        | Op::WriteRecord(_)
+        | Op::ShowNamespaces(_)
+        | Op::EnterNamespace { .. }
+        | Op::SetOwnOomScore(_)
+        | Op::Stay
         | Op::MakeMountPoint { .. }
         | Op::MakeSource { .. }
         | Op::KeepChanges { .. }

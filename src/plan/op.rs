@@ -8,7 +8,7 @@ pub mod network;
 use super::attempt::Attempt;
 use super::egress::{Network, Rules};
 pub use crate::host::caller::IdRange;
-use crate::host::cgroup::{Place, Scope};
+use crate::host::cgroup::{Groups, Place, Scope};
 use crate::host::images::{Entry, Unpacking};
 use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::{Attributes, Depth};
@@ -166,6 +166,19 @@ pub enum Op {
     Unpack(Box<Unpacking>),
     /// Takes a shared lock on an unpacked root (flock(2)), so that it is not removed during the run.
     HoldRoot(Entry),
+    /// Makes the record of the run, by which others find it, and locks it until the end.
+    ClaimRecord {
+        /// The folder, which is made if it is missing.
+        folder: PathBuf,
+        /// The id of the run.
+        id: String,
+        /// Its name.
+        name: Option<String>,
+    },
+    /// Takes the descriptors of init's namespaces, writes the record, and tells init to go on.
+    WriteRecord(Vec<NamespaceKind>),
+    /// Opens the group of a running sandbox.
+    OpenGroup(Groups),
     /// Makes a mount point in a writable tree of the host, if it is missing; removed in the end.
     MakeMountPoint {
         /// The tree's path, which exists.
@@ -327,6 +340,21 @@ pub enum Op {
         /// The path.
         path: CString,
     },
+    /// Enters a namespace of a running sandbox.
+    EnterNamespace {
+        /// The kind.
+        kind: NamespaceKind,
+        /// A descriptor of it, open in the supervisor.
+        descriptor: i32,
+        /// The number of its inode.
+        inode: u64,
+    },
+    /// Writes `/proc/self/oom_score_adj`.
+    SetOwnOomScore(i32),
+    /// Hands descriptors of its namespaces to the supervisor, and waits until the record is written.
+    ShowNamespaces(Vec<NamespaceKind>),
+    /// Stays without a command until the supervisor ends it, for others to join.
+    Stay,
     /// Dies with the supervisor.
     DieWithSupervisor,
     /// Takes an empty session keyring, and leaves the caller's (keyrings(7)).

@@ -57,6 +57,8 @@ macro_rules! phases {
 }
 
 phases! {
+    /// The record of the run is made, where one is asked for.
+    Record: Supervisor,
     /// A root is unpacked, and the run planned after that; or an unpacked one is kept from being removed.
     Roots: Supervisor,
     /// Sources that a profile wants made are made on the host, to stay; then mount points that a
@@ -86,6 +88,10 @@ phases! {
     Release: Supervisor,
     /// The gate is opened: the only way out, for what is permitted.
     Gate: Supervisor,
+    /// The record of the run is written, once its namespaces are there.
+    Recorded: Supervisor,
+    /// On its way into a running sandbox, the joiner enters its group, and hides.
+    Approach: Joiner,
     /// The namespaces that the profile joins are entered.
     Join: Joiner,
     /// Init binds its life to the supervisor's.
@@ -118,6 +124,8 @@ phases! {
     GateNetwork: Init,
     /// Settings that only root of the user namespace may write are written.
     InnerSettings: Init,
+    /// Descriptors of the namespaces go to the supervisor, for the record of the run.
+    Shown: Init,
     /// Files with contents from the profile are written aside.
     Staging: Init,
     /// The new root is attached.
@@ -203,6 +211,16 @@ macro_rules! rules {
 rules! {
     Roots < MappedSources: "what is opened of a root must not be removed meanwhile",
     Roots < Clone: "init opens the parts of the root, which must not be removed meanwhile",
+    Record < MountPoints: "a name that is taken is refused before anything is made for the run",
+    Release < Recorded: "the namespaces are all there only after init was told to go on",
+    Approach < Join: "whoever is inside could read the memory of somebody who comes in without having hidden, and what it does there counts as the sandbox's",
+    GateNetwork < Shown: "the supervisor takes the sockets of the gate, then the namespaces, in the order in which they come",
+    Gate < Recorded: "the same on its side",
+    GroupNamespace < Shown: "the record names the namespaces that the command will be in",
+    TimeNamespace < Shown: "the record names the namespaces that the command will be in",
+    InnerUser < Shown: "the record names the namespaces that the command will be in",
+    Shown < Pivot: "the namespaces are opened through the host's /proc, which leaves with the old root",
+    Shown < Fork: "the command must not run before the record says what it is",
     MountPoints < Clone: "a mount point in the host's tree is made with the caller's rights, not with those that init has over its namespaces",
     MountPoints < MappedSources: "a source that is made has to be there when it is opened",
     Scope < Group: "the group goes into the scope, once there is one",

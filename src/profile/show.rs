@@ -249,7 +249,7 @@ fn json_node(node: &Node, kind: &'static Kind, sources: &Sources) -> Value {
 fn json_origin(origin: &Origin, sources: &Sources) -> Value {
     let place = match origin {
         Origin::File(id, span) => sources.get(*id).map(|source| (source, *span)),
-        Origin::CommandLine => None,
+        Origin::CommandLine | Origin::Recorded(_) => None,
         Origin::Default(_) => return json!({ "kind": "default" }),
     };
     match place {

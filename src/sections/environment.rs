@@ -54,7 +54,7 @@ const INHERITED: &[&str] = &[
 const MOST: usize = 512;
 
 /// The search path where the caller's does not fit.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Environment {
     /// Checks the names.

@@ -173,6 +173,10 @@ const TIME: NamespaceKind = NamespaceKind {
     name: "time",
 };
 
+/// Every kind, in the order in which they are entered: the user namespace first, which gives the rights
+/// over the others.
+pub const KINDS: [NamespaceKind; 8] = [USER, MOUNT, PID, IPC, UTS, NET, CGROUP, TIME];
+
 impl Namespaces {
     /// Fills in the defaults.
     #[must_use]

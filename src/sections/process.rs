@@ -278,6 +278,12 @@ impl Process {
         }
     }
 
+    /// Whether files that output goes to are kept from the command.
+    #[must_use]
+    pub fn relays_files(&self) -> bool {
+        self.output_files.value == OutputFiles::Relay
+    }
+
     /// Which line refuses memory that is written and executed.
     #[must_use]
     pub fn refuses_write_execute(&self) -> Option<&Origin> {

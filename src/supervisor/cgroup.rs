@@ -24,7 +24,7 @@ pub use error::{CgroupError, Operation};
 pub use scope::ask;
 pub use sweep::{Swept, sweep, sweep_below};
 
-use crate::host::cgroup::{Controller, Place};
+use crate::host::cgroup::{Controller, Groups, Place};
 use crate::plan::op::Limit;
 use limits::{Counter, Files};
 
@@ -83,6 +83,47 @@ impl Group {
             group.v1 = Some(v1::V1::create(place.v1(), name)?);
         }
         Ok(group)
+    }
+
+    /// The group of a running sandbox, for a process that is to join it. It is never removed from here.
+    ///
+    /// # Errors
+    /// It is gone, or the caller may put nobody into it.
+    pub fn enter(groups: &Groups) -> Result<Group, CgroupError> {
+        let mut group = Self::look(groups)?;
+        if let Some(v1) = &mut group.v1 {
+            v1.open_tasks()?;
+        }
+        Ok(group)
+    }
+
+    /// The same to look at what it counts.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn look(groups: &Groups) -> Result<Group, CgroupError> {
+        let v1 = (!groups.v1.is_empty()).then(|| v1::V1::of(&groups.v1));
+        Ok(Group {
+            v1: v1.transpose()?,
+            v2: groups.v2.as_deref().map(v2::V2::of).transpose()?,
+            maker: std::process::id(),
+            gone: true,
+            memory: None,
+            memsw: None,
+            cpu_counter: None,
+        })
+    }
+
+    /// Where it is, for others.
+    #[must_use]
+    pub fn groups(&self) -> Groups {
+        let parts = self.v1.iter().flat_map(|group| &group.parts);
+        Groups {
+            v1: parts
+                .map(|part| (part.controllers.clone(), part.dir.clone()))
+                .collect(),
+            v2: self.v2.as_ref().map(|group| group.dir.clone()),
+        }
     }
 
     /// The directory with the files of a controller, and whether it is one of v2.
@@ -228,6 +269,32 @@ impl Group {
         let v1 = self.v1.as_mut().map_or(Ok(()), v1::V1::remove);
         let v2 = self.v2.as_mut().map_or(Ok(()), v2::V2::remove);
         v1.and(v2)
+    }
+
+    /// Stops everything in it, or lets it go on, and waits until that is so; false where there is no
+    /// freezer: a group of v1 has none, since who is frozen there could not even be killed.
+    ///
+    /// # Errors
+    /// The caller may not.
+    pub fn freeze(&self, frozen: bool) -> Result<bool, CgroupError> {
+        let Some(group) = &self.v2 else {
+            return Ok(false);
+        };
+        let file = group.dir.join("cgroup.freeze");
+        limits::write(&file, if frozen { "1" } else { "0" })?;
+        // What is in the middle of a call of the kernel comes to its end first.
+        for _ in 0..1000 {
+            if self.now().frozen == Some(frozen) {
+                return Ok(true);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let cause = io::Error::new(io::ErrorKind::TimedOut, "a process does not stop");
+        let operation = Operation::Verify {
+            wanted: frozen.to_string(),
+            found: (!frozen).to_string(),
+        };
+        Err(CgroupError::new(&file, operation, cause))
     }
 
     /// The directories, for messages.

@@ -141,6 +141,13 @@ impl Failure {
                 Op::CreateGroup { .. } | Op::SetLimit(_) => {
                     "change the limit, or set `limits = \"prefer\"` under [enforce]".into()
                 }
+                Op::ClaimRecord { .. } => {
+                    "choose another name; `sandbox ps --all` shows who has which, `sandbox kill` ends one, `sandbox rm` forgets one that has ended".into()
+                }
+                Op::WriteRecord(_) => "make room in the folder of the records".into(),
+                Op::OpenGroup(_) => {
+                    "join it as the user who has started it, with the same rights".into()
+                }
                 Op::AskForScope(ref scope) => match scope.manager {
                     Manager::System => "see `systemctl status` and `journalctl -b`; or leave the limits out".into(),
                     Manager::User => "see `systemctl --user status` and `journalctl --user -b`; or leave the limits out".into(),
@@ -172,6 +179,15 @@ impl Failure {
                 "is it a file, executable for the uid inside, on a mount without `noexec`?".into()
             }
             (Op::Exec { .. }, Errno::E2BIG) => "shorten the arguments or the environment".into(),
+            (Op::CloneInit { namespaces, into_group: true }, Errno::EACCES | Errno::EPERM) if namespaces.is_empty() => {
+                "the caller may not move a process from its own cgroup to the sandbox's: join it from where it was started, such as the same login".into()
+            }
+            (Op::CloneInit { namespaces, into_group: true }, Errno::ENODEV) if namespaces.is_empty() => {
+                "the sandbox's cgroup is gone: it has just ended".into()
+            }
+            (Op::EnterNamespace { .. }, Errno::EPERM) => {
+                "join it as the user who has started it, with the same rights".into()
+            }
             (Op::CloneInit { .. }, Errno::ENOSPC) => {
                 "too many namespaces, or namespaces nested too deeply: `sandbox doctor` says which limit it is".into()
             }
@@ -202,6 +218,9 @@ impl Failure {
             }
             (Op::NewKeyring, Errno::EDQUOT) => {
                 "the caller holds as many keys as it may, and every run holds one: see /proc/key-users, and raise `sysctl kernel.keys.maxkeys`".into()
+            }
+            (Op::CloneInit { namespaces, .. }, Errno::EAGAIN) if namespaces.is_empty() => {
+                "the sandbox has as many processes as it may: end some of them, or raise `pids` under [limits]; or the caller has (`ulimit -u`)".into()
             }
             (Op::CloneInit { .. }, Errno::EAGAIN) => {
                 "the caller may not have more processes: see `ulimit -u` and the pids limit of its cgroup".into()

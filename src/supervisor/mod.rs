@@ -2,8 +2,8 @@
 
 pub mod cgroup;
 mod failure;
-mod guardian;
 mod gate;
+mod guardian;
 mod idle;
 mod idmap;
 mod meter;
@@ -11,6 +11,7 @@ mod mount_point;
 mod network;
 mod notify;
 pub mod progress;
+mod recording;
 mod relay;
 mod source;
 mod terminal;
@@ -29,6 +30,7 @@ use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
 use crate::report::{Measured, Outcome, denial::Refusals, egress::Unreached, files::FailedCalls};
+use crate::running::Recording;
 use crate::sys::mount::Depth;
 use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};
@@ -51,7 +53,7 @@ pub fn execute(plan: &Plan, say: &dyn Fn(&Step, &str)) -> Result<Outcome, Failur
 }
 
 /// Who wants to know more of a run than its end; by default, nobody.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Observer<'o> {
     /// Told in the end what the run has used; nothing, if its set-up fails.
     pub measured: Option<&'o mut Measured>,
@@ -63,6 +65,10 @@ pub struct Observer<'o> {
     pub failed: Option<&'o mut FailedCalls>,
     /// Told in the end what of the network was not reached, where the plan has a gate ([`Op::OpenGate`]).
     pub unreached: Option<&'o mut Unreached>,
+    /// The record of the run, where the plan keeps one ([`Op::ClaimRecord`]).
+    pub recording: Option<&'o mut Recording>,
+    /// Called once the command has been executed, or has failed to be.
+    pub started: Option<&'o dyn Fn()>,
 }
 
 /// The same as [`execute`], for somebody who wants to know more.
@@ -95,6 +101,10 @@ struct Run<'p> {
     /// The descriptors of the plan's slots.
     slots: Vec<RawFd>,
     group: Option<Group>,
+    /// The group of a sandbox that is joined.
+    joined: Option<Group>,
+    /// The namespaces of the run, for others to join.
+    namespaces: Vec<OwnedFd>,
     /// What hands on the output, where it is not the command's to write.
     relay: Option<relay::Relay>,
     /// The sandbox's own terminal and the caller's, where there are two.
@@ -116,6 +126,8 @@ struct Run<'p> {
     /// The descriptor that came with the last message: the listener of the filter, the payload's pidfd,
     /// or the master of the sandbox's terminal.
     came: Cell<Option<OwnedFd>>,
+    /// At its end once the command is executed; and its other end, until init is cloned.
+    executed: Option<(OwnedFd, Option<OwnedFd>)>,
     arguments: Arguments,
     /// The only way out, where the plan has one.
     gate: Option<gate::Gate>,
@@ -145,6 +157,14 @@ impl<'p> Run<'p> {
             SockFlag::SOCK_CLOEXEC,
         )
         .map_err(Failure::before)?;
+        // An exec closes the other end, as does whoever is not to become the command.
+        let executed = match observer.started {
+            Some(_) => {
+                let (ours, theirs) = process::pipe().map_err(Failure::before)?;
+                Some((descriptor::own(ours), Some(descriptor::own(theirs))))
+            }
+            None => None,
+        };
         // Before the clone, so that no signal is lost: the child inherits the mask.
         signal::block_all().map_err(Failure::before)?;
         Ok(Self {
@@ -152,6 +172,8 @@ impl<'p> Run<'p> {
             say,
             slots: vec![child::UNOPENED; plan.slots],
             group: None,
+            joined: None,
+            namespaces: Vec::new(),
             relay: None,
             terminal: None,
             mount_points: Vec::new(),
@@ -165,6 +187,7 @@ impl<'p> Run<'p> {
             theirs: Some(theirs),
             came: Cell::new(None),
             gate: None,
+            executed,
             arguments: Arguments::of_this_process(),
             observer,
         })
@@ -183,6 +206,15 @@ impl<'p> Run<'p> {
                     });
                 }
             },
+            Op::ClaimRecord { folder, .. } => {
+                let recording = self.observer.recording.as_deref_mut();
+                let recording = recording.ok_or_else(|| errno(Errno::ENOTSUP))?;
+                recording.claim(folder).map_err(text)?;
+            }
+            Op::WriteRecord(kinds) => self.write_record(kinds, number)?,
+            Op::OpenGroup(groups) => {
+                self.joined = Some(Group::enter(groups).map_err(|e| text(e.to_string()))?);
+            }
             Op::MakeMountPoint {
                 tree,
                 missing,
@@ -389,7 +421,7 @@ impl<'p> Run<'p> {
             .theirs
             .take()
             .ok_or_else(|| Failure::step(number, Errno::EBADF))?;
-        let group = self.group.as_ref();
+        let group = self.group.as_ref().or(self.joined.as_ref());
         let tasks: Vec<RawFd> = group
             .map(|g| g.v1_tasks().iter().map(|t| t.as_raw_fd()).collect())
             .unwrap_or_default();
@@ -399,7 +431,12 @@ impl<'p> Run<'p> {
             _ => None,
         };
         let joins = self.plan.steps_of(Actor::Joiner).next().is_some();
-        let (first, first_group) = if joins { (0, None) } else { (flags, directory) };
+        let (first, first_group, directory) = match (joins, self.joined.is_some()) {
+            (false, _) => (flags, directory, None),
+            (true, false) => (0, None, directory),
+            // What is done on the way into a sandbox counts as the sandbox's.
+            (true, true) => (0, directory, None),
+        };
         let mut slots = self.slots.clone();
         let child = Child {
             plan: self.plan,
@@ -430,6 +467,9 @@ impl<'p> Run<'p> {
                     spent: Spent::default(),
                 });
                 drop(theirs);
+                if let Some((_, theirs)) = &mut self.executed {
+                    theirs.take();
+                }
                 // The child has copies; ours would hold the sources busy for the whole run.
                 self.close_slots();
                 if joins {

@@ -129,6 +129,7 @@ impl Run<'_> {
                 listening.then_some(socket),
                 waiting,
                 self.gate.as_ref().map(Gate::bell),
+                self.executed.as_ref().map(|(ours, _)| ours.as_fd()),
             ];
             let mut fds: Vec<_> = waited_for
                 .into_iter()
@@ -145,27 +146,35 @@ impl Run<'_> {
                 Err(errno) => return Err(Failure::step(last, errno)),
             }
             let mut polled = fds.iter();
-            let [init, signal, rung, message, called, unguarded] = waited_for.map(|fd| {
+            let [init, signal, rung, message, called, unguarded, executed] = waited_for.map(|fd| {
                 let polled = fd.and_then(|_| polled.next()?.revents());
                 polled.unwrap_or(PollFlags::empty())
             });
             // The message first: init may have written it and ended.
             if !message.is_empty() {
                 listening = self.hear(&mut end);
-                match self.came.take() {
-                    Some(payload) if std::mem::take(&mut end.traceable) => {
-                        tracer = self.trace(&payload, &mut end);
-                    }
-                    Some(master) if std::mem::take(&mut end.has_terminal) => {
-                        if let Some(terminal) = &mut self.terminal {
-                            terminal.begin(master, &mut self.relay)?;
-                        }
-                    }
-                    came => notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan))),
+            }
+            match self.came.take() {
+                Some(payload) if std::mem::take(&mut end.traceable) => {
+                    tracer = self.trace(&payload, &mut end);
                 }
-                if let Some(after) = end.stopped.take() {
-                    self.command_stopped(after);
+                Some(master) if std::mem::take(&mut end.has_terminal) => {
+                    if let Some(terminal) = &mut self.terminal {
+                        terminal.begin(master, &mut self.relay)?;
+                    }
                 }
+                came => notifier = notifier.or(came.map(|fd| Notifier::new(fd, self.plan))),
+            }
+            // Why nothing was executed has been said before: it is heard first.
+            let unheard = || listening && self.has_message();
+            if !executed.is_empty() && !unheard() {
+                self.executed = None;
+                if let (None, Some(started)) = (&end.failure, self.observer.started) {
+                    started();
+                }
+            }
+            if let Some(after) = end.stopped.take() {
+                self.command_stopped(after);
             }
             if called.contains(PollFlags::POLLIN) {
                 notifier = notifier.and_then(Notifier::serve);
@@ -322,7 +331,7 @@ impl Run<'_> {
                 end.stopped = Some(after);
                 true
             }
-            Ok(Some((Tag::Cloned | Tag::Listens | Tag::Socket, ..))) => true,
+            Ok(Some((Tag::Cloned | Tag::Listens | Tag::Socket | Tag::Namespace, ..))) => true,
             Ok(None) => false,
             // It may have said that it failed, or who answers for its filter: nothing goes on unheard.
             Err(errno) => {

@@ -159,6 +159,7 @@ fn every_code_has_a_test_that_shows_it() {
         include_str!("../promises/ceiling.rs"),
         // What only a sandbox shows.
         include_str!("../promises/proofs.rs"),
+        include_str!("../promises/running.rs"),
     ];
     let page = crate::page::sections();
     for code in Code::ALL {

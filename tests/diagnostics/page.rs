@@ -135,7 +135,7 @@ fn only_what_is_about_the_surroundings_has_no_samples() {
         [
             "SBX0001", "SBX0060", "SBX0083", "SBX0084", "SBX0085", "SBX0130", "SBX0100", "SBX0102",
             "SBX0103", "SBX0104", "SBX0105", "SBX0106", "SBX0107", "SBX0110", "SBX0111", "SBX0112",
-            "SBX0113"
+            "SBX0113", "SBX0180", "SBX0181", "SBX0182", "SBX0183"
         ]
     );
 }

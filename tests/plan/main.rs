@@ -21,6 +21,7 @@ use sandbox::plan::op::{NewRoot, Op, Upper};
 use sandbox::plan::order::{Phase, RULES};
 use sandbox::plan::{Actor, Attempt, Plan, Step, explain};
 use sandbox::profile::overlay::Overlay;
+use sandbox::running::{Record, join, saved};
 use sandbox::sections;
 use sandbox::sys::mount::Attributes;
 use sandbox::sys::process::StringArray;
@@ -268,6 +269,103 @@ fn attempts_differ_in_the_end_only(plan: &Plan) {
     }
 }
 
+/// The plan with a record, and that of whoever joins the run, by way of the record's text.
+fn recorded(plan: &Plan) -> (Plan, Plan) {
+    let confinement = saved::save(plan, &sandbox::diag::Sources::default());
+    let text = serde_json::to_string(&confinement).unwrap();
+    let record = Record {
+        id: "0123456789ab".into(),
+        confinement: serde_json::from_str(&text).unwrap(),
+        slots: plan.slots,
+        ..Record::default()
+    };
+    assert_eq!(record.confinement, confinement);
+    let mut kept = plan.clone();
+    join::keep_record(&mut kept, "/run/sandbox".into(), &record);
+    let entered = join::own_kinds(plan).into_iter().map(|kind| {
+        let (descriptor, inode) = (9, 1);
+        let op = Op::EnterNamespace {
+            kind,
+            descriptor,
+            inode,
+        };
+        (Phase::Join, op)
+    });
+    let joined = join::build(
+        &record,
+        entered.collect(),
+        [None; 2],
+        &[c"/bin/true".into()],
+    );
+    (kept, joined.unwrap())
+}
+
+/// Whoever joins a run goes through every operation that confines its command, in the same order.
+fn who_joins_is_confined_as_the_command_is(plan: &Plan) {
+    let (kept, joined) = recorded(plan);
+    the_order_holds(&kept);
+    the_order_holds(&joined);
+    assert_eq!(kept.steps.len(), plan.steps.len() + 3);
+    let payload = |plan: &Plan| -> Vec<Op> {
+        let steps = plan.steps_of(Actor::Payload).map(|(_, step)| &step.op);
+        let own = |op: &&Op| {
+            !matches!(
+                op,
+                // What binds its life, and what is its own.
+                Op::DieWithInit
+                    | Op::DieWithSupervisor
+                    | Op::NewProcessGroup
+                    | Op::EnterInnerUser
+                    | Op::TakePipes { .. }
+                    | Op::Exec { .. }
+            )
+        };
+        steps
+            .filter(own)
+            .cloned()
+            .map(without_descriptors)
+            .collect()
+    };
+    assert_eq!(payload(&joined), payload(plan));
+    let environment = |plan: &Plan| {
+        plan.steps.iter().find_map(|step| match &step.op {
+            Op::Exec { environment, .. } => Some(environment.clone()),
+            _ => None,
+        })
+    };
+    assert_eq!(environment(&joined), environment(plan));
+    for same in [
+        |op: &Op| matches!(op, Op::NewKeyring),
+        |op: &Op| matches!(op, Op::TakeIds { .. }),
+        |op: &Op| matches!(op, Op::NewSession),
+        |op: &Op| matches!(op, Op::SetOomScore(_) | Op::SetOwnOomScore(_)),
+    ] {
+        assert_eq!(count(&joined, same), count(plan, same));
+    }
+    // It hides before it enters anything, and has made nothing.
+    let at = |op: fn(&Op) -> bool| joined.steps.iter().position(|step| op(&step.op));
+    let hidden = at(|op| matches!(op, Op::Hide)).unwrap();
+    let first = at(|op| matches!(op, Op::EnterNamespace { .. }));
+    assert!(first.is_none_or(|first| hidden < first));
+    let kinds = count(&joined, |op| matches!(op, Op::EnterNamespace { .. }));
+    assert_eq!(kinds, join::own_kinds(plan).len());
+}
+
+/// The descriptors that a profile keeps are those of who has started the run.
+fn without_descriptors(op: Op) -> Op {
+    match op {
+        Op::CloseDescriptors { first, .. } => Op::CloseDescriptors {
+            first,
+            kept: Vec::new(),
+        },
+        Op::Restrict(mut rules) => {
+            rules.streams.retain(|stream| *stream < 3);
+            Op::Restrict(rules)
+        }
+        op => op,
+    }
+}
+
 /// What must hold for every plan.
 fn check(text: &str, plan: &Plan) {
     if plan.is_preparation() {
@@ -277,6 +375,7 @@ fn check(text: &str, plan: &Plan) {
         return;
     }
     the_order_holds(plan);
+    who_joins_is_confined_as_the_command_is(plan);
     attempts_differ_in_the_end_only(plan);
     parents_come_before_children(plan);
     slots_are_opened_before_they_are_used(plan);
@@ -503,7 +602,9 @@ fn enough_of_the_generated_profiles_have_a_plan() {
             made += count(&plan, |op| matches!(op, Op::MakeSource { .. }));
             let tried = attempts().map(|a| plan.clone().attempting(a, &Origin::CommandLine));
             let traced = plan.clone().traced(&Origin::CommandLine);
-            for plan in tried.iter().chain(&traced).chain([&plan]) {
+            let (kept, joined) = recorded(&plan);
+            let others = [&plan, &kept, &joined];
+            for plan in tried.iter().chain(&traced).chain(others) {
                 phases.extend(plan.steps.iter().map(|step| step.phase));
             }
         }

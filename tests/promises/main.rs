@@ -41,6 +41,7 @@ mod parts;
 mod process;
 mod proofs;
 mod report;
+mod running;
 mod scope;
 mod serving;
 mod settings;

@@ -52,6 +52,10 @@ pub struct Now {
     pub cpu: Option<Duration>,
     /// Bytes of memory.
     pub memory: Option<u64>,
+    /// Processes and threads.
+    pub tasks: Option<u64>,
+    /// Whether it is frozen.
+    pub frozen: Option<bool>,
 }
 
 impl Group {
@@ -64,6 +68,8 @@ impl Group {
         Now {
             cpu: cpu.or_else(|| keyed(&v2("cpu.stat")?, "usage_usec").map(Duration::from_micros)),
             memory: memory.or_else(|| number(&v2("memory.current")?)),
+            tasks: v1(Controller::Pids, "pids.current").or_else(|| number(&v2("pids.current")?)),
+            frozen: v2("cgroup.events").and_then(|file| Some(keyed(&file, "frozen")? == 1)),
         }
     }
 }

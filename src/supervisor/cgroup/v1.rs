@@ -72,6 +72,35 @@ impl V1 {
         Ok(())
     }
 
+    /// The directories of another process's run, which are not claimed here.
+    pub(super) fn of(groups: &[(Vec<Controller>, PathBuf)]) -> Result<V1, CgroupError> {
+        let part = |(controllers, dir): &(Vec<Controller>, PathBuf)| {
+            let file = File::open(dir).map_err(|e| CgroupError::new(dir, Operation::Open, e))?;
+            Ok(Part {
+                dir: dir.clone(),
+                controllers: controllers.clone(),
+                _claim: file,
+            })
+        };
+        Ok(V1 {
+            parts: groups.iter().map(part).collect::<Result<_, _>>()?,
+            tasks: Vec::new(),
+        })
+    }
+
+    /// Opens what a process writes itself into.
+    pub(super) fn open_tasks(&mut self) -> Result<(), CgroupError> {
+        for part in &self.parts {
+            let tasks = part.dir.join("tasks");
+            let file = OpenOptions::new()
+                .write(true)
+                .open(&tasks)
+                .map_err(|e| CgroupError::new(&tasks, Operation::Open, e))?;
+            self.tasks.push(file.into());
+        }
+        Ok(())
+    }
+
     pub(super) fn dir(&self, controller: Controller) -> Option<&PathBuf> {
         let part = self
             .parts

@@ -60,6 +60,17 @@ impl V2 {
         }
     }
 
+    /// The directory of another process's run, which is not claimed here.
+    pub(super) fn of(dir: &Path) -> Result<V2, CgroupError> {
+        let fd = File::open(dir).map_err(|e| CgroupError::new(dir, Operation::Open, e))?;
+        Ok(V2 {
+            dir: dir.to_path_buf(),
+            fd,
+            base: dir.parent().unwrap_or(dir).to_path_buf(),
+            kind: Kind::Beside,
+        })
+    }
+
     pub(super) fn remove(&mut self) -> Result<(), CgroupError> {
         // Killing may take a while, and needs no lock: our claim keeps sweepers away.
         clear::remove(&self.dir)?;

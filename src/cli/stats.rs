@@ -1,0 +1,140 @@
+//! `sandbox stats`: what sandboxes use at this moment.
+
+use super::arguments::Stats;
+use super::ps::columns;
+use super::{Refused, found, output};
+use crate::profile::value::Size;
+use crate::report::Measured;
+use crate::running::Record;
+use crate::running::live::{Opened, State};
+use crate::supervisor::cgroup::Group;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Between two looks, for the share of processors.
+const SHORT: Duration = Duration::from_millis(250);
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug, Serialize)]
+struct Figures {
+    id: String,
+    name: Option<String>,
+    /// Processor time so far, in seconds.
+    cpu_seconds: Option<f64>,
+    /// Processors in use since the last look.
+    processors: Option<f64>,
+    memory_bytes: Option<u64>,
+    memory_peak_bytes: Option<u64>,
+    tasks: Option<u64>,
+    frozen: Option<bool>,
+}
+
+pub(super) fn run(arguments: &Stats) -> Result<u8, Refused> {
+    let mut before = BTreeMap::new();
+    let first = look(arguments, &mut before)?;
+    if first.is_empty() {
+        show(&first, arguments)?;
+        return Ok(0);
+    }
+    std::thread::sleep(SHORT);
+    loop {
+        let figures = look(arguments, &mut before)?;
+        show(&figures, arguments)?;
+        if !arguments.watch || figures.is_empty() {
+            return Ok(0);
+        }
+        std::thread::sleep(SECOND);
+    }
+}
+
+/// Those that are asked for; without names, all of this user's.
+fn look(
+    arguments: &Stats,
+    before: &mut BTreeMap<String, (Instant, f64)>,
+) -> Result<Vec<Figures>, Refused> {
+    let mut all = Vec::new();
+    if arguments.names.is_empty() {
+        let me = rustix::process::geteuid().as_raw();
+        let folders = found::folders()?;
+        for folder in folders.iter().filter(|folder| folder.owner() == me) {
+            for entry in folder.entries().into_iter().filter(|entry| !entry.ended) {
+                if let Some(State::Running(_, record)) =
+                    Opened::new(folder, entry).map(|opened| opened.state())
+                {
+                    all.push(figures(&record, before));
+                }
+            }
+        }
+        return Ok(all);
+    }
+    for name in &arguments.names {
+        match found::running(name) {
+            Ok((_, record, owner)) => {
+                found::own(name, owner)?;
+                all.push(figures(&record, before));
+            }
+            // It was there at the first look.
+            Err(_) if !before.is_empty() => {}
+            Err(refused) => return Err(refused),
+        }
+    }
+    Ok(all)
+}
+
+fn figures(record: &Record, before: &mut BTreeMap<String, (Instant, f64)>) -> Figures {
+    let group = Group::look(&record.groups).ok();
+    let group = group.filter(|_| !record.groups.is_empty());
+    let now = group.as_ref().map(Group::now).unwrap_or_default();
+    let mut measured = Measured::default();
+    if let Some(group) = &group {
+        group.count(&mut measured);
+    }
+    let at = Instant::now();
+    let cpu = now.cpu.map(|time| time.as_secs_f64());
+    let last = cpu.and_then(|cpu| before.insert(record.id.clone(), (at, cpu)));
+    let processors = last.zip(cpu).map(|((then, used), cpu)| {
+        let passed = at.saturating_duration_since(then).as_secs_f64();
+        ((cpu - used) / passed.max(0.001)).max(0.0)
+    });
+    before.entry(record.id.clone()).or_insert((at, 0.0));
+    Figures {
+        id: record.id.clone(),
+        name: record.name.clone(),
+        cpu_seconds: cpu,
+        processors,
+        memory_bytes: now.memory,
+        memory_peak_bytes: measured.usage.memory_peak_bytes.map(|peak| peak.value),
+        tasks: now.tasks,
+        frozen: now.frozen,
+    }
+}
+
+fn show(figures: &[Figures], arguments: &Stats) -> Result<(), Refused> {
+    if arguments.json {
+        // Values of ours can always be written.
+        let line = serde_json::to_string(&figures).unwrap_or_default();
+        return output(&format!("{line}\n"));
+    }
+    let head = ["ID", "NAME", "CPU", "CPU TIME", "MEMORY", "PEAK", "TASKS"];
+    let mut lines = vec![head.map(str::to_owned).to_vec()];
+    for one in figures {
+        let none = || "-".to_owned();
+        let size = |bytes: Option<u64>| bytes.map_or_else(none, |bytes| Size(bytes).to_string());
+        let share = one.processors.map(|n| format!("{:.0}%", n * 100.0));
+        let share = match one.frozen {
+            Some(true) => Some("paused".into()),
+            _ => share,
+        };
+        lines.push(vec![
+            one.id.clone(),
+            one.name.clone().unwrap_or_else(none),
+            share.unwrap_or_else(none),
+            one.cpu_seconds.map_or_else(none, |s| format!("{s:.2}s")),
+            size(one.memory_bytes),
+            size(one.memory_peak_bytes),
+            one.tasks.map_or_else(none, |tasks| tasks.to_string()),
+        ]);
+    }
+    output(&columns(&lines))
+}

@@ -1,0 +1,118 @@
+//! What a record says.
+
+use super::saved::Saved;
+use crate::host::cgroup::Groups;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The version of the form of records. Another version's are not read.
+pub const VERSION: u32 = 1;
+
+/// A run, as its supervisor describes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// When it began, in seconds since 1970.
+    pub started: u64,
+    /// The command; empty for a sandbox that is kept open without one.
+    pub command: Vec<String>,
+    /// The profiles that it was made of.
+    pub profiles: Vec<String>,
+    /// Where it was started.
+    pub directory: Option<PathBuf>,
+    /// Whether its output goes to log files.
+    pub detached: bool,
+    /// Init's pid outside.
+    pub init: libc::pid_t,
+    /// The namespaces that the sandbox has for itself.
+    pub namespaces: Vec<Namespace>,
+    /// The user namespace that the command is in, where that is not init's.
+    pub inner: Option<Namespace>,
+    /// The control groups.
+    pub groups: Groups,
+    /// What confines the command: the steps that whoever joins goes through too.
+    pub confinement: Vec<Saved>,
+    /// How many slots for descriptors they use.
+    pub slots: usize,
+    /// What the supervisor of who joins has to know.
+    pub watch: Watched,
+    /// The plan, as `explain` prints it.
+    pub plan: String,
+    /// The profile, as `show` prints it.
+    pub profile: String,
+    /// How the run ended: a line of its own behind the rest.
+    #[serde(skip)]
+    pub ended: Option<Ended>,
+}
+
+/// A namespace, and where to get at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// The kernel's name of the kind.
+    pub kind: String,
+    /// The number of its inode, as lsns(8) shows it.
+    pub inode: u64,
+    /// The number of a descriptor of it that the supervisor has.
+    pub descriptor: i32,
+}
+
+/// The part of [`crate::plan::Watch`] that holds for whoever joins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Milliseconds between SIGTERM and SIGKILL.
+    pub grace: u64,
+    /// Whether the command is in a session of its own.
+    pub new_session: bool,
+    /// Whether it is in a pid namespace of the sandbox's own.
+    pub new_pid_namespace: bool,
+    /// Whether files that output goes to are kept from the command, which writes to pipes instead.
+    pub relays_files: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The exit code of `sandbox`.
+    pub code: u8,
+    /// The word of reports for it.
+    pub outcome: String,
+    /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+impl Record {
+    /// Reads a record; `None` for half a one, and for what is none. Lines are only ever added.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (first, rest) = text.split_once('\n')?;
+        let mut record: Self = serde_json::from_str(first).ok()?;
+        let last = rest.split_once('\n').map(|(last, _)| last);
+        record.ended = last.and_then(|last| serde_json::from_str(last).ok());
+        (record.version == VERSION).then_some(record)
+    }
+
+    /// What it is called: its name, or its id.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.id)
+    }
+}
+
+/// A line of a record's file. Values of ours have string keys only, and so can always be written.
+pub(super) fn line(value: &impl Serialize) -> String {
+    let mut line = serde_json::to_string(value).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
+}
