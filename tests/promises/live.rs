@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// (an emulated one, on one processor that others want too) without anything being wrong.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Held by whoever sweeps all groups, and by whoever waits to see who has swept one.
+pub static SWEEPING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// Waits until something holds.
 #[track_caller]
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

@@ -1,6 +1,6 @@
 //! Sandboxes that run are found, joined and ended by name; whoever joins is confined as the command is.
 
-use crate::live::{HOLD, Live, eventually, group, has_limits, lives};
+use crate::live::{HOLD, Live, SWEEPING, eventually, group, has_limits, lives};
 use crate::support::{Done, Project, done, is_root, skip};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -59,6 +59,11 @@ impl Place {
         let mut live = Live::spawn(&mut self.program(&["--name", name, "--", "sh", "-c", script]));
         live.await_file(&ready);
         live
+    }
+
+    fn sweep(&self) -> Done {
+        let _alone = SWEEPING.lock().unwrap_or_else(|held| held.into_inner());
+        self.done(&["gc"])
     }
 
     fn exec(&self, name: &str, script: &str) -> Done {
@@ -303,7 +308,7 @@ fn ps_tells_the_truth_at_once_when_every_second_supervisor_is_killed() {
             || gone.contains("error[SBX0180]: no sandbox is called"),
         "{gone}"
     );
-    assert_eq!(place.done(&["gc"]).code, 0);
+    assert_eq!(place.sweep().code, 0);
     assert_eq!(place.ps(&names, true), with("running", Some(1)));
     let files = std::fs::read_dir(place.records()).unwrap();
     let files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
@@ -452,7 +457,7 @@ fn whatever_lies_in_the_folder_of_records_is_harmless() {
     let all = place.done(&["ps", "--all"]);
     let joined = place.exec("bad", "true");
     let copied = place.exec("bad000000006", "true");
-    let swept = place.done(&["gc"]);
+    let swept = place.sweep();
     for path in &made {
         let _ = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir(path));
     }
@@ -577,7 +582,7 @@ fn a_detached_run_goes_on_without_its_caller_and_keeps_what_it_wrote() {
         late.contains("error[SBX0181]: ") && late.contains("has ended"),
         "{late}"
     );
-    assert_eq!(place.done(&["gc"]).code, 0);
+    assert_eq!(place.sweep().code, 0);
     assert_eq!(place.done(&["logs", &name]).stdout, "out\nmore\n");
     assert_eq!(place.done(&["rm", &name]).ok(), "");
     let left = std::fs::read_dir(place.records()).unwrap();
@@ -696,7 +701,7 @@ fn a_sandbox_that_is_kept_open_dies_with_its_supervisor() {
     eventually("ps knows", || {
         place.ps(std::slice::from_ref(&name), false).is_empty()
     });
-    assert_eq!(place.done(&["gc"]).code, 0);
+    assert_eq!(place.sweep().code, 0);
     assert!(place.ps(&[name], true).is_empty());
 }
 
