@@ -562,6 +562,9 @@ fn what_belongs_to_others_belongs_to_a_caller_of_one_id() {
 fn what_an_archive_would_do_outside_is_refused_and_nothing_is_written_there() {
     let project = Project::new();
     let canary = project.write("canary/file", "untouched");
+    // A folder that is there beyond a link: on the way, where no flag of open(2) would refuse it.
+    project.write("canary/sub/file", "untouched");
+    let beyond = || file("link/sub/evil", "evil");
     let at = |path: &str| project.path().join(path).display().to_string();
     let link: &'static str = Box::leak(at("canary").into_boxed_str());
     let absolute: &'static str = Box::leak(at("canary/file").into_boxed_str());
@@ -593,6 +596,10 @@ fn what_an_archive_would_do_outside_is_refused_and_nothing_is_written_there() {
     };
     let whole_root = archive(&[file("x", &"x".repeat(4000))]);
     let cases: Vec<(Vec<u8>, &str)> = vec![
+        (
+            archive(&[to_canary(), beyond()]),
+            "which is a link or no directory",
+        ),
         (archive(&[file("../canary/file", "evil")]), "leads upwards"),
         (
             archive(&[file("a/../../canary/file", "evil")]),
