@@ -36,7 +36,9 @@ pub struct NoFolder {
 const SET_IT: &str = "set XDG_RUNTIME_DIR to a folder that only you may enter (mode 0700), as a login under systemd does";
 
 /// Where this caller's records are: `/run/sandbox` of root, else `sandbox` in `XDG_RUNTIME_DIR`, or
-/// in `/run/user/UID` where that is not set.
+/// in `/run/user/UID` where that is not set. Where there is neither, as for a user without a login (CI, su),
+/// `sandbox-UID` in `/tmp`: its owner alone may enter it, and the sticky bit keeps others from putting another
+/// in its place. Whoever makes one of that name first keeps its user from having records there, and no more.
 ///
 /// # Errors
 /// There is no folder that others cannot write to: what is in a record decides what
@@ -48,7 +50,11 @@ pub fn path_of_caller() -> Result<PathBuf, NoFolder> {
     }
     let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let named = named.filter(|path| path.is_absolute());
-    let base = named.unwrap_or_else(|| format!("/run/user/{uid}").into());
+    let of_login = PathBuf::from(format!("/run/user/{uid}"));
+    if named.is_none() && !of_login.exists() && is_sticky(Path::new(SHARED)) {
+        return Ok(shared(uid));
+    }
+    let base = named.unwrap_or(of_login);
     let refused = |why: String| NoFolder {
         message: format!("no place for the records of runs: {why}"),
         help: SET_IT,
@@ -67,7 +73,22 @@ pub fn path_of_caller() -> Result<PathBuf, NoFolder> {
     }
 }
 
-/// The folders that this caller may look into: its own, and where root asks, those below `/run/user`.
+/// Where users without a login have their folder.
+const SHARED: &str = "/tmp";
+
+fn shared(uid: u32) -> PathBuf {
+    Path::new(SHARED).join(format!("sandbox-{uid}"))
+}
+
+/// Whether nobody can rename what others have made there (inode(7)).
+fn is_sticky(folder: &Path) -> bool {
+    let found = std::fs::metadata(folder);
+    found.is_ok_and(|found| {
+        found.is_dir() && (found.mode() & 0o1000 != 0 || found.mode() & 0o022 == 0)
+    })
+}
+
+/// The folders that this caller may look into: its own, and where root asks, those of all users.
 ///
 /// # Errors
 /// As for [`path_of_caller`].
@@ -77,6 +98,18 @@ pub fn all_of_caller() -> Result<Vec<Folder>, NoFolder> {
         && let Ok(users) = std::fs::read_dir("/run/user")
     {
         paths.extend(users.flatten().map(|user| user.path().join("sandbox")));
+    }
+    if rustix::process::geteuid().is_root()
+        && let Ok(all) = std::fs::read_dir(SHARED)
+    {
+        let of_user = |name: &OsStr| {
+            let uid = name.to_str()?.strip_prefix("sandbox-")?;
+            uid.parse().ok().map(shared)
+        };
+        paths.extend(
+            all.flatten()
+                .filter_map(|found| of_user(&found.file_name())),
+        );
     }
     Ok(paths.iter().filter_map(|path| Folder::open(path)).collect())
 }

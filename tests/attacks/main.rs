@@ -71,8 +71,15 @@ fn the_threat_model_names_tests_that_are_there() {
         .flat_map(|(_, attacks)| attacks.iter().map(|attack| attack.name))
         .collect();
     let mut promises = String::new();
-    for entry in std::fs::read_dir(root.join("tests/promises")).unwrap() {
-        promises += &std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let mut folders = vec![root.join("tests/promises")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => promises += &std::fs::read_to_string(path).unwrap(),
+            }
+        }
     }
     let names = text.split('`').skip(1).step_by(2);
     let names: Vec<&str> = names

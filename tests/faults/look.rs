@@ -128,6 +128,11 @@ pub(crate) fn report(callers: &[String]) -> String {
     {
         let kind = fs::read_link(entry.path()).unwrap_or_default();
         let kind = kind.display().to_string();
+        // A pipe of ours has another number each time.
+        let kind = match kind.starts_with("pipe:[") {
+            true => "pipe".to_owned(),
+            false => kind,
+        };
         // The directory that is being listed.
         if !kind.starts_with("/proc/") {
             let _ = writeln!(text, "descriptor {}: {kind}", entry.file_name().display());

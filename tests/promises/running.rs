@@ -173,7 +173,9 @@ fn exec_cannot_leave_its_group_nor_use_more_than_the_sandbox_may() {
     let place = Place::new();
     let name = name();
     let profile = format!("{PLAIN}[limits]\nmemory = \"48M\"\npids = 20\n");
-    let live = place.start(&name, &profile, HOLD);
+    // A shell that waits would end where it cannot make the next `sleep`.
+    let hold = "exec perl -e 'open(F, q(>ready)); close F; select(undef, undef, undef, 0.05) until -e q(go)'";
+    let live = place.start(&name, &profile, hold);
     // More processes than there may be.
     let many = place.exec(
         &name,
@@ -515,6 +517,15 @@ fn records_are_their_owners_alone() {
     let said = done(command.env("XDG_RUNTIME_DIR", open.path())).fails(125);
     assert!(said.contains("is no folder that only its owner"), "{said}");
     assert_eq!(mode(&loose), 0o755);
+    // Without a login there is a folder all the same.
+    let uid = nix::unistd::geteuid();
+    if std::path::Path::new(&format!("/run/user/{uid}")).exists() {
+        return;
+    }
+    let mut command = place.program(&["--record", "--", "true"]);
+    done(command.env_remove("XDG_RUNTIME_DIR")).ok();
+    let folder = std::path::PathBuf::from(format!("/tmp/sandbox-{uid}"));
+    assert_eq!(mode(&folder), 0o700);
 }
 
 #[test]
