@@ -67,6 +67,7 @@ nofile = 256
 set = { DECLARED = "yes" }
 
 [process]
+output_files = "give"
 nice = 19
 oom_score_adj = 900
 umask = "027"
@@ -120,6 +121,9 @@ type = "cgroup"
 target = "/sys/fs/cgroup"
 "#;
 
+// The files that take the output are the command's own in each: what it says of itself is the evidence, and is
+// not to hang on the calls by which its output would be handed on.
+
 /// Without an init, with as little as can be; a map and a filter of another kind.
 const NO_INIT: &str = r#"
 [rootfs]
@@ -137,6 +141,7 @@ preset = "strict"
 [process]
 init = false
 session = "inherit"
+output_files = "give"
 "#;
 
 /// Namespaces that are joined or shared, so that other processes do the work.
@@ -144,6 +149,9 @@ const JOINED: &str = r#"
 [namespaces]
 ipc = "/proc/self/ns/ipc"
 pid = "shared"
+
+[process]
+output_files = "give"
 "#;
 
 /// A folder of its own with all that runs in it need; removed in the end.
