@@ -160,7 +160,7 @@ fn attempt(
             let others = refused.others + failed.others;
             tell(&denials, others, session);
             reporting.denied(&denials, others);
-            let denied = egress::explain(&unreached, &profile, &session.sources);
+            let denied = egress::explain(&unreached, profile, &session.sources);
             tell_unreached(&denied, unreached.others, session);
             reporting.unreached(&denied, unreached.others);
             hint(&plan, session);

@@ -431,7 +431,7 @@ mod tests {
 
     #[test]
     fn records_of_pax_may_hold_newlines() {
-        let text = b"12 path=a/b\n24 SCHILY.xattr.user.a=\n\n";
+        let text = b"12 path=a/b\n25 SCHILY.xattr.user.a=\n\n";
         let records = pax(text).unwrap();
         assert_eq!(records[0], (&b"path"[..], &b"a/b"[..]));
         assert_eq!(records[1], (&b"SCHILY.xattr.user.a"[..], &b"\n"[..]));
