@@ -300,6 +300,19 @@ impl Rootfs {
             );
         }
         if let Source::Directory(path) = &self.source.value {
+            if path.parent().is_none() {
+                let text = match self.changes.value {
+                    Changes::Write => {
+                        "the command sees the whole of /, and writes wherever the caller can write"
+                    }
+                    _ => "the command sees the whole of /: everything that the caller can read",
+                };
+                problems.push(
+                    Diagnostic::new(Code::WholeHost, &self.source.origin, text)
+                        .and(&self.changes.origin, "what becomes of changes")
+                        .help("remove the line, and bind the folders that the command needs besides the public ones"),
+                );
+            }
             let path = At::new(path.clone(), self.source.origin.clone());
             mounts::in_one_home(&path, profile, sources, problems);
         }

@@ -336,3 +336,28 @@ directory = "/home/bob/debian"
       = help: write "${HOME}/debian"
     "#);
 }
+
+#[test]
+fn the_whole_host_as_a_directory() {
+    let odd = warned(
+        r#"
+[rootfs]
+directory = "/"
+changes = "write"
+"#,
+    );
+    insta::assert_snapshot!(odd, @r#"
+    warning[SBX0021]: the command sees the whole of /, and writes wherever the caller can write
+     --> sandbox.toml:2:13
+      |
+    2 | directory = "/"
+      |             ^^^
+      |
+     ::: sandbox.toml:3:11
+      |
+    3 | changes = "write"
+      |           ------- what becomes of changes
+      |
+      = help: remove the line, and bind the folders that the command needs besides the public ones
+    "#);
+}
