@@ -142,6 +142,11 @@ fn alone(depth: Depth) -> &'static str {
     }
 }
 
+/// Whether each of the two streams has a pipe to itself.
+fn apart(stdout: Option<Slot>, stderr: Option<Slot>) -> bool {
+    stdout.is_some() && stderr.is_some() && stdout != stderr
+}
+
 /// The streams that have a pipe.
 fn streams(stdout: Option<Slot>, stderr: Option<Slot>) -> &'static str {
     match (stdout, stderr) {
@@ -340,10 +345,9 @@ impl fmt::Display for Op {
                 most,
                 over,
             } => {
-                let pipes = if stdout.is_some() && stderr.is_some() && stdout != stderr {
-                    "pipes"
-                } else {
-                    "a pipe"
+                let pipes = match apart(*stdout, *stderr) {
+                    true => "pipes",
+                    false => "a pipe",
                 };
                 let streams = streams(*stdout, *stderr);
                 write!(f, "make {pipes}, and hand on what is written to {streams}")?;
@@ -357,13 +361,12 @@ impl fmt::Display for Op {
                     }
                 }
             }
-            Self::TakePipes { stdout, stderr }
-                if stdout.is_some() && stderr.is_some() && stdout != stderr =>
-            {
-                f.write_str("take the pipes as stdout and stderr")
-            }
             Self::TakePipes { stdout, stderr } => {
-                write!(f, "take the pipe as {}", streams(*stdout, *stderr))
+                let pipes = match apart(*stdout, *stderr) {
+                    true => "pipes",
+                    false => "pipe",
+                };
+                write!(f, "take the {pipes} as {}", streams(*stdout, *stderr))
             }
             Self::AwaitTracer => f.write_str(
                 "be traced by the supervisor, for which it waits: file calls that fail are told of",

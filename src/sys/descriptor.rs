@@ -378,23 +378,22 @@ pub fn is_closed_at_exec(fd: RawFd) -> Result<bool> {
 
 /// Whether a descriptor is that of a directory (fstat(2)).
 pub fn is_directory(fd: RawFd) -> Result<bool> {
-    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the kernel fills the structure, which lives here.
-    check_int(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
-    // SAFETY: the call has succeeded.
-    let mode = unsafe { stat.assume_init() }.st_mode;
-    Ok(mode & libc::S_IFMT == libc::S_IFDIR)
+    Ok(stat(fd)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
 }
 
 /// The device and the inode of a regular file that a descriptor is of (fstat(2)).
 pub fn regular_file(fd: RawFd) -> Result<Option<(u64, u64)>> {
+    let stat = stat(fd)?;
+    let regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    Ok(regular.then_some((stat.st_dev, stat.st_ino)))
+}
+
+fn stat(fd: RawFd) -> Result<libc::stat> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the kernel fills the structure, which lives here.
     check_int(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
     // SAFETY: the call has succeeded.
-    let stat = unsafe { stat.assume_init() };
-    let regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    Ok(regular.then_some((stat.st_dev, stat.st_ino)))
+    Ok(unsafe { stat.assume_init() })
 }
 
 /// Whether a descriptor is open, for writing, and not that of a directory.

@@ -66,6 +66,10 @@ impl Kept {
     }
 
     pub fn run_under(&self, profile: &str, script: &str) -> Done {
+        self.with(&mut self.command(profile, script))
+    }
+
+    fn command(&self, profile: &str, script: &str) -> Command {
         // Not in the project, which is to hold nothing but what a test puts there.
         let file = self.state.write("profile.toml", profile);
         let arguments = [
@@ -76,7 +80,19 @@ impl Kept {
             "-c",
             script,
         ];
-        self.with(&mut self.project.program(&arguments))
+        self.project.program(&arguments)
+    }
+
+    /// Starts what says `go`, and waits until it has.
+    fn begin(&self, command: &mut Command) -> std::process::Child {
+        command.env("XDG_STATE_HOME", self.state.path());
+        let mut run = command
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = [0; 3];
+        std::io::Read::read_exact(run.stdout.as_mut().unwrap(), &mut line).unwrap();
+        run
     }
 
     /// `sandbox changes ACTION NAME …`.
@@ -336,25 +352,8 @@ fn one_name_is_for_one_run_and_one_tree() {
     let name = kept.name();
     assert_eq!(kept.run("echo x > new").code, 0);
     // While a run goes on, nobody else has its changes.
-    let file = kept.state.write("profile.toml", KEEP);
-    let arguments = [
-        "--profile",
-        file.to_str().unwrap(),
-        "--",
-        "sh",
-        "-c",
-        "echo go; read line",
-    ];
-    let mut first = kept
-        .project
-        .program(&arguments)
-        .env("XDG_STATE_HOME", kept.state.path())
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = [0; 3];
-    std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let mut command = kept.command(KEEP, "echo go; read line");
+    let mut first = kept.begin(command.stdin(std::process::Stdio::piped()));
     let words = kept.run("echo ran").fails(125);
     assert!(words.contains("in use") && words.contains(&name), "{words}");
     assert!(words.contains("profile.toml:3:"), "{words}");
@@ -383,25 +382,7 @@ fn changes_survive_a_supervisor_that_is_killed() {
         return;
     };
     filled(&kept);
-    let file = kept.state.write("profile.toml", KEEP);
-    let script = "echo kept > new; echo go; exec sleep 1000";
-    let arguments = [
-        "--profile",
-        file.to_str().unwrap(),
-        "--",
-        "sh",
-        "-c",
-        script,
-    ];
-    let mut run = kept
-        .project
-        .program(&arguments)
-        .env("XDG_STATE_HOME", kept.state.path())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = [0; 3];
-    std::io::Read::read_exact(run.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let mut run = kept.begin(&mut kept.command(KEEP, "echo kept > new; echo go; exec sleep 1000"));
     run.kill().unwrap();
     run.wait().unwrap();
     // The sandbox ends with it, and until then the changes are in use.
@@ -424,25 +405,8 @@ fn what_should_have_been_thrown_away_is_by_gc() {
     };
     filled(&kept);
     let profile = "version = 1\n[rootfs]\nproject = \"discard\"\nchanges_on = \"disk\"";
-    let file = kept.state.write("profile.toml", profile);
-    let script = "mkdir -p x/y; chmod 0 x; echo go; exec sleep 1000";
-    let arguments = [
-        "--profile",
-        file.to_str().unwrap(),
-        "--",
-        "sh",
-        "-c",
-        script,
-    ];
-    let mut run = kept
-        .project
-        .program(&arguments)
-        .env("XDG_STATE_HOME", kept.state.path())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = [0; 3];
-    std::io::Read::read_exact(run.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let mut run =
+        kept.begin(&mut kept.command(profile, "mkdir -p x/y; chmod 0 x; echo go; exec sleep 1000"));
     let prefix = format!(".thrown-{}-", run.id());
     let left = || {
         let entries = std::fs::read_dir(kept.store()).unwrap().flatten();
