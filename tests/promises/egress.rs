@@ -216,7 +216,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "http, right name later",
-        "raw(\"a.example\", 80, request(\"a.example\") + request(\"A.example\"), reads=1)",
+        "raw(\"a.example\", 80, request(\"a.example\") + request(\"A.example\"), until=b\"http A\")",
         "http A.example",
     ),
     (
@@ -396,7 +396,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "protocol that speaks first",
-        "raw(\"git.example\", 22, b\"SSH-2.0-me\\r\\n\", reads=2)",
+        "raw(\"git.example\", 22, b\"SSH-2.0-me\\r\\n\", until=b\"heard\")",
         "heard SSH-2.0-me",
     ),
     (

@@ -20,15 +20,16 @@ def tls(host, said, port=443, family=0):
         return secured.recv(100).decode().strip()
 
 
-def raw(host, port, data, family=0, parts=1, reads=1):
+def raw(host, port, data, family=0, parts=1, until=b""):
+    """The last line of what was answered, be it in one piece or in several."""
     with connect(host, port, family) as one:
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         size = max(1, len(data) // parts)
         for at in range(0, len(data), size):
             one.sendall(data[at : at + size])
-        got = b""
-        for _ in range(reads):
-            got += one.recv(1000)
+        got = one.recv(1000)
+        while got and until not in got and (more := one.recv(1000)):
+            got += more
         if not got:
             raise ConnectionResetError(errno.ECONNRESET, "closed")
         return got.decode("latin1").strip().splitlines()[-1]
