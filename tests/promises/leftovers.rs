@@ -1,23 +1,14 @@
 //! Nothing left behind: no process, cgroup, mount, mount point or temporary file outlives its run,
 //! however the run ends.
 
-use crate::live::has_limits;
-use crate::support::{Project, finished, mounts};
+use crate::live::{has_limits, without_limits};
+use crate::support::{Load, Project, finished, mounts, times};
 use crate::traces::{descendants, gone, groups_of, marked, of_group, that_see};
 use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
-/// How often: `few` by default, `many` under `SANDBOX_STRESS=full`, or the number that is given.
-fn times(few: u32, many: u32) -> u32 {
-    match std::env::var("SANDBOX_STRESS").as_deref() {
-        Ok("full") => many,
-        Ok(number) => number.parse().unwrap_or(few),
-        Err(_) => few,
-    }
-}
+use std::time::{Duration, Instant};
 
 /// A project whose runs leave as much as they can, and what was there before them.
 struct Litter {
@@ -142,9 +133,14 @@ fn runs_side_by_side_leave_nothing_and_do_not_disturb_each_other() {
 /// Ends runs from outside, at moments spread over their whole life.
 fn ended_at_any_moment(signal: nix::sys::signal::Signal, limits: bool, times: u32) {
     let litter = Litter::new(limits);
-    let mut supervisors = Vec::new();
+    // How long one takes that nobody ends: its end is to be among the moments.
+    let start = Instant::now();
+    let whole = litter.start("0.1");
+    let mut supervisors = vec![whole.id()];
+    ends_by_itself(whole);
+    let life = start.elapsed().as_secs_f64() * 1.1;
     // The steps of the golden ratio fill an interval evenly, whatever the number.
-    let moments = (0..times).map(|n| (f64::from(n) * 0.618_033_988).fract() * 0.25);
+    let moments = (0..times).map(|n| (f64::from(n) * 0.618_033_988).fract() * life);
     for moment in moments {
         let run = litter.start("0.1");
         let pid = run.id();
@@ -167,18 +163,22 @@ fn ended_at_any_moment(signal: nix::sys::signal::Signal, limits: bool, times: u3
 
 #[test]
 fn kill_9_of_the_supervisor_at_any_moment_leaves_nothing() {
-    ended_at_any_moment(nix::sys::signal::Signal::SIGKILL, false, times(20, 200));
+    ended_at_any_moment(nix::sys::signal::Signal::SIGKILL, false, times(20, 500));
 }
 
 #[test]
 fn kill_9_of_a_supervisor_with_a_cgroup_at_any_moment_leaves_nothing() {
-    if !has_limits() {
-        return crate::support::skip(
-            "kill_9_of_a_supervisor_with_a_cgroup_at_any_moment_leaves_nothing",
-            "no cgroup is delegated to this user",
-        );
+    if without_limits("kill_9_of_a_supervisor_with_a_cgroup_at_any_moment_leaves_nothing") {
+        return;
     }
-    ended_at_any_moment(nix::sys::signal::Signal::SIGKILL, true, times(20, 200));
+    ended_at_any_moment(nix::sys::signal::Signal::SIGKILL, true, times(20, 500));
+}
+
+#[test]
+fn kill_9_of_the_supervisor_at_any_moment_under_load_leaves_nothing() {
+    let _load = Load::new();
+    let kill = nix::sys::signal::Signal::SIGKILL;
+    ended_at_any_moment(kill, has_limits(), times(10, 500));
 }
 
 #[test]

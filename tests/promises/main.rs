@@ -49,6 +49,7 @@ mod soft_limits;
 mod sources;
 mod start;
 mod stopping;
+mod stress;
 mod support;
 mod sysctls;
 mod terminal;

@@ -31,6 +31,42 @@ pub fn skip(test: &str, reason: &str) {
     }
 }
 
+/// How often: `few` by default, `many` under `SANDBOX_STRESS=full`, or the number that is given.
+pub fn times(few: u32, many: u32) -> u32 {
+    match std::env::var("SANDBOX_STRESS").as_deref() {
+        Ok("full") => many,
+        Ok(number) => number.parse().unwrap_or(few),
+        Err(_) => few,
+    }
+}
+
+/// Twice as many processes as there are processors, each of which would have one to itself.
+pub struct Load(Vec<std::process::Child>);
+
+impl Load {
+    /// Starts them.
+    pub fn new() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        // They end with whoever has started them, too.
+        let busy = "while [ $(readlink /proc/$PPID/exe) ]; do i=0; \
+                    while [ $i -lt 100000 ]; do i=$((i + 1)); done; done";
+        let start = |_| {
+            let mut command = Command::new("sh");
+            command.args(["-c", busy]).stderr(Stdio::null()).spawn()
+        };
+        Self((0..processors * 2).map(|n| start(n).unwrap()).collect())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 /// A folder of its own, removed in the end; the project of its runs.
 pub struct Project {
     folder: PathBuf,
