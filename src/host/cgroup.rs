@@ -39,17 +39,20 @@ pub enum Controller {
     Cpuacct,
     /// Input and output of block devices; `blkio` on v1.
     Io,
+    /// Huge pages.
+    Hugetlb,
 }
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Controller; 6] = [
+    pub const ALL: [Controller; 7] = [
         Self::Pids,
         Self::Memory,
         Self::Cpu,
         Self::Cpuset,
         Self::Cpuacct,
         Self::Io,
+        Self::Hugetlb,
     ];
 
     /// The kernel's name in v1, as in `/proc/self/cgroup`.
@@ -69,6 +72,7 @@ impl Controller {
             Self::Cpuset => "cpuset",
             Self::Cpuacct => "cpuacct",
             Self::Io => "io",
+            Self::Hugetlb => "hugetlb",
         }
     }
 }
@@ -406,6 +410,15 @@ impl Cgroups {
     #[must_use]
     pub fn is_v1(&self, controller: Controller) -> bool {
         self.member(controller.v1_name()).is_some()
+    }
+
+    /// What `io.cost.qos` of the root group says of each disk; `None` where the root cannot be seen, or the kernel
+    /// has no cost model.
+    #[must_use]
+    pub fn costs(&self) -> Option<String> {
+        let spots = self.v2.iter().flat_map(|path| self.spots(None, path));
+        let mut texts = spots.map(|spot| std::fs::read_to_string(spot.top.join("io.cost.qos")));
+        texts.find_map(Result::ok)
     }
 
     /// Which versions are in use, and our own groups; `None` where there is no hierarchy.

@@ -31,6 +31,55 @@ impl Device {
     }
 }
 
+/// Who divides a disk by the weights of those that want it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weigher {
+    /// The scheduler bfq (Documentation/block/bfq-iosched.rst).
+    Bfq,
+    /// The cost model of cgroup v2 (`io.cost.qos` in Documentation/admin-guide/cgroup-v2.rst).
+    Cost,
+}
+
+impl fmt::Display for Weigher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bfq => "by its scheduler, bfq",
+            Self::Cost => "by the cost model",
+        })
+    }
+}
+
+/// Who divides a disk by weights, if anybody does: the scheduler that it has, or the cost model where `costs`, the
+/// text of `io.cost.qos`, has it switched on. Where nobody does, the kernel takes any weight, and nothing comes of it.
+#[must_use]
+pub fn weigher(disk: Device, costs: Option<&str>) -> Option<Weigher> {
+    weigher_of(disk, costs, Path::new("/sys/dev/block"))
+}
+
+fn weigher_of(disk: Device, costs: Option<&str>, devices: &Path) -> Option<Weigher> {
+    let queue = devices.join(disk.to_string()).join("queue/scheduler");
+    let schedulers = std::fs::read_to_string(queue).unwrap_or_default();
+    if schedulers.split_whitespace().any(|one| one == "[bfq]") {
+        return Some(Weigher::Bfq);
+    }
+    let named = format!("{disk} ");
+    let line = costs?.lines().find_map(|line| line.strip_prefix(&named))?;
+    let is_on = line.split_whitespace().any(|word| word == "enable=1");
+    is_on.then_some(Weigher::Cost)
+}
+
+/// Every disk: what `/sys/dev/block` lists and has a queue of its own.
+#[must_use]
+pub fn all() -> Vec<Device> {
+    let devices = Path::new("/sys/dev/block");
+    let names = super::tree::entries(devices).unwrap_or_default();
+    let names = names.iter().filter_map(|(name, _)| name.to_str());
+    let disks = names.filter(|name| devices.join(name).join("queue").exists());
+    let mut disks: Vec<_> = disks.filter_map(Device::parse).collect();
+    disks.sort_unstable();
+    disks
+}
+
 /// Why there is no disk.
 #[derive(Debug, thiserror::Error)]
 pub enum NoDisk {
@@ -104,6 +153,17 @@ mod tests {
         assert_eq!(disk_of(makedev(8, 1), &list), whole);
         assert_eq!(disk_of(makedev(0, 31), &list), None);
         assert_eq!(disk_of(makedev(8, 2), &list), None);
+        fs::create_dir_all(disk.join("queue")).unwrap();
+        let schedulers = disk.join("queue/scheduler");
+        let sda = whole.unwrap();
+        fs::write(&schedulers, "none [mq-deadline] bfq\n").unwrap();
+        assert_eq!(weigher_of(sda, None, &list), None);
+        let costs = |line: &str| weigher_of(sda, Some(line), &list);
+        assert_eq!(costs("8:0 enable=0 ctrl=auto\n"), None);
+        assert_eq!(costs("8:16 enable=1\n18:0 enable=1 ctrl=auto\n"), None);
+        assert_eq!(costs("8:0 enable=1 ctrl=auto\n"), Some(Weigher::Cost));
+        fs::write(&schedulers, "none mq-deadline [bfq]\n").unwrap();
+        assert_eq!(weigher_of(sda, None, &list), Some(Weigher::Bfq));
         fs::remove_dir_all(&sys).unwrap();
         assert!(matches!(
             below(Path::new("/proc/self")),

@@ -3,7 +3,7 @@
 
 use super::cgroup::{Controller, Kind, Place, V1Hierarchy};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The most that a group made at a place could use, of memory in bytes or of tasks.
 ///
@@ -31,6 +31,39 @@ pub fn most(place: &Place, controller: Controller) -> io::Result<u64> {
         _ => "pids.max",
     };
     Ok(permitted(base, file)?.map_or(machine, |most| most.min(machine)))
+}
+
+/// How much memory is kept at most for a group at a place, by a file such as `memory.low`, and which group above
+/// it says so; `None` where none has such a file, as nobody is above.
+///
+/// # Errors
+/// A group above it does not say.
+pub fn kept(place: &Place, file: &str) -> io::Result<Option<(u64, PathBuf)>> {
+    let Some((base, true)) = base(place, Controller::Memory) else {
+        return Ok(None);
+    };
+    // A scope that is yet to be made is given nothing.
+    if let Some((_, Kind::Scope(scope), _)) = place.v2() {
+        return Ok(Some((0, scope.dir.clone())));
+    }
+    least_kept(base, file)
+}
+
+fn least_kept(base: &Path, file: &str) -> io::Result<Option<(u64, PathBuf)>> {
+    let mut least: Option<(u64, PathBuf)> = None;
+    for group in groups(base) {
+        let Some(text) = text(&group.join(file))? else {
+            continue;
+        };
+        let kept = match text.trim() {
+            "max" => u64::MAX,
+            number => number.parse().map_err(io::Error::other)?,
+        };
+        if least.as_ref().is_none_or(|(before, _)| kept < *before) {
+            least = Some((kept, group.to_owned()));
+        }
+    }
+    Ok(least)
 }
 
 /// How many processors a group made at a place could use: those that the caller may run on, of some ranges
@@ -168,6 +201,12 @@ mod tests {
         assert_eq!(least(), Some(500));
         fs::write(group.join("memory.max"), "300\n").unwrap();
         assert_eq!(least(), Some(300));
+        assert_eq!(least_kept(&group, "memory.low").unwrap(), None);
+        fs::write(root.join("a/memory.low"), "max\n").unwrap();
+        fs::write(root.join("a/b/memory.low"), "100\n").unwrap();
+        fs::write(group.join("memory.low"), "300\n").unwrap();
+        let kept = least_kept(&group, "memory.low").unwrap();
+        assert_eq!(kept, Some((100, root.join("a/b"))));
         fs::write(group.join("memory.max"), "-1\n").unwrap();
         assert!(permitted(&group, "memory.max").is_err());
         fs::remove_dir_all(&root).unwrap();

@@ -1,6 +1,6 @@
 //! The host's files, as far as a plan asks for them.
 
-use super::disk::{self, Device, NoDisk};
+use super::disk::{self, Device, NoDisk, Weigher};
 use super::doubt::Doubt;
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
 use std::cell::RefCell;
@@ -217,6 +217,21 @@ impl Tree {
             true => disk::below(path),
             false => Err(NoDisk::NotOnOne { path: path.into() }),
         }
+    }
+
+    /// Every disk; given trees have none.
+    #[must_use]
+    pub fn disks(&self) -> Vec<Device> {
+        match self.real {
+            true => disk::all(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Who divides a disk by weights: see [`disk::weigher`].
+    #[must_use]
+    pub fn weigher(&self, disk: Device, costs: Option<&str>) -> Option<Weigher> {
+        disk::weigher(disk, costs).filter(|_| self.real)
     }
 
     /// Whether something is there, links followed.

@@ -7,7 +7,7 @@ use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
     ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NamespaceKind, NewName,
-    NewRoot, Op, Over, Slot, Upper,
+    NewRoot, Op, Over, Slot, USUAL_PERIOD_US, Upper,
 };
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
@@ -211,6 +211,25 @@ impl fmt::Display for Limit {
             Self::MemoryHigh(bytes) => {
                 write!(f, "memory to {} before it is slowed down", Size(*bytes))
             }
+            Self::MemoryLow(bytes) => {
+                let size = Size(*bytes);
+                write!(
+                    f,
+                    "what is reclaimed of memory while others have any to what is above {size}"
+                )
+            }
+            Self::MemoryMin(bytes) => {
+                write!(
+                    f,
+                    "what is reclaimed of memory to what is above {}",
+                    Size(*bytes)
+                )
+            }
+            Self::HugePages { page, bytes } => {
+                write!(f, "huge pages of {} to {}", Size(*page), Size(*bytes))
+            }
+            Self::OomGroup(true) => f.write_str("want of memory to the end of all processes"),
+            Self::OomGroup(false) => f.write_str("want of memory to the end of one process"),
             Self::Swap(bytes) => write!(f, "swap to {}", Size(*bytes)),
             Self::Cpu {
                 quota_us,
@@ -220,7 +239,19 @@ impl fmt::Display for Limit {
                     f,
                     "cpu to {} processors",
                     *quota_us as f64 / *period_us as f64
-                )
+                )?;
+                match *period_us {
+                    USUAL_PERIOD_US => Ok(()),
+                    other => write!(f, ", in periods of {}", microseconds(other)),
+                }
+            }
+            Self::CpuBurst(burst) => {
+                let time = microseconds(*burst);
+                write!(f, "the processor time that is saved up for later to {time}")
+            }
+            Self::IoWeight { by, of, weight } => {
+                let of = of.map_or("every disk".into(), |disk| format!("the disk {disk}"));
+                write!(f, "io of {of} beside others to a weight of {weight} ({by})")
             }
             Self::CpuTime(time) => {
                 write!(f, "the processor time used in all to {}", Duration(*time))
@@ -235,8 +266,14 @@ impl fmt::Display for Limit {
                 write!(f, "processor time beside others to a weight of {weight}")
             }
             Self::Cpuset(list) => write!(f, "the processors to {list}"),
+            Self::MemoryNodes(list) => write!(f, "the memory nodes to {list}"),
         }
     }
+}
+
+/// A time in microseconds, in words.
+fn microseconds(number: u64) -> Duration {
+    Duration(std::time::Duration::from_micros(number))
 }
 
 impl fmt::Display for Op {

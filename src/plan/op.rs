@@ -14,7 +14,7 @@ use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::{Attributes, Depth};
 use crate::sys::process::StringArray;
 use crate::sys::terminal::{Settings, Size};
-pub use limit::{Limit, Over, Rates};
+pub use limit::{Limit, Over, Rates, USUAL_PERIOD_US};
 use std::ffi::CString;
 use std::path::PathBuf;
 

@@ -138,14 +138,21 @@ fn in_force<'p>(asked: &Asked<'_>, plan: &'p Plan) -> Option<&'p Limit> {
 fn amount(limit: &Limit) -> InForce {
     match limit {
         Limit::Pids(most) => InForce::new(*most, "tasks"),
-        Limit::Memory(bytes) | Limit::MemoryHigh(bytes) | Limit::Swap(bytes) => {
-            InForce::new(*bytes, "bytes")
-        }
+        Limit::Memory(bytes)
+        | Limit::MemoryHigh(bytes)
+        | Limit::MemoryLow(bytes)
+        | Limit::MemoryMin(bytes)
+        | Limit::HugePages { bytes, .. }
+        | Limit::Swap(bytes) => InForce::new(*bytes, "bytes"),
+        Limit::OomGroup(all) => InForce::new(*all, "whether all end"),
         Limit::Cpu {
             quota_us,
             period_us,
         } => InForce::new(*quota_us as f64 / *period_us as f64, "processors"),
-        Limit::CpuWeight(weight) => InForce::new(*weight, "weight"),
+        Limit::CpuBurst(burst) => InForce::new(*burst as f64 / 1e6, "seconds"),
+        Limit::CpuWeight(weight) | Limit::IoWeight { weight, .. } => {
+            InForce::new(*weight, "weight")
+        }
         Limit::CpuTime(time) | Limit::Idle(time) => InForce::new(time.as_secs_f64(), "seconds"),
         Limit::Io(device, rates) => {
             let named = rates
@@ -156,6 +163,7 @@ fn amount(limit: &Limit) -> InForce {
             InForce::new(rates, "a second")
         }
         Limit::Cpuset(list) => InForce::new(list.as_str(), "processors"),
+        Limit::MemoryNodes(list) => InForce::new(list.as_str(), "memory nodes"),
     }
 }
 
@@ -187,7 +195,17 @@ fn times(limit: &Limit, counted: &Counted) -> Option<u64> {
         Limit::MemoryHigh(_) => counted.memory_high,
         Limit::Swap(_) => counted.swap,
         Limit::Cpu { .. } => counted.cpu,
-        Limit::CpuWeight(_)
+        Limit::HugePages { page, .. } => {
+            let of = |(size, times): &(u64, u64)| (size == page).then_some(*times);
+            counted.huge_pages.iter().find_map(of)
+        }
+        Limit::MemoryLow(_)
+        | Limit::MemoryMin(_)
+        | Limit::OomGroup(_)
+        | Limit::CpuBurst(_)
+        | Limit::CpuWeight(_)
+        | Limit::IoWeight { .. }
+        | Limit::MemoryNodes(_)
         | Limit::CpuTime(_)
         | Limit::Idle(_)
         | Limit::Io(..)

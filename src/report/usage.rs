@@ -55,7 +55,7 @@ pub struct Usage {
 }
 
 /// How often the kernel held the run up at one of its limits; `None` where it does not count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
     /// Forks refused for `pids`.
     pub pids: Option<u64>,
@@ -67,6 +67,8 @@ pub struct Counted {
     pub memory_high: Option<u64>,
     /// Times that `swap` was reached.
     pub swap: Option<u64>,
+    /// Times that each limit of `huge_pages` was reached, by the size of the pages.
+    pub huge_pages: Vec<(u64, u64)>,
     /// Periods in which `cpu` held it up.
     pub cpu: Option<u64>,
 }

@@ -2,11 +2,15 @@
 
 mod asked;
 mod grants;
+mod huge_pages;
 mod io;
 mod output;
 mod part;
 pub(crate) mod processors;
+mod reserved;
 mod steps;
+mod time;
+mod weights;
 
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
@@ -14,7 +18,7 @@ use crate::host::cgroup::Controller;
 use crate::plan::op::{Limit, Over};
 use crate::profile::node::Node;
 use crate::profile::shape::Kind;
-use crate::profile::table::{List, Value, read_integer};
+use crate::profile::table::{List, Map, Value, read_integer};
 use crate::profile::value::{Cores, Duration, Size};
 use crate::profile::variables::Variables;
 pub use asked::Asked;
@@ -47,11 +51,28 @@ crate::table! {
         memory: Amount<Size>,
         /// From here on the sandbox is slowed down and its memory reclaimed, before `memory` kills it. Cgroup v2 only.
         memory_high: Size,
+        /// Memory that is not taken from the sandbox while others have any that is not kept for them. No more than
+        /// the groups above it have been given. Cgroup v2 only.
+        memory_low: Size,
+        /// Memory that is never taken from the sandbox; else as `memory_low`. Cgroup v2 only.
+        memory_min: Size,
+        /// Which nodes memory is taken from, as cpuset(7) lists them: `"0-1"`.
+        memory_nodes: String,
+        /// Whether all processes end when one is killed for want of memory. Default: true on cgroup v2, where `memory`
+        /// is set. Cgroup v1 kills one process, and cannot do otherwise.
+        oom_group: bool,
+        /// The most huge pages, by their size, in use and reserved: `{ "2M" = "512M" }`. `memory` does not count them.
+        huge_pages: Map<Size>,
         /// The most swap, on top of memory. Default: 0 where `memory` is set.
         swap: Size,
         /// Processor time, in processors: 0.5 is half of one. Or a part of those that the caller, `cpuset` and the
         /// groups around permit: `"50%"`.
         cpu: Amount<Cores>,
+        /// The time over which `cpu` is counted, from 1 ms to 1 s.
+        cpu_period: Duration = "100ms",
+        /// How much processor time may be saved up in periods that do not use their share, and used later on top of
+        /// it; at most what `cpu` is of `cpu_period`.
+        cpu_burst: Duration,
         /// The share of processor time beside other groups, where there is not enough: 1 to 10000; 100 is usual.
         cpu_weight: Weight,
         /// The processor time of all processes together, in all; when it is used up, as for `wall_time`.
@@ -59,8 +80,11 @@ crate::table! {
         /// Which processors, as cpuset(7) lists them: `"0-3,7"`.
         cpuset: String,
         /// How fast disks are read and written, each second: `device` and at least one of `read`, `write` (bytes),
-        /// `read_ops`, `write_ops`. What is written through the page cache is limited on cgroup v2 alone.
+        /// `read_ops`, `write_ops`, `weight`. What is written through the page cache is limited on cgroup v2 alone.
         io: List<RawIo>,
+        /// The share of disks beside other groups: 1 to 10000; 100 is usual. Only disks with the scheduler bfq, or on
+        /// cgroup v2 with the cost model switched on, are divided by weights: without any the run is refused.
+        io_weight: Weight,
         /// How long the command may run; then it gets SIGTERM, and after `grace` SIGKILL.
         wall_time: Duration,
         /// How long the command may do nothing; then as for `wall_time`. Nothing means: no output, and in each sixteenth
@@ -91,6 +115,9 @@ pub struct Limits {
     output: Option<At<Size>>,
     output_over: At<Over>,
     io: Vec<At<Io>>,
+    io_weight: Option<At<Weight>>,
+    /// Over which processor time is counted, in microseconds.
+    period_us: At<u64>,
     /// How many processors can be used at once, where that is bounded.
     processors: Option<f64>,
     grace: At<Duration>,
@@ -112,9 +139,6 @@ impl Value for Weight {
 /// The weight of a group for which none is set.
 const USUAL_WEIGHT: u32 = 100;
 
-/// The period over which processor time is counted, in microseconds: the kernel's default.
-const PERIOD_US: u64 = 100_000;
-
 /// The fewest processes with which a command can start: init and the command.
 const FEWEST: u64 = 2;
 
@@ -133,6 +157,14 @@ impl Limits {
         let (pids, pids_part) = part::apart(raw.pids);
         let (memory, memory_part) = part::apart(raw.memory);
         let (fixed_cpu, cpu_part) = part::apart(raw.cpu);
+        let has_cpu = fixed_cpu.is_some() || cpu_part.is_some();
+        let (period_us, burst) = time::check(
+            &raw.cpu_period,
+            raw.cpu_burst.as_ref(),
+            fixed_cpu.as_ref(),
+            has_cpu,
+            problems,
+        );
         if let Some(pids) = pids.as_ref().filter(|pids| pids.value < FEWEST) {
             problems.push(
                 Diagnostic::new(
@@ -170,15 +202,25 @@ impl Limits {
                 .help("lower `memory_high`, or raise `memory`"),
             );
         }
-        if let Some(cpuset) = raw.cpuset.as_ref().filter(|list| !is_cpu_list(&list.value)) {
-            problems.push(
-                Diagnostic::new(
-                    Code::WrongValue,
-                    &cpuset.origin,
-                    format!("`{}` is no list of processors", cpuset.value),
-                )
-                .help("for example: cpuset = \"0-3,7\""),
-            );
+        let kept = [
+            ("memory_low", &raw.memory_low),
+            ("memory_min", &raw.memory_min),
+        ];
+        reserved::check(kept, memory.as_ref(), problems);
+        for (key, what, list) in [
+            ("cpuset", "processors", &raw.cpuset),
+            ("memory_nodes", "memory nodes", &raw.memory_nodes),
+        ] {
+            if let Some(list) = list.as_ref().filter(|list| !is_cpu_list(&list.value)) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::WrongValue,
+                        &list.origin,
+                        format!("`{}` is no list of {what}", list.value),
+                    )
+                    .help(format!("for example: {key} = \"0-3,7\"")),
+                );
+            }
         }
         for (key, time) in [("wall_time", &raw.wall_time), ("cpu_time", &raw.cpu_time)] {
             if let Some(time) = time.as_ref().filter(|time| time.value.0.is_zero()) {
@@ -273,6 +315,7 @@ impl Limits {
             part(memory_part, Controller::Memory),
             part(cpu_part, Controller::Cpu),
         ];
+        let huge_pages = huge_pages::check(raw.huge_pages, problems);
         // Memory before swap: cgroup v1 limits the sum of both, which must not be the smaller one.
         let group = [
             pids.map(|at| at.map(Limit::Pids)),
@@ -281,11 +324,18 @@ impl Limits {
                 .map(|at| at.map(|size| Limit::Memory(size.0))),
             raw.memory_high
                 .map(|at| at.map(|size| Limit::MemoryHigh(size.0))),
+            raw.memory_low
+                .map(|at| at.map(|size| Limit::MemoryLow(size.0))),
+            raw.memory_min
+                .map(|at| at.map(|size| Limit::MemoryMin(size.0))),
+            raw.oom_group.map(|at| at.map(Limit::OomGroup)),
             swap.map(|at| at.map(|size| Limit::Swap(size.0))),
-            fixed_cpu.map(|at| at.map(cpu)),
+            fixed_cpu.map(|at| at.map(|cores| cpu(cores, period_us))),
+            burst.map(|at| at.map(Limit::CpuBurst)),
             raw.cpu_weight
                 .map(|at| at.map(|weight| Limit::CpuWeight(weight.0))),
             raw.cpuset.map(|at| at.map(Limit::Cpuset)),
+            raw.memory_nodes.map(|at| at.map(Limit::MemoryNodes)),
             raw.cpu_time
                 .clone()
                 .map(|at| at.map(|time| Limit::CpuTime(time.0))),
@@ -294,7 +344,7 @@ impl Limits {
                 .map(|at| at.map(|time| Limit::Idle(time.0))),
         ];
         Self {
-            group: group.into_iter().flatten().collect(),
+            group: group.into_iter().flatten().chain(huge_pages).collect(),
             memory,
             parts: parts.into_iter().flatten().collect(),
             wall_time: raw.wall_time,
@@ -303,6 +353,8 @@ impl Limits {
             output: raw.output,
             output_over: raw.output_over,
             io: io::check(raw.io, variables, problems),
+            io_weight: raw.io_weight,
+            period_us: raw.cpu_period.map(|_| period_us),
             processors,
             grace: raw.grace,
         }
@@ -313,15 +365,16 @@ impl Limits {
         let named = self.group.iter().map(|limit| &limit.origin);
         let named = named.chain(self.parts.iter().map(|part| &part.origin));
         let named = named.chain(self.io.iter().map(|io| &io.origin));
+        let named = named.chain(self.io_weight.iter().map(|weight| &weight.origin));
         named.filter(|origin| !origin.is_default())
     }
 }
 
 /// So many processors, as a share of each period.
-fn cpu(cores: Cores) -> Limit {
+fn cpu(cores: Cores, period_us: u64) -> Limit {
     Limit::Cpu {
-        quota_us: (cores.0 * PERIOD_US as f64).round() as u64,
-        period_us: PERIOD_US,
+        quota_us: (cores.0 * period_us as f64).round() as u64,
+        period_us,
     }
 }
 
@@ -331,12 +384,19 @@ pub(crate) fn key(limit: &Limit) -> &'static str {
         Limit::Pids(_) => "pids",
         Limit::Memory(_) => "memory",
         Limit::MemoryHigh(_) => "memory_high",
+        Limit::MemoryLow(_) => "memory_low",
+        Limit::MemoryMin(_) => "memory_min",
+        Limit::MemoryNodes(_) => "memory_nodes",
+        Limit::OomGroup(_) => "oom_group",
+        Limit::HugePages { .. } => "huge_pages",
         Limit::Swap(_) => "swap",
         Limit::Cpu { .. } => "cpu",
+        Limit::CpuBurst(_) => "cpu_burst",
         Limit::CpuWeight(_) => "cpu_weight",
         Limit::CpuTime(_) => "cpu_time",
         Limit::Idle(_) => "idle",
         Limit::Io(..) => "io",
+        Limit::IoWeight { .. } => "io_weight",
         Limit::Cpuset(_) => "cpuset",
     }
 }

@@ -9,6 +9,7 @@ mod counts;
 mod error;
 mod limits;
 mod scope;
+mod share;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -150,7 +151,13 @@ impl Group {
         match limit {
             Limit::Pids(max) => files.pids(*max),
             Limit::Memory(bytes) if v2 => files.memory(*bytes),
-            Limit::MemoryHigh(bytes) => files.memory_high(*bytes),
+            Limit::MemoryHigh(bytes) => files.memory_by("memory.high", *bytes),
+            Limit::MemoryLow(bytes) => files.memory_by("memory.low", *bytes),
+            Limit::MemoryMin(bytes) => files.memory_by("memory.min", *bytes),
+            Limit::OomGroup(all) if *all || v2 => files.oom_group(*all),
+            // v1 kills one process, and has no file to say so.
+            Limit::OomGroup(_) => Ok(()),
+            Limit::HugePages { page, bytes } => files.huge_pages(*page, *bytes),
             Limit::Swap(bytes) if v2 => files.swap(*bytes),
             Limit::Memory(bytes) => self.set_v1_memory(files, *bytes),
             Limit::Swap(bytes) => self.set_v1_swap(files, *bytes),
@@ -158,6 +165,7 @@ impl Group {
                 quota_us,
                 period_us,
             } => files.cpu(*quota_us, *period_us),
+            Limit::CpuBurst(burst) => files.cpu_burst(*burst),
             Limit::CpuWeight(weight) => files.cpu_weight(*weight),
             Limit::CpuTime(_) | Limit::Idle(_) => {
                 let counter = files.cpu_counter()?;
@@ -165,7 +173,9 @@ impl Group {
                 Ok(())
             }
             Limit::Io(device, rates) => files.io(*device, *rates),
+            Limit::IoWeight { by, of, weight } => files.io_weight(*by, *of, *weight),
             Limit::Cpuset(list) => files.cpuset(list),
+            Limit::MemoryNodes(list) => files.memory_nodes(list),
         }
     }
 

@@ -806,6 +806,7 @@ fn origins_are_shown_beside_every_value() {
     [limits]
     pids = 3  # sandbox.toml:5
     cpu = 1  # command line
+    # cpu_period = "100ms"  # default
     # grace = "5s"  # default
     # output_over = "cut"  # default
 

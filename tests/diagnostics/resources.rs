@@ -251,3 +251,148 @@ nofiles = 1024
       = help: did you mean `nofile`?
     "#);
 }
+
+#[test]
+fn huge_pages_that_are_none() {
+    let wrong = checked(
+        r#"
+[limits]
+huge_pages = { "3M" = "6M", "2M" = "3M", "1G" = "2G", "1024M" = 0 }
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: `3M` is no size of huge pages
+     --> sandbox.toml:2:16
+      |
+    2 | huge_pages = { "3M" = "6M", "2M" = "3M", "1G" = "2G", "1024M" = 0 }
+      |                ^^^^
+      |
+      = help: for example: huge_pages = { "2M" = "512M" }
+
+    error[SBX0004]: 3M are no whole number of pages of 2M
+     --> sandbox.toml:2:29
+      |
+    2 | huge_pages = { "3M" = "6M", "2M" = "3M", "1G" = "2G", "1024M" = 0 }
+      |                             ^^^^
+      |
+      = help: for example: "2M" = "16M"
+
+    error[SBX0004]: pages of 1G are limited twice
+     --> sandbox.toml:2:42
+      |
+    2 | huge_pages = { "3M" = "6M", "2M" = "3M", "1G" = "2G", "1024M" = 0 }
+      |                                          ^^^^
+      |
+     ::: sandbox.toml:2:55
+      |
+    2 | huge_pages = { "3M" = "6M", "2M" = "3M", "1G" = "2G", "1024M" = 0 }
+      |                                                       ------- also here
+      |
+      = help: remove one of the two
+    "#);
+}
+
+#[test]
+fn a_period_and_a_burst_that_the_kernel_would_not_take() {
+    let wrong = checked(
+        r#"
+[limits]
+cpu = 0.02
+cpu_period = "20ms"
+cpu_burst = "1ms"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0044]: 400 µs of each period are too few to run in
+     --> sandbox.toml:2:7
+      |
+    2 | cpu = 0.02
+      |       ^^^^
+      |
+     ::: sandbox.toml:3:14
+      |
+    3 | cpu_period = "20ms"
+      |              ------ the period
+      |
+      = help: 1 ms is the least: raise `cpu`, or `cpu_period`
+    "#);
+}
+
+#[test]
+fn a_period_without_a_share() {
+    let wrong = checked(
+        r#"
+[limits]
+cpu_period = "2s"
+cpu_burst = "1ms"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: `cpu_period` is about the share that `cpu` gives
+     --> sandbox.toml:2:14
+      |
+    2 | cpu_period = "2s"
+      |              ^^^^
+      |
+      = help: set `cpu` too, for example: cpu = 1.5
+
+    error[SBX0004]: no period is 2s long
+     --> sandbox.toml:2:14
+      |
+    2 | cpu_period = "2s"
+      |              ^^^^
+      |
+      = help: from 1 ms to 1 s, for example: cpu_period = "50ms"
+
+    error[SBX0012]: `cpu_burst` is about the share that `cpu` gives
+     --> sandbox.toml:3:13
+      |
+    3 | cpu_burst = "1ms"
+      |             ^^^^^
+      |
+      = help: set `cpu` too, for example: cpu = 1.5
+    "#);
+}
+
+#[test]
+fn memory_that_is_kept_and_cannot_be_used() {
+    let wrong = checked(
+        r#"
+[limits]
+memory = "64M"
+memory_low = "65M"
+memory_min = 0
+memory_nodes = "one"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    warning[SBX0049]: more memory is kept than there may be
+     --> sandbox.toml:3:14
+      |
+    3 | memory_low = "65M"
+      |              ^^^^^
+      |
+     ::: sandbox.toml:2:10
+      |
+    2 | memory = "64M"
+      |          ----- the memory that it has
+      |
+      = help: lower `memory_low`, or raise `memory`
+
+    warning[SBX0018]: no memory is kept anyway
+     --> sandbox.toml:4:14
+      |
+    4 | memory_min = 0
+      |              ^
+      |
+      = help: remove `memory_min`
+
+    error[SBX0004]: `one` is no list of memory nodes
+     --> sandbox.toml:5:16
+      |
+    5 | memory_nodes = "one"
+      |                ^^^^^
+      |
+      = help: for example: memory_nodes = "0-3,7"
+    "#);
+}

@@ -39,7 +39,7 @@ struct Machine {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Machine {
-    fn new(places: [Where; 6], unified: bool) -> Self {
+    fn new(places: [Where; 7], unified: bool) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sandbox-groups-{}-{number}", std::process::id());
         let controllers: Vec<_> = Controller::ALL.into_iter().zip(places).collect();
@@ -111,7 +111,8 @@ impl Machine {
         };
         let kinds = ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup", "time"];
         let files = kinds.map(|kind| (PathBuf::from("/proc/self/ns").join(kind), Kind::File));
-        let folders = ["/", "/proc", "/proc/self", "/proc/self/ns"];
+        let pages = "/sys/kernel/mm/hugepages/hugepages-2048kB";
+        let folders = ["/", "/proc", "/proc/self", "/proc/self/ns", pages];
         let folders = folders.map(|path| (PathBuf::from(path), Kind::Directory));
         let tree = Tree::fixed(folders.into_iter().chain(files).collect::<Vec<_>>());
         Host::fixed(caller, tree, SubordinateIds::default()).with_cgroups(self.cgroups())
@@ -122,9 +123,12 @@ impl Machine {
         let (controller, v1_can) = match key {
             "pids" => (Controller::Pids, true),
             "memory" => (Controller::Memory, true),
-            "memory_high" => (Controller::Memory, false),
+            "memory_high" | "memory_low" | "memory_min" | "oom_group" => {
+                (Controller::Memory, false)
+            }
             "cpu" | "cpu_weight" => (Controller::Cpu, true),
-            "cpuset" => (Controller::Cpuset, true),
+            "cpuset" | "memory_nodes" => (Controller::Cpuset, true),
+            "huge_pages" => (Controller::Hugetlb, true),
             _ => (Controller::Cpuacct, true),
         };
         let place = self.controllers.iter().find(|(one, _)| *one == controller);
@@ -144,7 +148,7 @@ impl Drop for Machine {
     }
 }
 
-fn machine() -> impl Strategy<Value = ([Where; 6], bool)> {
+fn machine() -> impl Strategy<Value = ([Where; 7], bool)> {
     let somewhere = || {
         select(
             &[
@@ -158,8 +162,8 @@ fn machine() -> impl Strategy<Value = ([Where; 6], bool)> {
             ][..],
         )
     };
-    let mixed = proptest::array::uniform6(somewhere());
-    let same = somewhere().prop_map(|place| [place; 6]);
+    let mixed = proptest::array::uniform7(somewhere());
+    let same = somewhere().prop_map(|place| [place; 7]);
     (prop_oneof![4 => mixed, 1 => same], any::<bool>())
 }
 
@@ -168,6 +172,11 @@ const KEYS: &[(&str, &[&str])] = &[
     ("pids", &["20", "\"50%\""]),
     ("memory", &["\"64M\"", "\"50%\""]),
     ("memory_high", &["\"32M\""]),
+    ("memory_low", &["\"16M\""]),
+    ("memory_min", &["\"8M\""]),
+    ("oom_group", &["true"]),
+    ("memory_nodes", &["\"0\""]),
+    ("huge_pages", &["{ \"2M\" = \"4M\" }"]),
     ("cpu", &["0.5", "\"50%\""]),
     ("cpu_weight", &["50"]),
     ("cpuset", &["\"0\""]),

@@ -45,6 +45,7 @@ mod running;
 mod scope;
 mod serving;
 mod settings;
+mod shares;
 mod soft_limits;
 mod sources;
 mod start;

@@ -143,7 +143,9 @@ fn groups(supervisors: &BTreeSet<u32>) -> Vec<PathBuf> {
     look(Path::new("/sys/fs/cgroup"), 6, &mut found);
     found.retain(|path| {
         let name = path.file_name().unwrap().to_string_lossy();
-        let pid = name.strip_prefix("sandbox-").and_then(|n| n.split_once('-'));
+        let pid = name
+            .strip_prefix("sandbox-")
+            .and_then(|n| n.split_once('-'));
         pid.is_some_and(|(pid, _)| pid.parse().is_ok_and(|pid| supervisors.contains(&pid)))
     });
     found
@@ -186,7 +188,9 @@ fn launches(test: &str, at_once: u32, enough: impl Fn(u32, Duration) -> bool + S
         pid
     };
     // What is made once and kept is no growth.
-    (0..20).for_each(|_| drop(launch()));
+    for _ in 0..20 {
+        let _ = launch();
+    }
     let (before, memory, table) = (held(), kernel_memory(), mounts());
     let (start, count) = (Instant::now(), AtomicU32::new(0));
     let supervisors = Mutex::new(BTreeSet::new());
@@ -214,7 +218,8 @@ fn launches(test: &str, at_once: u32, enough: impl Fn(u32, Duration) -> bool + S
     let grown = || -> Vec<(String, u64, u64)> {
         let now = held().into_iter();
         let both = now.map(|(kind, now)| (before.get(&kind).copied().unwrap_or(0), kind, now));
-        both.map(|(before, kind, now)| (kind, before, now)).collect()
+        both.map(|(before, kind, now)| (kind, before, now))
+            .collect()
     };
     eventually("nothing has grown", || {
         grown().iter().all(|(_, before, now)| *now <= before + most)

@@ -88,6 +88,8 @@ mechanisms! {
     CgroupCpuacct = "cgroup-cpuacct",
     /// Limits on input and output.
     CgroupIo = "cgroup-io",
+    /// Limits on huge pages.
+    CgroupHugetlb = "cgroup-hugetlb",
     /// Id maps of more than one id: subuid(5), newuidmap(1).
     SubordinateIds = "subordinate-ids",
     /// System call filters (seccomp(2)).
@@ -119,6 +121,7 @@ impl Mechanism {
             Controller::Cpuset => Self::CgroupCpuset,
             Controller::Cpuacct => Self::CgroupCpuacct,
             Controller::Io => Self::CgroupIo,
+            Controller::Hugetlb => Self::CgroupHugetlb,
         }
     }
 
@@ -245,6 +248,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::CgroupCpu => groups::controller(Controller::Cpu, host),
         Mechanism::CgroupCpuacct => groups::controller(Controller::Cpuacct, host),
         Mechanism::CgroupIo => groups::controller(Controller::Io, host),
+        Mechanism::CgroupHugetlb => groups::controller(Controller::Hugetlb, host),
         Mechanism::CgroupCpuset => groups::controller(Controller::Cpuset, host),
         Mechanism::SubordinateIds => programs::subordinate_ids(host),
         Mechanism::Seccomp => kernel::seccomp(),

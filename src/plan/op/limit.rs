@@ -1,9 +1,12 @@
 //! Limits on what a run uses.
 
 use crate::host::cgroup::Controller;
-use crate::host::disk::Device;
+use crate::host::disk::{Device, Weigher};
 use crate::profile::value::Size;
 use std::time::Duration;
+
+/// The kernel's own period over which processor time is counted, in microseconds.
+pub const USUAL_PERIOD_US: u64 = 100_000;
 
 /// A limit on everything that a run does together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +18,18 @@ pub enum Limit {
     /// Bytes of memory beyond which the group is slowed down and its memory reclaimed; v2 only. Rounded
     /// down to whole pages.
     MemoryHigh(u64),
+    /// Bytes of memory that are not reclaimed from the group as long as others have any that is not kept for
+    /// them; v2 only. Rounded down to whole pages.
+    MemoryLow(u64),
+    /// Bytes of memory that are never reclaimed from the group; v2 only. Rounded down to whole pages.
+    MemoryMin(u64),
+    /// Bytes of memory in huge pages of one size, both in use and reserved by mmap(2).
+    HugePages {
+        /// The size of a page in bytes.
+        page: u64,
+        /// The most of them together, in bytes: a multiple of `page`.
+        bytes: u64,
+    },
     /// Bytes of swap, on top of memory. v1 can limit only the sum, and needs [`Limit::Memory`] first.
     Swap(u64),
     /// Processor time: this much in each period, of all processors together.
@@ -24,6 +39,9 @@ pub enum Limit {
         /// Microseconds, from 1,000 to 1,000,000.
         period_us: u64,
     },
+    /// Processor time in microseconds that may be used on top of the quota of a period, as far as it was left
+    /// over in earlier ones; at most the quota, which has to be set first.
+    CpuBurst(u64),
     /// The share of processor time beside other groups, from 1 to 10,000; a new group has 100.
     CpuWeight(u32),
     /// Processor time of all processes together, in all. No controller bounds it: the supervisor looks
@@ -34,8 +52,23 @@ pub enum Limit {
     Idle(Duration),
     /// How fast a disk is read and written.
     Io(Device, Rates),
+    /// The share of a disk, or of all that share by weights, beside other groups: from 1 to 10,000; a new group
+    /// has 100.
+    IoWeight {
+        /// Who divides.
+        by: Weigher,
+        /// One disk; else all for which nothing else is said.
+        of: Option<Device>,
+        /// The share.
+        weight: u32,
+    },
     /// The processors to run on, in the list format of cpuset(7), e.g. `0-2,7`.
     Cpuset(String),
+    /// The memory nodes to have memory of, in the same format.
+    MemoryNodes(String),
+    /// Whether want of memory ends everything in the group, and not only the process that is killed for it; v2
+    /// only. A limit on memory sets it; this one comes later.
+    OomGroup(bool),
 }
 
 crate::choice! {
@@ -112,11 +145,17 @@ impl Limit {
     pub fn controller(&self) -> Controller {
         match self {
             Self::Pids(_) => Controller::Pids,
-            Self::Memory(_) | Self::MemoryHigh(_) | Self::Swap(_) => Controller::Memory,
-            Self::Cpu { .. } | Self::CpuWeight(_) => Controller::Cpu,
+            Self::Memory(_)
+            | Self::MemoryHigh(_)
+            | Self::MemoryLow(_)
+            | Self::MemoryMin(_)
+            | Self::OomGroup(_)
+            | Self::Swap(_) => Controller::Memory,
+            Self::HugePages { .. } => Controller::Hugetlb,
+            Self::Cpu { .. } | Self::CpuBurst(_) | Self::CpuWeight(_) => Controller::Cpu,
             Self::CpuTime(_) | Self::Idle(_) => Controller::Cpuacct,
-            Self::Io(..) => Controller::Io,
-            Self::Cpuset(_) => Controller::Cpuset,
+            Self::Io(..) | Self::IoWeight { .. } => Controller::Io,
+            Self::Cpuset(_) | Self::MemoryNodes(_) => Controller::Cpuset,
         }
     }
 }

@@ -24,11 +24,14 @@ impl Limits {
             output,
             output_over,
             io,
+            io_weight,
+            period_us,
             processors: _,
             wall_time,
             grace,
         } = self;
         let off = profile.enforce.limits.value == Level::Off;
+        let default = Origin::Default("limits");
         let mut grants = vec![
             unlimited("pids", "start any number of processes", 3_000),
             unlimited("memory", "use any amount of memory", 3_000),
@@ -43,20 +46,82 @@ impl Limits {
             unlimited("output", "write any amount of output", 0),
             // What slows down or divides bounds nothing: it does not count for the exposure.
             unlimited("memory_high", "use memory without being slowed down", 0),
-            weight(
-                "cpu_weight",
-                "processor time",
-                USUAL_WEIGHT,
-                &Origin::Default("limits"),
+            weight("cpu_weight", "processor time", USUAL_WEIGHT, &default),
+            weight("io_weight", "disks", USUAL_WEIGHT, &default),
+            Grant::rank(
+                Area::Limits,
+                "limit:memory_low",
+                0,
+                "have no memory kept for it",
+                &default,
             ),
+            Grant::rank(
+                Area::Limits,
+                "limit:memory_min",
+                0,
+                "have no memory kept for it at all cost",
+                &default,
+            ),
+            Grant::rank(
+                Area::Limits,
+                "limit:cpu_burst",
+                0,
+                "save up no processor time",
+                &default,
+            ),
+            Grant::rank(
+                Area::Limits,
+                "limit:oom_group",
+                1,
+                "go on without a process that was killed for want of memory",
+                &default,
+            ),
+            // Only who has set huge pages aside has any.
+            unlimited("huge_pages", "use all huge pages", 0),
+            unlimited("memory_nodes", "use memory of all nodes", 0),
         ];
         let mut bound = |key: &str, extent, words: String, origin| {
             grants.retain(|grant| grant.key != format!("limit:{key}"));
             let key = format!("limit:{key}");
             grants.push(Grant::new(Area::Limits, key, extent, words, origin));
         };
+        let mut huge_pages: BTreeMap<String, u64> = BTreeMap::new();
         for At { value, origin } in group.iter().filter(|_| !off) {
             let (extent, words) = match value {
+                Limit::HugePages { page, bytes } => {
+                    huge_pages.insert(Size(*page).to_string(), *bytes);
+                    let each = huge_pages.iter();
+                    let each = each.map(|(page, bytes)| format!("{} of {page}", Size(*bytes)));
+                    let each: Vec<_> = each.collect();
+                    let words = format!("use huge pages: {}", each.join(", "));
+                    (Extent::Bounds(huge_pages.clone()), words)
+                }
+                Limit::MemoryLow(n) => {
+                    let words = format!("have {} of memory kept for it", Size(*n));
+                    (Extent::Rank(*n), words)
+                }
+                Limit::MemoryMin(n) => {
+                    let words = format!("have {} of memory kept for it at all cost", Size(*n));
+                    (Extent::Rank(*n), words)
+                }
+                Limit::OomGroup(true) => {
+                    (Extent::Rank(0), "end as a whole for want of memory".into())
+                }
+                Limit::OomGroup(false) => {
+                    let words = "go on without a process that was killed for want of memory";
+                    (Extent::Rank(1), words.into())
+                }
+                Limit::CpuBurst(n) => {
+                    let time = Duration(std::time::Duration::from_micros(*n));
+                    (
+                        Extent::Rank(*n),
+                        format!("save up {time} of processor time"),
+                    )
+                }
+                Limit::MemoryNodes(list) => {
+                    let words = format!("use memory of the nodes {list}");
+                    (Extent::Numbers(cpus(list)), words)
+                }
                 Limit::Pids(n) => (fixed(*n), format!("start {n} processes")),
                 Limit::Memory(n) => (fixed(*n), format!("use {} of memory", Size(*n))),
                 Limit::MemoryHigh(n) => {
@@ -90,7 +155,7 @@ impl Limits {
                     (Extent::Rank(milliseconds(&time)), words)
                 }
                 // Not of a profile: resolved when a plan is made.
-                Limit::Io(..) => continue,
+                Limit::Io(..) | Limit::IoWeight { .. } => continue,
                 Limit::Cpuset(list) => {
                     let words = format!("use the processors {list}");
                     (Extent::Numbers(cpus(list)), words)
@@ -119,17 +184,36 @@ impl Limits {
                 *held = rate.min(*held);
             }
         }
+        if let Some(At { value, origin }) = io_weight.as_ref().filter(|_| !off) {
+            let Grant { extent, words, .. } = weight("", "disks", value.0, origin);
+            bound("io_weight", extent, words, origin);
+        }
+        for At { value, origin } in io.iter().filter(|_| !off) {
+            let device = value.device.display();
+            match value.weight {
+                // No more than others have.
+                Some(weight) if weight <= USUAL_WEIGHT => {
+                    rates.insert(format!("{device} weight"), weight.into());
+                }
+                Some(number) => {
+                    let of = format!("the disk of {device}");
+                    let Grant { extent, words, .. } = weight("", &of, number, origin);
+                    bound(&format!("io_weight:{device}"), extent, words, origin);
+                }
+                None => {}
+            }
+        }
+        let At { value, origin } = period_us;
+        let time = Duration(std::time::Duration::from_micros(*value));
+        let words = format!("have its processor time counted over {time}");
+        bound("cpu_period", Extent::Rank(*value), words, origin);
         let words = match rates.is_empty() {
             true => "read and write disks at any rate".into(),
             false => {
-                let entries = io
-                    .iter()
-                    .map(|At { value, .. }| format!("{}: {}", value.device.display(), value.rates));
-                let entries: Vec<_> = entries.collect();
+                let entries: Vec<_> = io.iter().map(|entry| entry.value.to_string()).collect();
                 format!("use disks at these rates: {}", entries.join("; "))
             }
         };
-        let default = Origin::Default("limits");
         let origin = io.first().map_or(&default, |entry| &entry.origin);
         bound("io", Extent::Bounds(rates), words, origin);
         if let Some(At { value, origin }) = wall_time {
@@ -165,8 +249,8 @@ fn fixed(most: u64) -> Extent {
 
 fn unlimited(name: &'static str, words: &str, share: u32) -> Grant {
     let extent = match name {
-        "cpuset" => Extent::Numbers(vec![(0, UNLIMITED)]),
-        "pids" | "memory" | "cpu" => Extent::Bounds(BTreeMap::new()),
+        "cpuset" | "memory_nodes" => Extent::Numbers(vec![(0, UNLIMITED)]),
+        "pids" | "memory" | "cpu" | "huge_pages" => Extent::Bounds(BTreeMap::new()),
         _ => Extent::Rank(UNLIMITED),
     };
     let origin = Origin::Default("limits");

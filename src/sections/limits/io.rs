@@ -1,5 +1,6 @@
 //! `io`: how fast devices are read and written.
 
+use super::Weight;
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::host::disk::Device;
 use crate::plan::Draft;
@@ -9,6 +10,7 @@ use crate::profile::value::Size;
 use crate::profile::variables::Variables;
 use crate::sections::host_path;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 crate::table! {
@@ -27,6 +29,9 @@ crate::table! {
         read_ops: u32,
         /// The most write operations.
         write_ops: u32,
+        /// The share of the disk beside other groups, in place of `io_weight`: 1 to 10000; 100 is usual. Only a disk
+        /// with the scheduler bfq, or on cgroup v2 with the cost model switched on, is divided by weights.
+        weight: Weight,
     }
 }
 
@@ -35,6 +40,18 @@ crate::table! {
 pub(super) struct Io {
     pub device: PathBuf,
     pub rates: Rates,
+    /// The share of the disk.
+    pub weight: Option<u32>,
+}
+
+impl fmt::Display for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rates = self.rates.to_string();
+        let weight = self.weight.map(|weight| format!("weight {weight}"));
+        let parts = [Some(rates).filter(|rates| !rates.is_empty()), weight];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        write!(f, "{}: {}", self.device.display(), parts.join(", "))
+    }
 }
 
 /// Checks the entries.
@@ -67,7 +84,7 @@ pub(super) fn check(
                 .help("for example: read = \"10M\"; what may not be read at all is not shown"),
             );
         }
-        if rates == Rates::default() {
+        if rates == Rates::default() && raw.weight.is_none() {
             problems.push(
                 Diagnostic::new(Code::MissingKey, &origin, "no rate is limited here").help(
                     "for example: { device = \"/dev/sda\", read = \"10M\", write_ops = 100 }",
@@ -75,7 +92,13 @@ pub(super) fn check(
             );
         }
         let device = host_path(&raw.device?, variables, problems)?;
-        Some(At::new(Io { device, rates }, origin))
+        let weight = raw.weight.map(|weight| weight.value.0);
+        let entry = Io {
+            device,
+            rates,
+            weight,
+        };
+        Some(At::new(entry, origin))
     });
     entries.collect()
 }
@@ -85,6 +108,8 @@ pub(super) fn resolve(entries: &[&At<Io>], draft: &mut Draft<'_>) -> Vec<At<Limi
     let mut disks: BTreeMap<Device, At<Limit>> = BTreeMap::new();
     for At { value, origin } in entries {
         match draft.host.tree.disk(&value.device) {
+            // A share alone.
+            Ok(_) if value.rates == Rates::default() => {}
             Ok(disk) => {
                 let limit = At::new(Limit::Io(disk, value.rates), origin.clone());
                 let held = disks.entry(disk).or_insert(limit);

@@ -83,6 +83,7 @@ impl Part {
 pub(super) fn resolve(
     parts: &[&At<Part>],
     cpuset: Option<&[(u64, u64)]>,
+    period_us: u64,
     place: &Place,
     draft: &mut Draft<'_>,
 ) -> Vec<At<Limit>> {
@@ -107,7 +108,11 @@ pub(super) fn resolve(
             // In whole megabytes, so that it can be said in few words.
             Controller::Memory => (Limit::Memory(part >> 20 << 20), LEAST.0),
             // In hundredths of a processor, for the same reason.
-            Controller::Cpu => (cpu(Cores((part / 10_000) as f64 / 100.0)), 10_000),
+            Controller::Cpu => {
+                let cores = Cores((part / 10_000) as f64 / 100.0);
+                // A quota is a millisecond at least.
+                (cpu(cores, period_us), 10_000.max(1_000_000_000 / period_us))
+            }
             _ => (Limit::Pids(part), FEWEST),
         };
         if part < least {

@@ -2,7 +2,7 @@
 
 use super::io::{self, Io};
 use super::part::{self, Part};
-use super::{Limits, key, processors};
+use super::{Limits, huge_pages, key, processors, reserved, time, weights};
 use crate::diag::{At, Origin};
 use crate::host::cgroup::{Controller, Kind};
 use crate::plan::op::{Limit, Op};
@@ -20,7 +20,8 @@ impl Limits {
     }
 
     fn group(&self, profile: &Profile, draft: &mut Draft<'_>) {
-        if self.group.is_empty() && self.parts.is_empty() && self.io.is_empty() {
+        let disks = !self.io.is_empty() || self.io_weight.is_some();
+        if self.group.is_empty() && self.parts.is_empty() && !disks {
             return;
         }
         let enforce = &profile.enforce.limits;
@@ -65,7 +66,7 @@ impl Limits {
             .chain(group.iter().map(|limit| limit.value.controller()))
             .collect();
         wanted.sort_unstable();
-        if !io.is_empty() {
+        if disks {
             wanted.push(Controller::Io);
         }
         wanted.dedup();
@@ -98,12 +99,36 @@ impl Limits {
         without.keep(&mut parts, |part| (part.of, part.key()));
         without.keep(&mut group, |limit| (limit.controller(), key(limit)));
         without.keep(&mut io, |_| (Controller::Io, "io"));
+        let mut weight: Vec<_> = self.io_weight.iter().collect();
+        without.keep(&mut weight, |_| (Controller::Io, "io_weight"));
         if !asked.contains(&Controller::Memory) {
             without.keep_writes(&io);
         }
+        if let Some(place) = &place {
+            group.retain(|limit| {
+                let lacks = reserved::lacking(&limit.value, place)
+                    .map(|why| (why, reserved::REMEDY))
+                    .or_else(|| Some((huge_pages::lacking(&limit.value, draft)?, "leave it out")));
+                let Some((why, remedy)) = lacks else {
+                    return true;
+                };
+                let what = [format!("`{}`", key(&limit.value)), "is".into()];
+                lacking(draft, enforce.value, &limit.origin, what, &why, remedy);
+                false
+            });
+        }
+        let (weights, unweighed) = match cgroups {
+            Ok(cgroups) => weights::resolve(&weight, &io, cgroups, draft),
+            Err(_) => Default::default(),
+        };
+        for (origin, why) in unweighed {
+            let what = ["the weight".into(), "is".into()];
+            lacking(draft, enforce.value, &origin, what, &why, weights::REMEDY);
+        }
         let origins = parts.iter().map(|part| &part.origin);
         let origins = origins.chain(group.iter().map(|limit| &limit.origin));
-        let mut origins = origins.chain(io.iter().map(|io| &io.origin));
+        let origins = origins.chain(io.iter().map(|io| &io.origin));
+        let mut origins = origins.chain(weights.iter().map(|weight| &weight.origin));
         let (Some(first), Some(place)) = (origins.next(), place) else {
             return;
         };
@@ -112,7 +137,22 @@ impl Limits {
             Limit::Cpuset(list) => Some(processors::cpus(list)),
             _ => None,
         });
-        let parts = part::resolve(&parts, cpuset.as_deref(), &place, draft);
+        let parts = part::resolve(
+            &parts,
+            cpuset.as_deref(),
+            self.period_us.value,
+            &place,
+            draft,
+        );
+        let all = parts.iter().chain(group.iter().copied());
+        if let Some(why) = time::too_large(all.map(|limit| &limit.value)) {
+            let burst = |limit: &&&At<Limit>| matches!(limit.value, Limit::CpuBurst(_));
+            let origin = group
+                .iter()
+                .find(burst)
+                .map_or(first, |burst| &burst.origin);
+            draft.refuse(origin, why, "lower `cpu_burst`, or raise `cpu`");
+        }
         let name = crate::host::cgroup::group_name();
         if let Some((_, Kind::Scope(scope), _)) = place.v2() {
             let mut scope = scope.clone();
@@ -125,7 +165,7 @@ impl Limits {
         let (v1, v2) = (!place.v1().is_empty(), place.v2().is_some());
         draft.step(Phase::Group, Op::CreateGroup { place, name }, first);
         let io = io::resolve(&io, draft);
-        for limit in parts.iter().chain(group).chain(&io) {
+        for limit in parts.iter().chain(group).chain(&io).chain(&weights) {
             let op = Op::SetLimit(limit.value.clone());
             draft.step(Phase::Limits, op, &limit.origin);
             // The parts first: on v1, swap is set on top of memory.
@@ -218,6 +258,8 @@ fn lacking(
 /// Why cgroup v1 cannot do what a limit says, if it cannot.
 fn lacking_on_v1(limit: &Limit) -> Option<&'static str> {
     match limit {
+        Limit::MemoryLow(_) | Limit::MemoryMin(_) => Some("cgroup v1 keeps no memory for anybody"),
+        Limit::OomGroup(true) => Some("cgroup v1 kills one process for want of memory"),
         Limit::MemoryHigh(_) => Some(
             "cgroup v1 slows nobody down: its memory.soft_limit_in_bytes is looked at only when the whole machine runs short of memory",
         ),

@@ -1,6 +1,7 @@
 //! What a group has counted of the run in it (Documentation/admin-guide/cgroup-v2.rst and
 //! Documentation/admin-guide/cgroup-v1, memory.rst, cpuacct.rst, blkio-controller.rst).
 
+use super::share::page_size;
 use super::{Group, keyed, number};
 use crate::host::cgroup::Controller;
 use crate::report::usage::{Counted, Figure, Measured, Usage};
@@ -40,6 +41,12 @@ impl Group {
             }
             if let Some(dir) = group.dir(Controller::Io) {
                 v1_io(dir, usage);
+            }
+            if let Some(dir) = group.dir(Controller::Hugetlb) {
+                counted.huge_pages = huge_pages(dir, |size| {
+                    let of = |kind| number(&dir.join(format!("hugetlb.{size}.{kind}failcnt")));
+                    Some(of("")? + of("rsvd.").unwrap_or(0))
+                });
             }
         }
     }
@@ -163,5 +170,26 @@ fn v2_counted(dir: &Path, counted: &mut Counted) {
         memory_high: memory("high"),
         swap: keyed(&dir.join("memory.swap.events"), "max"),
         cpu: keyed(&dir.join("cpu.stat"), "nr_throttled"),
+        huge_pages: huge_pages(dir, |size| {
+            keyed(&dir.join(format!("hugetlb.{size}.events")), "max")
+        }),
     };
+}
+
+/// How often the limit on the huge pages of each size was reached.
+fn huge_pages(dir: &Path, count: impl Fn(&str) -> Option<u64>) -> Vec<(u64, u64)> {
+    let sizes = (14..40).map(|shift| 1u64 << shift);
+    // Most groups have none.
+    let there = |size: &u64| {
+        let name = page_size(*size);
+        let files = [
+            format!("hugetlb.{name}.max"),
+            format!("hugetlb.{name}.limit_in_bytes"),
+        ];
+        files.iter().any(|file| dir.join(file).exists())
+    };
+    let counts = sizes
+        .filter(there)
+        .filter_map(|size| Some((size, count(&page_size(size))?)));
+    counts.collect()
 }

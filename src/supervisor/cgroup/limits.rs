@@ -48,16 +48,22 @@ impl Files<'_> {
             // seldom of use. Kernels before 4.19 have no such file; v1 has none at all.
             let group = self.file(Controller::Memory, "memory.oom.group");
             if group.path.exists() {
-                group.write("1")?;
-                group.says(1, 1)?;
+                return self.oom_group(true);
             }
         }
         Ok(())
     }
 
-    /// v2 alone has it: elsewhere there is no such file, which is an error.
-    pub(super) fn memory_high(self, bytes: u64) -> Result<(), CgroupError> {
-        let file = self.file(Controller::Memory, "memory.high");
+    pub(super) fn oom_group(self, all: bool) -> Result<(), CgroupError> {
+        let file = self.file(Controller::Memory, "memory.oom.group");
+        file.write(&u64::from(all).to_string())?;
+        file.says(all.into(), all.into())
+    }
+
+    /// `memory.high`, `memory.low`, `memory.min`. v2 alone has them: elsewhere there is no such file, which is an
+    /// error.
+    pub(super) fn memory_by(self, name: &str, bytes: u64) -> Result<(), CgroupError> {
+        let file = self.file(Controller::Memory, name);
         file.write(&bytes.to_string())?;
         file.says(bytes, whole_pages(bytes))
     }
@@ -94,6 +100,14 @@ impl Files<'_> {
         let quota = self.file(Controller::Cpu, "cpu.cfs_quota_us");
         quota.wrote(quota_us, to.set_cfs_quota(quota.positive(quota_us)?))?;
         quota.says(quota_us, quota_us)
+    }
+
+    /// Kernels before 5.14 have no such file, which is an error.
+    pub(super) fn cpu_burst(self, burst_us: u64) -> Result<(), CgroupError> {
+        let name = ["cpu.cfs_burst_us", "cpu.max.burst"][usize::from(self.v2)];
+        let file = self.file(Controller::Cpu, name);
+        file.write(&burst_us.to_string())?;
+        file.says(burst_us, burst_us)
     }
 
     /// v1 counts from 2 to 262,144, with 1,024 as the usual share: as systemd does it, what is usual on
@@ -162,13 +176,35 @@ impl Files<'_> {
         file.wrote(list, to.set_cpus(list))?;
         let found = file.read()?;
         file.compare(cpu_list(&found).as_ref() == Some(&wanted), list, &found)?;
-        // v2 takes any list, and runs the group on its parent's processors where none of them is
-        // to be had: only the effective list tells.
-        let name = ["cpuset.effective_cpus", "cpuset.cpus.effective"][usize::from(self.v2)];
-        let effective = self.file(Controller::Cpuset, name);
+        let names = ["cpuset.effective_cpus", "cpuset.cpus.effective"];
+        self.takes_effect(names, list, &wanted)
+    }
+
+    pub(super) fn memory_nodes(self, list: &str) -> Result<(), CgroupError> {
+        let file = self.file(Controller::Cpuset, "cpuset.mems");
+        let Some(wanted) = cpu_list(list) else {
+            let cause = io::Error::new(io::ErrorKind::InvalidInput, "not a list of memory nodes");
+            return Err(file.error(Operation::Write(list.to_owned()), cause));
+        };
+        file.write(list)?;
+        let found = file.read()?;
+        file.compare(cpu_list(&found).as_ref() == Some(&wanted), list, &found)?;
+        let names = ["cpuset.effective_mems", "cpuset.mems.effective"];
+        self.takes_effect(names, list, &wanted)
+    }
+
+    /// v2 takes any list, and gives the group what its parent has where none of it is to be had: only the
+    /// effective list tells. `names` are those of v1 and of v2.
+    fn takes_effect(
+        self,
+        names: [&str; 2],
+        list: &str,
+        wanted: &[(u32, u32)],
+    ) -> Result<(), CgroupError> {
+        let effective = self.file(Controller::Cpuset, names[usize::from(self.v2)]);
         let found = effective.read()?;
         let held = cpu_list(&found)
-            .is_some_and(|cpus| !cpus.is_empty() && cpus.iter().all(|c| within(c, &wanted)));
+            .is_some_and(|all| !all.is_empty() && all.iter().all(|one| within(one, wanted)));
         effective.compare(held, list, &found)
     }
 
@@ -207,7 +243,7 @@ impl Files<'_> {
         Ok(())
     }
 
-    fn file(self, controller: Controller, name: &str) -> File {
+    pub(super) fn file(self, controller: Controller, name: &str) -> File {
         File {
             controller,
             path: self.dir.join(name),
@@ -241,9 +277,9 @@ impl Counter {
     }
 }
 
-struct File {
+pub(super) struct File {
     controller: Controller,
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl File {
@@ -262,11 +298,11 @@ impl File {
         })
     }
 
-    fn write(&self, value: &str) -> Result<(), CgroupError> {
+    pub(super) fn write(&self, value: &str) -> Result<(), CgroupError> {
         write(&self.path, value).map_err(|e| e.of(self.controller))
     }
 
-    fn read(&self) -> Result<String, CgroupError> {
+    pub(super) fn read(&self) -> Result<String, CgroupError> {
         match std::fs::read_to_string(&self.path) {
             Ok(text) => Ok(text.trim().to_owned()),
             Err(cause) => Err(self.error(Operation::Read, cause)),
@@ -274,7 +310,7 @@ impl File {
     }
 
     /// What the file says of a device.
-    fn of_device(&self, device: Device) -> Result<String, CgroupError> {
+    pub(super) fn of_device(&self, device: Device) -> Result<String, CgroupError> {
         let text = self.read()?;
         let named = format!("{device} ");
         let line = text.lines().find_map(|line| line.strip_prefix(&named));
@@ -282,12 +318,12 @@ impl File {
     }
 
     /// The file must now hold the number `kept`.
-    fn says(&self, wanted: u64, kept: u64) -> Result<(), CgroupError> {
+    pub(super) fn says(&self, wanted: u64, kept: u64) -> Result<(), CgroupError> {
         let found = self.read()?;
         self.compare(found.parse() == Ok(kept), &wanted.to_string(), &found)
     }
 
-    fn compare(&self, same: bool, wanted: &str, found: &str) -> Result<(), CgroupError> {
+    pub(super) fn compare(&self, same: bool, wanted: &str, found: &str) -> Result<(), CgroupError> {
         if same {
             return Ok(());
         }
