@@ -270,6 +270,7 @@ impl Child<'_> {
             | Op::KeepChanges { .. }
             | Op::MakeIdmap { .. }
             | Op::MakePipes { .. }
+            | Op::KeepFlags(_)
             | Op::RelayTerminal { .. }
             | Op::OpenMapped { .. }
             | Op::CloneInit { .. }
@@ -309,6 +310,7 @@ impl Child<'_> {
             | Op::SetCapabilities { .. }
             | Op::DieWithInit
             | Op::RefuseWriteExecute
+            | Op::SetLabel(_)
             | Op::NoNewPrivileges
             | Op::CloseDescriptors { .. }
             | Op::ResetSignals

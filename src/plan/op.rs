@@ -1,6 +1,7 @@
 //! The primitive operations, each in the form in which the kernel takes it.
 
 pub mod gate;
+pub mod label;
 pub mod landlock;
 mod limit;
 pub mod network;
@@ -227,6 +228,9 @@ pub enum Op {
         /// What happens beyond that.
         over: Over,
     },
+    /// Remembers how these standard streams of the caller's are set (fcntl(2), F_GETFL), and sets them so again in
+    /// the end: the command shares them with whoever else has them open.
+    KeepFlags(Vec<Stream>),
     /// Hands on between standard streams of the supervisor's own and the terminal that the sandbox will have.
     /// If they are a terminal, that is raw meanwhile; it gets its settings back when it is not handed on, and
     /// in the end.
@@ -602,6 +606,8 @@ pub enum Op {
     DieWithInit,
     /// Memory that can be written never becomes executable (`PR_SET_MDWE`).
     RefuseWriteExecute,
+    /// Has the next exec give the command a label of a security module.
+    SetLabel(label::Label),
     /// Landlock.
     Restrict(landlock::Ruleset),
     /// no_new_privs.

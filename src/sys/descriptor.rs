@@ -381,11 +381,40 @@ pub fn is_directory(fd: RawFd) -> Result<bool> {
     Ok(stat(fd)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
 }
 
-/// The device and the inode of a regular file that a descriptor is of (fstat(2)).
-pub fn regular_file(fd: RawFd) -> Result<Option<(u64, u64)>> {
+/// What a descriptor is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file: its device and inode.
+    File(u64, u64),
+    /// A character device of this major number.
+    Character(u32),
+    /// Something else.
+    Other,
+}
+
+/// What a descriptor is of (fstat(2)).
+pub fn kind(fd: RawFd) -> Result<Kind> {
     let stat = stat(fd)?;
-    let regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    Ok(regular.then_some((stat.st_dev, stat.st_ino)))
+    Ok(match stat.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => Kind::Directory,
+        libc::S_IFREG => Kind::File(stat.st_dev, stat.st_ino),
+        libc::S_IFCHR => Kind::Character(libc::major(stat.st_rdev)),
+        _ => Kind::Other,
+    })
+}
+
+/// The flags of an open file that any holder may set (fcntl(2), F_GETFL).
+pub fn flags(fd: RawFd) -> Result<i32> {
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+}
+
+/// Sets the flags of an open file, for all that hold it (fcntl(2), F_SETFL).
+pub fn set_flags(fd: RawFd, flags: i32) -> Result<()> {
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
 }
 
 fn stat(fd: RawFd) -> Result<libc::stat> {

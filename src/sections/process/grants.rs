@@ -26,6 +26,7 @@ impl Process {
             write_execute,
             output_files,
             descriptors,
+            labels,
             scheduling,
         } = self;
         let mode = !umask.value.0 & 0o777;
@@ -82,6 +83,7 @@ impl Process {
         let origin = &output_files.origin;
         grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
         grants.extend(descriptors.grants());
+        grants.extend(labels.grants());
         for personality in &scheduling.personality {
             let At { value, origin } = personality;
             let share = if *value == Personality::AddrNoRandomize {
