@@ -80,6 +80,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
             needs.extend([Mechanism::MountApi, Mechanism::Overlayfs]);
         }
         Op::OpenSource { .. }
+        | Op::ReadInput { .. }
         | Op::AttachStaging
         | Op::StageFile { .. }
         | Op::AttachRoot(_)
@@ -129,6 +130,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::ProvideMountPoint { .. }
         | Op::MakePipes { .. }
         | Op::KeepFlags(_)
+        | Op::TakeInput { .. }
         | Op::TakePipes { .. }
         | Op::AwaitTracer
         | Op::RelayTerminal { .. }

@@ -231,6 +231,21 @@ pub enum Op {
     /// Remembers how these standard streams of the caller's are set (fcntl(2), F_GETFL), and sets them so again in
     /// the end: the command shares them with whoever else has them open.
     KeepFlags(Vec<Stream>),
+    /// Opens the file of the standard input anew, on a read-only mount of its own, at the place that the caller is at
+    /// in it. Init moves the caller there in the end, where the command has come to.
+    ReadInput {
+        /// Where the descriptor goes.
+        slot: Slot,
+        /// Its name.
+        path: CString,
+        /// Its device and inode.
+        file: (u64, u64),
+    },
+    /// Takes that as standard input (dup2(2)).
+    TakeInput {
+        /// The file.
+        slot: Slot,
+    },
     /// Hands on between standard streams of the supervisor's own and the terminal that the sandbox will have.
     /// If they are a terminal, that is raw meanwhile; it gets its settings back when it is not handed on, and
     /// in the end.

@@ -235,6 +235,8 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::AwaitTracer
         | Op::TakePipes { .. }
         | Op::KeepFlags(_)
+        | Op::ReadInput { .. }
+        | Op::TakeInput { .. }
         | Op::NewProcessGroup
         | Op::DieWithInit
         // No run that has a record ends in an attempt.

@@ -2,10 +2,12 @@
 
 mod descriptors;
 mod grants;
+mod input;
 mod labels;
 mod scheduling;
 mod terminal;
 
+pub use input::InputFile;
 pub use scheduling::{IoPriority, Personality, Scheduler};
 
 use descriptors::Descriptors;
@@ -88,6 +90,9 @@ crate::table! {
         /// What the command has of a regular file that the caller's standard output or error goes to, as in
         /// `sandbox -- make >log`. Terminals, pipes and devices are the command's in any case.
         output_files: OutputFiles = "relay",
+        /// What the command has of a regular file that is the caller's standard input, as in `sandbox -- sort <names`,
+        /// where it would have power over it: a plain user's own file, or one that others may write to.
+        input_file: InputFile = "read",
         /// The descriptors of the caller that the command keeps besides 0 to 2, under their numbers:
         /// files, pipes and sockets, open when the run starts. What leads out of the sandbox, such as
         /// a directory, is refused. Default: none.
@@ -129,6 +134,7 @@ pub struct Process {
     terminal: At<Terminal>,
     write_execute: At<bool>,
     pub(super) output_files: At<OutputFiles>,
+    input_file: At<InputFile>,
     descriptors: Descriptors,
     labels: Labels,
     scheduling: Scheduling,
@@ -229,6 +235,7 @@ impl Process {
             oom_score_adj: raw.oom_score_adj,
             session: raw.session,
             output_files: raw.output_files,
+            input_file: raw.input_file,
             terminal: raw.terminal,
             write_execute: raw.write_execute,
         }
@@ -409,6 +416,7 @@ impl Process {
             &origin,
         );
         self.terminal(identity, draft);
+        self.input(profile, draft);
         self.labels.steps(&profile.enforce.labels, draft);
         self.scheduling.steps(draft);
         self.descriptors

@@ -381,6 +381,41 @@ pub fn is_directory(fd: RawFd) -> Result<bool> {
     Ok(stat(fd)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
 }
 
+/// Opens the file of a descriptor anew, for reading, on the mount that the descriptor is of.
+pub fn reopen_for_reading(fd: RawFd) -> Result<RawFd> {
+    /// More than the longest name has.
+    const ROOM: usize = 32;
+    const FOLDER: &[u8] = b"/proc/self/fd/";
+    let mut digits = [0u8; 10];
+    let mut rest = fd.unsigned_abs();
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        count += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    let number = digits.iter().skip(digits.len() - count);
+    let mut name = [0u8; ROOM];
+    for (to, from) in name.iter_mut().zip(FOLDER.iter().chain(number)) {
+        *to = *from;
+    }
+    let name = CStr::from_bytes_until_nul(&name).map_err(|_| nix::errno::Errno::ENAMETOOLONG)?;
+    openat2(libc::AT_FDCWD, name, libc::O_RDONLY | libc::O_CLOEXEC, 0, 0)
+}
+
+/// Moves a descriptor to the place that another one is at in the same file (lseek(2)).
+pub fn move_to_place_of(fd: RawFd, other: RawFd) -> Result<()> {
+    // SAFETY: no pointers.
+    let place = unsafe { libc::lseek(other, 0, libc::SEEK_CUR) };
+    check(place as libc::c_long)?;
+    // SAFETY: no pointers.
+    let moved = unsafe { libc::lseek(fd, place, libc::SEEK_SET) };
+    check(moved as libc::c_long).map(drop)
+}
+
 /// What a descriptor is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -27,6 +27,8 @@ pub enum Input {
     Folder,
     /// A pipe that others hold too.
     Pipe,
+    /// A file of the caller's.
+    File,
 }
 
 /// Where an attack is told from its absence.

@@ -46,6 +46,9 @@ pub fn attempt(attack: &Attack, runner: Runner) -> Verdict {
         Input::Null => Stdio::null(),
         Input::Folder => std::fs::File::open(stage.outside()).unwrap().into(),
         Input::Pipe => stage.pipe().into(),
+        Input::File => std::fs::File::open(stage.outside().join("secret"))
+            .unwrap()
+            .into(),
     });
     let output = match attack.log {
         false => command.output().unwrap(),

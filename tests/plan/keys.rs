@@ -399,6 +399,7 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("process", "", "terminal = \"caller\""),
     ("process", "write_execute = false", ""),
     ("process", "", "output_files = \"give\""),
+    ("process", "", "input_file = \"give\""),
     ("process", "", "descriptors = [3]"),
     ("process", "descriptors = [3]", "descriptors = [4, 3]"),
     ("process", "", "personality = [\"addr_no_randomize\"]"),

@@ -427,6 +427,7 @@ fn rest() -> BoxedStrategy<String> {
             ("oom_score_adj", number(0..1001)),
             ("session", one_of(&["new", "inherit"])),
             ("output_files", one_of(&["relay", "give"])),
+            ("input_file", one_of(&["read", "give"])),
             ("terminal", one_of(&["auto", "own", "caller"])),
             ("write_execute", one_of_plain(&["true", "false"])),
             ("descriptors", one_of_plain(&["[]", "[]", "[]", "[3]"])),

@@ -73,7 +73,7 @@ impl Profile {
             streams,
             ports: match handled.network {
                 0 => Vec::new(),
-                _ => self.network.ports().1,
+                _ => self.network.bounded_ports().1,
             },
         };
         draft.step(Phase::Landlock, Op::Restrict(rules), &level.origin);
@@ -91,7 +91,11 @@ impl Profile {
         let signals = namespaces.pid.value.is_new();
         Handled {
             files: if files { WRITES } else { 0 },
-            network: if none { TCP } else { self.network.ports().0 },
+            network: if none {
+                TCP
+            } else {
+                self.network.bounded_ports().0
+            },
             scoped: ABSTRACT_SOCKETS | if signals { SIGNALS } else { 0 },
         }
     }

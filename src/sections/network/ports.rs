@@ -67,7 +67,7 @@ impl Network {
 
     /// What Landlock is to refuse, and which ports it permits all the same.
     #[must_use]
-    pub fn ports(&self) -> (u64, Vec<Port>) {
+    pub fn bounded_ports(&self) -> (u64, Vec<Port>) {
         let lists = [
             (&self.connect_ports, CONNECT_TCP),
             (&self.bind_ports, BIND_TCP),

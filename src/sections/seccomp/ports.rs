@@ -23,7 +23,7 @@ const fn test(arg: u8, is: Is) -> Test {
 
 /// The verdict, with what passes by refused before anything is permitted.
 #[must_use]
-pub fn bounded(call: Sysno, mut verdict: Verdict) -> Verdict {
+pub(super) fn bounded(call: Sysno, mut verdict: Verdict) -> Verdict {
     if !verdict.permits_some() {
         return verdict;
     }
