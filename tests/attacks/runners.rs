@@ -1,6 +1,6 @@
 //! Where an attack is tried: bare, in a sandbox, in the sandboxes of others.
 
-use crate::attack::{Attack, Evidence, Verdict};
+use crate::attack::{Attack, Evidence, Input, Verdict};
 use crate::stage::Stage;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output, Stdio};
@@ -41,7 +41,15 @@ pub fn attempt(attack: &Attack, runner: Runner) -> Verdict {
         command = in_terminal(&command);
     }
     let mut command = surrounded(&command);
-    command.current_dir(stage.project()).stdin(Stdio::null());
+    command.current_dir(stage.project());
+    command.stdin(match attack.input {
+        Input::Null => Stdio::null(),
+        Input::Folder => std::fs::File::open(stage.outside()).unwrap().into(),
+        Input::Pipe => stage.pipe().into(),
+        Input::File => std::fs::File::open(stage.outside().join("secret"))
+            .unwrap()
+            .into(),
+    });
     let output = match attack.log {
         false => command.output().unwrap(),
         true => {
@@ -68,6 +76,9 @@ pub fn attempt(attack: &Attack, runner: Runner) -> Verdict {
     }
     match code {
         Some(0) => Verdict::Worked,
+        Some(125) if !attack.refusal.is_empty() && said.contains(attack.refusal) => {
+            Verdict::Blocked(said)
+        }
         // Others end with 1, too, where they cannot start.
         Some(1) if said.contains("stopped: ") => Verdict::Blocked(said),
         // Killed for the call.
