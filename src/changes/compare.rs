@@ -214,7 +214,7 @@ impl Walk {
             names.extend(tree.names().map_err(at(path))?);
         }
         for name in names {
-            self.entry(&joined(path, &name), &name, tree, aside)?;
+            self.entry(&joined(path, &name), &name, tree, aside, opaque)?;
         }
         Ok(())
     }
@@ -225,6 +225,7 @@ impl Walk {
         name: &CStr,
         tree: Option<&Folder>,
         aside: &Folder,
+        opaque: bool,
     ) -> Result<(), CompareError> {
         let before = match tree {
             Some(tree) => tree.look(name).map_err(at(path))?,
@@ -244,6 +245,11 @@ impl Walk {
         {
             return Ok(());
         }
+        // What is made in a directory that stands for a whole one has no mark of its own.
+        let after = Look {
+            opaque: after.opaque || opaque,
+            ..after
+        };
         self.compared(path, name, tree, aside, before, after)
     }
 

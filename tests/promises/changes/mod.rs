@@ -206,6 +206,25 @@ fn memory_that_is_full_is_the_commands_matter() {
 }
 
 #[test]
+fn what_was_in_a_directory_that_was_made_anew_is_gone() {
+    let Some(kept) = Kept::new("what_was_in_a_directory_that_was_made_anew_is_gone") else {
+        return;
+    };
+    kept.project.write("d/c/e/old", "old");
+    kept.project.write("d/c/stays", "stays");
+    // The directories of the same names below it have no mark of their own.
+    let script = "rm -rf d; mkdir -p d/c/e; echo new >d/c/e/new; echo stays >d/c/stays";
+    assert_eq!(kept.run(script).code, 0);
+    let told: BTreeSet<_> = kept.told().into_iter().map(|(what, path, _)| format!("{what} {path}")).collect();
+    for line in ["added d/c/e/new", "deleted d/c/e/old", "modified d/c/stays"] {
+        assert!(told.contains(line), "{line}: {told:?}");
+    }
+    assert_eq!(kept.changes("apply", &[]).code, 0);
+    let folder = kept.project.path();
+    assert!(folder.join("d/c/e/new").exists() && !folder.join("d/c/e/old").exists());
+}
+
+#[test]
 fn what_is_kept_is_told_line_by_line_and_goes_on_in_the_next_run() {
     let Some(kept) = Kept::new("what_is_kept_is_told_line_by_line_and_goes_on_in_the_next_run")
     else {
