@@ -1,6 +1,6 @@
 //! A plan in the making: sections add steps in any order, and the phases sort them.
 
-use super::op::{IdRange, NewRoot, Op, Slot, Target};
+use super::op::{IdRange, NewRoot, Op, Slot, Stream, Target};
 use super::order::Phase;
 use super::{Note, Plan, Step, Watch, needs};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
@@ -207,6 +207,15 @@ impl<'a> Draft<'a> {
             Op::MountFilesystem { kind, target, .. } => {
                 kind.to_bytes() == b"devpts" && target.to_bytes() == b"dev/pts"
             }
+            _ => false,
+        })
+    }
+
+    /// Whether a standard stream is the sandbox's own terminal.
+    #[must_use]
+    pub fn is_own_terminal(&self, stream: Stream) -> bool {
+        self.steps.iter().any(|step| match &step.op {
+            Op::TakeTerminal { streams, .. } => streams.contains(&stream),
             _ => false,
         })
     }

@@ -122,6 +122,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::ProvideMountPoint { .. }
         | Op::MakePipes { .. }
         | Op::TakePipes { .. }
+        | Op::TakeEmptyInput
         | Op::AwaitTracer
         | Op::RelayTerminal { .. }
         | Op::OpenTerminal { .. }

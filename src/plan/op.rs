@@ -226,6 +226,8 @@ pub enum Op {
         most: Option<u64>,
         /// What happens beyond that.
         over: Over,
+        /// Which of the two lead to a terminal, to which only what it displays is handed on.
+        displayed: [bool; 2],
     },
     /// Hands on between standard streams of the supervisor's own and the terminal that the sandbox will have.
     /// If they are a terminal, that is raw meanwhile; it gets its settings back when it is not handed on, and
@@ -237,6 +239,8 @@ pub enum Op {
         input: Stream,
         /// Which one is written to.
         output: Stream,
+        /// Whether only what a terminal displays is handed on.
+        displayed: bool,
     },
     /// Makes a user namespace that serves as the map of mounts.
     MakeIdmap {
@@ -531,6 +535,8 @@ pub enum Op {
         /// The end for the other.
         stderr: Option<Slot>,
     },
+    /// Takes a pipe that nobody writes to as the standard input (pipe(2), dup2(2)).
+    TakeEmptyInput,
     /// Lets the supervisor trace the payload (ptrace(2)), which waits until it does: dumpable, and a pidfd of
     /// its own is handed over.
     AwaitTracer,

@@ -224,6 +224,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::ForkPayload { .. }
         | Op::AwaitTracer
         | Op::TakePipes { .. }
+        | Op::TakeEmptyInput
         | Op::NewProcessGroup
         | Op::DieWithInit
         // No run that has a record ends in an attempt.
@@ -258,6 +259,7 @@ impl SavedOp {
                 stderr: None,
                 most: Some(*most),
                 over: if *end { Over::End } else { Over::Cut },
+                displayed: [false; 2],
             },
             Self::OomScore(score) => Op::SetOwnOomScore(*score),
             Self::Keyring => Op::NewKeyring,

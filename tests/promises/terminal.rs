@@ -1,6 +1,7 @@
 //! A terminal of the sandbox's own: what is at work in it, and what becomes of the caller's.
 
-use crate::live::{PATIENCE, eventually};
+use crate::live::{HOLD, PATIENCE, eventually};
+use crate::running::{Place, name};
 use crate::screen::{PROFILE, Screen};
 use crate::support::{Project, done, program, skip};
 use nix::sys::signal::{Signal, kill};
@@ -126,6 +127,110 @@ fn the_callers_terminal_is_given_where_the_profile_says_so() {
     let mut screen = Screen::sandbox(&project, PROFILE, &["stty", "-echo"]);
     assert_eq!(screen.ends().0, 0);
     screen.is_as_before();
+}
+
+/// A text as one word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Says something with sequences that are displayed, answered, and kept.
+const SEQUENCES: &str = r"printf 'a\033[6nb\033]52;c;eA==\007c\033[1md\033[0m\033P$qm\033\\e\n'";
+const AS_WRITTEN: &str = "a\x1b[6nb\x1b]52;c;eA==\x07c\x1b[1md\x1b[0m\x1bP$qm\x1b\\e";
+const AS_DISPLAYED: &str = "abc\x1b[1md\x1b[0me";
+
+#[test]
+fn a_terminal_is_handed_only_what_it_displays_where_the_profile_says_so() {
+    let project = Project::new();
+    let displays = "version = 1\n[process]\nescapes = \"display\"\n";
+    let program = program();
+    let run = |profile: &str, words: &str| {
+        project.write("sandbox.toml", profile);
+        let line = format!("'{}' --profile sandbox.toml -- {words}", program.display());
+        let mut screen = Screen::of(&project, &["sh", "-c", &line]);
+        let (code, output) = screen.ends();
+        screen.is_as_before();
+        assert_eq!(code, 0, "{output:?}");
+        output
+    };
+    let script = format!(
+        "sh -c {}",
+        quoted(&format!(
+            "test -t 1 && echo own; {SEQUENCES}; {SEQUENCES} >&2"
+        ))
+    );
+    // Everything passes unless something else is said.
+    let all = run(PROFILE, &script);
+    assert_eq!(all, format!("own\r\n{AS_WRITTEN}\r\n{AS_WRITTEN}\r\n"));
+    let shown = format!("{AS_DISPLAYED}\r\n{AS_DISPLAYED}\r\n");
+    assert_eq!(run(displays, &script), format!("own\r\n{shown}"));
+    // In a pipeline there is no terminal of the sandbox's own, and so none at all.
+    assert_eq!(run(displays, &format!("{script} </dev/null")), shown);
+    let typed = run(
+        displays,
+        "sh -c 'cat; test -t 0 || test -t 2 || echo none >&2' | cat",
+    );
+    assert_eq!(typed, "none\r\n");
+    // What goes elsewhere is as it was written.
+    let kept = run(displays, &format!("{script} >kept 2>&1 </dev/null"));
+    assert_eq!(kept, "");
+    let kept = std::fs::read_to_string(project.path().join("kept")).unwrap();
+    assert_eq!(kept, format!("{AS_WRITTEN}\n{AS_WRITTEN}\n"));
+    // A bound on the output counts what was written.
+    let bound = format!("{displays}[limits]\noutput = \"1K\"\n");
+    assert_eq!(run(&bound, &script), format!("own\r\n{shown}"));
+    assert_eq!(run(&bound, &format!("{script} </dev/null")), shown);
+}
+
+#[test]
+fn who_joins_has_no_terminal_that_the_command_may_not_have() {
+    let place = Place::new();
+    let name = name();
+    let profile = "version = 1\n[process]\nescapes = \"display\"\n";
+    let live = place.start(&name, profile, HOLD);
+    let program = program();
+    let runtime = format!("XDG_RUNTIME_DIR={}", place.runtime.path().display());
+    let script = format!(
+        "cat; for n in 0 1 2; do test -t $n && echo $n; done; {SEQUENCES}; {SEQUENCES} >&2"
+    );
+    let program = program.to_str().unwrap();
+    let words = [
+        "env", &runtime, program, "exec", &name, "--", "sh", "-c", &script,
+    ];
+    let mut screen = Screen::of(&place.project, &words);
+    let (code, output) = screen.ends();
+    let shown = format!("{AS_DISPLAYED}\r\n{AS_DISPLAYED}\r\n");
+    assert_eq!((code, output), (0, shown));
+    screen.is_as_before();
+    assert_eq!(live.go(&place.project).code, 0);
+}
+
+#[test]
+fn without_a_terminal_there_are_pipes_and_nothing_is_typed() {
+    let project = Project::new();
+    let none = "version = 1\n[process]\nterminal = \"none\"\n";
+    let script = "cat; for n in 0 1 2; do test -t $n && echo $n; done; ( : </dev/tty ) 2>/dev/null && echo some; \
+         echo one; echo two >&2; echo three; stty size 2>/dev/null || echo without";
+    let mut screen = Screen::sandbox(&project, none, &["sh", "-c", script]);
+    let (code, output) = screen.ends();
+    // One terminal, one pipe: in the order in which it was written.
+    assert_eq!(
+        (code, output.as_str()),
+        (0, "one\r\ntwo\r\nthree\r\nwithout\r\n")
+    );
+    screen.is_as_before();
+    // Control characters of the terminal reach the command as ever.
+    let mut screen = Screen::sandbox(&project, none, &["sh", "-c", "echo ready; exec sleep 60"]);
+    screen.shows("ready");
+    screen.types("\x18");
+    assert_eq!(screen.ends().0, 130);
+    screen.is_as_before();
+    // In pipes nothing is different.
+    let run = project.run(none, "cat; echo out; echo err >&2");
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("out\n", "err\n")
+    );
 }
 
 #[test]
