@@ -8,6 +8,7 @@
 
 use super::entry::{Folder, Kind};
 use super::removal;
+use crate::host::tree::entries;
 use crate::plan::op::Kept;
 use crate::profile::variables::Variables;
 use nix::errno::Errno;
@@ -446,12 +447,13 @@ pub fn has_changes(kept: &Kept) -> bool {
 /// # Errors
 /// When the folder cannot be listed.
 pub fn names(store: &Path) -> std::io::Result<Vec<String>> {
-    let entries = match std::fs::read_dir(store) {
+    let found = match entries(store) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
+        found => found?,
     };
-    let names = entries.flatten();
-    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let names = found
+        .into_iter()
+        .filter_map(|(name, _)| name.into_string().ok());
     let mut names: Vec<_> = names.filter(|name| is_name(name)).collect();
     names.sort();
     Ok(names)
@@ -459,8 +461,8 @@ pub fn names(store: &Path) -> std::io::Result<Vec<String>> {
 
 /// Removes what killed runs should have thrown away; says what.
 pub fn sweep(store: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(store).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let found = entries(store).unwrap_or_default().into_iter();
+    let names = found.filter_map(|(name, _)| name.into_string().ok());
     let dead = names.filter(|name| is_thrown(name));
     dead.filter(|name| Held::take(store, name).is_ok_and(|held| held.discard().is_ok()))
         .map(|name| store.join(name))

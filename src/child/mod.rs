@@ -262,6 +262,11 @@ impl Child<'_> {
                 size,
                 owner,
             } => self.open_terminal(*slot, *settings, *size, *owner),
+            Op::TakeEmptyInput => {
+                let (reading, writing) = process::pipe()?;
+                descriptor::close(writing);
+                descriptor::take_as(reading, libc::STDIN_FILENO)
+            }
             Op::ControlTerminal { slot } => self.control_terminal(*slot),
             Op::TakeTerminal { slot, streams } => self.take_terminal(*slot, streams),
             Op::ForkPayload { alone } => self.fork_payload(*alone),

@@ -124,7 +124,10 @@ pub(super) struct Ps {
     /// Also those that have ended and are remembered
     #[arg(short, long)]
     pub(super) all: bool,
-    /// Print JSON
+    /// Show it again every second: on a terminal, until q or Ctrl-C
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    /// Print JSON; with `--watch`, a line each time
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -187,7 +190,7 @@ pub(super) struct Stats {
     /// Their names, or their ids or the beginnings of those [default: all that run]
     #[arg(value_name = "NAME")]
     pub(super) names: Vec<String>,
-    /// Say it again every second, until all have ended
+    /// Show it again every second, until all have ended; on a terminal, until q or Ctrl-C
     #[arg(short, long)]
     pub(super) watch: bool,
     /// Print JSON, a line each time

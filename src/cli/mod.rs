@@ -32,6 +32,7 @@ mod settings;
 mod show;
 mod stats;
 mod test;
+mod watch;
 mod why;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources, text};
@@ -328,16 +329,18 @@ fn not_found(error: &FindError) -> Diagnostic {
 
 /// Writes text to stdout.
 fn output(text: &str) -> Result<(), Refused> {
+    write_out(text).map_err(|cause| {
+        let message = format!("cannot write to the standard output: {cause}");
+        Diagnostic::new(Code::Output, &Origin::CommandLine, message)
+            .help("redirect the output to a file that can be written")
+            .into()
+    })
+}
+
+fn write_out(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|cause| {
-            let message = format!("cannot write to the standard output: {cause}");
-            Diagnostic::new(Code::Output, &Origin::CommandLine, message)
-                .help("redirect the output to a file that can be written")
-                .into()
-        })
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// Writes a value as JSON to stdout.
@@ -345,6 +348,13 @@ fn output_json(value: &impl serde::Serialize) -> Result<(), Refused> {
     // Values of ours have string keys only, and so can always be written.
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     output(&format!("{text}\n"))
+}
+
+/// A value as one line of JSON.
+fn json_line(value: &impl serde::Serialize) -> String {
+    // Values of ours have string keys only, and so can always be written.
+    let line = serde_json::to_string(value).unwrap_or_default();
+    format!("{line}\n")
 }
 
 /// The command: the words after `--`, else the profile's own, else that of its image, if there is one.

@@ -1,7 +1,8 @@
 //! `sandbox ps`: which sandboxes run.
 
 use super::arguments::Ps;
-use super::{Refused, found, output, output_json};
+use super::watch::{Frame, watch};
+use super::{Refused, found, json_line, output, output_json};
 use crate::diag::printable;
 use crate::running::live::{Opened, State};
 use crate::running::record::now;
@@ -15,6 +16,15 @@ const VERSION: u32 = 1;
 struct List {
     version: u32,
     sandboxes: Vec<Row>,
+}
+
+impl List {
+    fn of(sandboxes: Vec<Row>) -> Self {
+        Self {
+            version: VERSION,
+            sandboxes,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -41,6 +51,29 @@ struct Row {
 }
 
 pub(super) fn run(arguments: &Ps) -> Result<u8, Refused> {
+    if arguments.watch {
+        return watch("sandbox ps", arguments.json, || {
+            let sandboxes = look(arguments)?;
+            let text = match arguments.json {
+                true => json_line(&List::of(sandboxes)),
+                false => table(&sandboxes),
+            };
+            Ok(Frame {
+                text,
+                is_last: false,
+            })
+        });
+    }
+    let sandboxes = look(arguments)?;
+    match arguments.json {
+        true => output_json(&List::of(sandboxes))?,
+        false => output(&table(&sandboxes))?,
+    }
+    Ok(0)
+}
+
+/// Those that are asked for, as they are at this moment.
+fn look(arguments: &Ps) -> Result<Vec<Row>, Refused> {
     let folders = found::folders()?;
     let mut sandboxes = Vec::new();
     for folder in &folders {
@@ -49,15 +82,7 @@ pub(super) fn run(arguments: &Ps) -> Result<u8, Refused> {
         sandboxes.extend(opened.map(|opened| row(&opened)));
     }
     sandboxes.retain(|row| arguments.all || !matches!(row.state, "ended" | "lost"));
-    if arguments.json {
-        output_json(&List {
-            version: VERSION,
-            sandboxes,
-        })?;
-    } else {
-        output(&table(&sandboxes))?;
-    }
-    Ok(0)
+    Ok(sandboxes)
 }
 
 fn row(opened: &Opened) -> Row {

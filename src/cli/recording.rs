@@ -52,6 +52,8 @@ pub(super) fn begin(
             new_session: plan.watch.new_session,
             new_pid_namespace: plan.watch.new_pid_namespace,
             relays_files: profile.process.relays_files(),
+            keeps_terminals_away: profile.process.keeps_terminals_away().is_some(),
+            is_displayed: profile.process.is_displayed(),
         },
         ..Record::default()
     };

@@ -2,7 +2,8 @@
 
 use super::arguments::Stats;
 use super::ps::columns;
-use super::{Refused, found, output};
+use super::watch::{Frame, watch};
+use super::{Refused, found, json_line, output};
 use crate::profile::value::Size;
 use crate::report::Measured;
 use crate::running::Record;
@@ -10,11 +11,11 @@ use crate::running::live::{Opened, State};
 use crate::supervisor::cgroup::Group;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 /// Between two looks, for the share of processors.
 const SHORT: Duration = Duration::from_millis(250);
-const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, Serialize)]
 struct Figures {
@@ -32,20 +33,26 @@ struct Figures {
 
 pub(super) fn run(arguments: &Stats) -> Result<u8, Refused> {
     let mut before = BTreeMap::new();
-    let first = look(arguments, &mut before)?;
-    if first.is_empty() {
-        show(&first, arguments)?;
+    // Of one that was not looked at yet, the share of processors is not known.
+    if !look(arguments, &mut before)?.is_empty() {
+        std::thread::sleep(SHORT);
+    }
+    if !arguments.watch {
+        output(&text(&look(arguments, &mut before)?, arguments))?;
         return Ok(0);
     }
-    std::thread::sleep(SHORT);
-    loop {
-        let figures = look(arguments, &mut before)?;
-        show(&figures, arguments)?;
-        if !arguments.watch || figures.is_empty() {
-            return Ok(0);
-        }
-        std::thread::sleep(SECOND);
-    }
+    watch("sandbox stats", arguments.json, || {
+        let mut figures = look(arguments, &mut before)?;
+        // Who uses most comes first.
+        let share = |one: &Figures| one.processors.unwrap_or_default();
+        figures.sort_by(|a, b| share(b).total_cmp(&share(a)));
+        Ok(Frame {
+            text: text(&figures, arguments),
+            // Who watches a screen for whatever runs has not seen the last of it.
+            is_last: figures.is_empty()
+                && (!arguments.names.is_empty() || !std::io::stdout().is_terminal()),
+        })
+    })
 }
 
 /// Those that are asked for; without names, all of this user's.
@@ -110,11 +117,9 @@ fn figures(record: &Record, before: &mut BTreeMap<String, (Instant, f64)>) -> Fi
     }
 }
 
-fn show(figures: &[Figures], arguments: &Stats) -> Result<(), Refused> {
+fn text(figures: &[Figures], arguments: &Stats) -> String {
     if arguments.json {
-        // Values of ours can always be written.
-        let line = serde_json::to_string(&figures).unwrap_or_default();
-        return output(&format!("{line}\n"));
+        return json_line(&figures);
     }
     let head = ["ID", "NAME", "CPU", "CPU TIME", "MEMORY", "PEAK", "TASKS"];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
@@ -136,5 +141,5 @@ fn show(figures: &[Figures], arguments: &Stats) -> Result<(), Refused> {
             one.tasks.map_or_else(none, |tasks| tasks.to_string()),
         ]);
     }
-    output(&columns(&lines))
+    columns(&lines)
 }

@@ -215,6 +215,19 @@ impl Host {
         }
     }
 
+    /// Which terminal a standard stream of the caller leads to, if it leads to one: the number of its device.
+    #[must_use]
+    pub fn terminal_of(&self, stream: i32) -> Option<u32> {
+        match self.terminal {
+            None => crate::sys::terminal::device(stream).ok(),
+            Some(given) => {
+                let streams = (0..3).zip(given?.streams);
+                let leads = |(number, leads): (i32, bool)| number == stream && leads;
+                streams.into_iter().any(leads).then_some(0)
+            }
+        }
+    }
+
     /// The terminal that one of the caller's standard streams is.
     #[must_use]
     pub fn any_terminal(&self) -> Option<Terminal> {

@@ -234,6 +234,15 @@ impl<'a> Draft<'a> {
         self.step(Phase::Output, op, &Origin::Default("process.streams"));
     }
 
+    /// Whether a standard stream is the sandbox's own terminal.
+    #[must_use]
+    pub fn is_own_terminal(&self, stream: Stream) -> bool {
+        self.steps.iter().any(|step| match &step.op {
+            Op::TakeTerminal { streams, .. } => streams.contains(&stream),
+            _ => false,
+        })
+    }
+
     /// The descriptors of the caller that the command keeps.
     #[must_use]
     pub fn streams(&self) -> Vec<i32> {

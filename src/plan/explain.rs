@@ -388,13 +388,22 @@ impl fmt::Display for Op {
                 stderr,
                 most,
                 over,
+                displayed,
             } => {
                 let pipes = match apart(*stdout, *stderr) {
                     true => "pipes",
                     false => "a pipe",
                 };
-                let streams = streams(*stdout, *stderr);
-                write!(f, "make {pipes}, and hand on what is written to {streams}")?;
+                match (stdout, stderr) {
+                    (None, None) => f.write_str("hand on what is written to the terminal")?,
+                    _ => {
+                        let streams = streams(*stdout, *stderr);
+                        write!(f, "make {pipes}, and hand on what is written to {streams}")?;
+                    }
+                }
+                if displayed.contains(&true) {
+                    f.write_str(", to a terminal only what it displays")?;
+                }
                 match (most.map(Size), over) {
                     (None, _) => Ok(()),
                     (Some(most), Over::Cut) => {
@@ -426,12 +435,17 @@ impl fmt::Display for Op {
             Self::AwaitTracer => f.write_str(
                 "be traced by the supervisor, for which it waits: file calls that fail are told of",
             ),
-            Self::RelayTerminal { caller: Some(_), .. } => f.write_str(
-                "hand on between the caller's terminal and the sandbox's own; the caller's is raw meanwhile, and a copy of this process gives it its settings back if this one is killed",
-            ),
-            Self::RelayTerminal { caller: None, .. } => {
-                f.write_str("hand on between stdin and stdout and the sandbox's own terminal")
+            Self::RelayTerminal { caller, displayed, .. } => {
+                f.write_str(match caller {
+                    Some(_) => "hand on between the caller's terminal and the sandbox's own; the caller's is raw meanwhile, and a copy of this process gives it its settings back if this one is killed",
+                    None => "hand on between stdin and stdout and the sandbox's own terminal",
+                })?;
+                match displayed {
+                    true => f.write_str("; of what is written, only what a terminal displays"),
+                    false => Ok(()),
+                }
             }
+            Self::TakeEmptyInput => f.write_str("take an empty pipe as stdin"),
             Self::OpenTerminal { settings, .. } => f.write_str(match settings {
                 Some(_) => "open a terminal of /dev/pts, set and as large as the caller's, and hand its other side to the supervisor",
                 None => "open a new terminal of /dev/pts, and hand its other side to the supervisor",

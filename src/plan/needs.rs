@@ -132,6 +132,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::KeepFlags(_)
         | Op::TakeInput { .. }
         | Op::TakePipes { .. }
+        | Op::TakeEmptyInput
         | Op::AwaitTracer
         | Op::RelayTerminal { .. }
         | Op::OpenTerminal { .. }

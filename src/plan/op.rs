@@ -227,6 +227,8 @@ pub enum Op {
         most: Option<u64>,
         /// What happens beyond that.
         over: Over,
+        /// Which of the two lead to a terminal, to which only what it displays is handed on.
+        displayed: [bool; 2],
     },
     /// Remembers how these standard streams of the caller's are set (fcntl(2), F_GETFL), and sets them so again in
     /// the end: the command shares them with whoever else has them open.
@@ -256,6 +258,8 @@ pub enum Op {
         input: Stream,
         /// Which one is written to.
         output: Stream,
+        /// Whether only what a terminal displays is handed on.
+        displayed: bool,
     },
     /// Makes a user namespace that serves as the map of mounts.
     MakeIdmap {
@@ -550,6 +554,8 @@ pub enum Op {
         /// The end for the other.
         stderr: Option<Slot>,
     },
+    /// Takes a pipe that nobody writes to as the standard input (pipe(2), dup2(2)).
+    TakeEmptyInput,
     /// Lets the supervisor trace the payload (ptrace(2)), which waits until it does: dumpable, and a pidfd of
     /// its own is handed over.
     AwaitTracer,

@@ -5,9 +5,10 @@
 //! has ended.
 
 use super::{is_id, is_name};
+use crate::host::tree::entries;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -94,22 +95,18 @@ fn is_sticky(folder: &Path) -> bool {
 /// As for [`path_of_caller`].
 pub fn all_of_caller() -> Result<Vec<Folder>, NoFolder> {
     let mut paths = vec![path_of_caller()?];
-    if rustix::process::geteuid().is_root()
-        && let Ok(users) = std::fs::read_dir("/run/user")
-    {
-        paths.extend(users.flatten().map(|user| user.path().join("sandbox")));
-    }
-    if rustix::process::geteuid().is_root()
-        && let Ok(all) = std::fs::read_dir(SHARED)
-    {
-        let of_user = |name: &OsStr| {
+    if rustix::process::geteuid().is_root() {
+        let names = |folder: &str| {
+            let found = entries(Path::new(folder)).unwrap_or_default();
+            found.into_iter().map(|(name, _)| name)
+        };
+        let of_login = names("/run/user").map(|user| Path::new("/run/user").join(user));
+        paths.extend(of_login.map(|folder| folder.join("sandbox")));
+        let of_user = |name: OsString| {
             let uid = name.to_str()?.strip_prefix("sandbox-")?;
             uid.parse().ok().map(shared)
         };
-        paths.extend(
-            all.flatten()
-                .filter_map(|found| of_user(&found.file_name())),
-        );
+        paths.extend(names(SHARED).filter_map(of_user));
     }
     Ok(paths.iter().filter_map(|path| Folder::open(path)).collect())
 }

@@ -2,8 +2,10 @@
 
 use super::live::Live;
 use super::record::Record;
+use crate::host::tree::entries;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// A process of a sandbox.
 #[derive(Clone, Debug, Serialize)]
@@ -31,11 +33,10 @@ pub struct Process {
 pub fn processes(record: &Record, live: &Live) -> Vec<Process> {
     let namespace = record.namespaces.iter().find(|ns| ns.kind == "pid");
     let wanted = namespace.map(|ns| format!("pid:[{}]", ns.inode));
-    let all: BTreeMap<i32, BTreeMap<String, String>> = std::fs::read_dir("/proc")
+    let all: BTreeMap<i32, BTreeMap<String, String>> = entries(Path::new("/proc"))
+        .unwrap_or_default()
         .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|(name, _)| name.to_str()?.parse().ok())
         .filter_map(|pid: i32| Some((pid, status(pid)?)))
         .collect();
     let is_inside = |pid: i32| match &wanted {

@@ -66,7 +66,7 @@ pub fn plan(record: &Record, live: &Live, command: &[CString]) -> Result<Joining
     if live.ended(Some(Duration::ZERO)) {
         return Err(just_ended());
     }
-    let plan = build(record, entered, files(record), command).ok_or_else(|| CannotJoin {
+    let plan = build(record, entered, Streams::of(record), command).ok_or_else(|| CannotJoin {
         message: format!("the record of {} is not understood", record.called()),
         help: "was it started by another version of sandbox? Use that one".into(),
     })?;
@@ -76,30 +76,53 @@ pub fn plan(record: &Record, live: &Live, command: &[CString]) -> Result<Joining
     })
 }
 
-/// Which of the standard output and the standard error are pipes, since they go to files that the command
-/// shall not have: the slots of their ends. Into one file goes one pipe.
-fn files(record: &Record) -> [Option<Slot>; 2] {
-    let host = Host::here();
-    let file = |number| {
-        let file = host.written_file(number);
-        file.filter(|_| record.watch.relays_files)
-    };
-    let [one, other] = [file(1), file(2)];
-    let stdout = one.map(|_| record.slots);
-    let stderr = match other {
-        Some(_) if other == one => stdout,
-        other => other.map(|_| record.slots + 1),
-    };
-    [stdout, stderr]
+/// What becomes of the standard streams of whoever joins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Streams {
+    /// The slots of the ends of pipes for the standard output and the standard error.
+    pub pipes: [Option<Slot>; 2],
+    /// Which of the two are a terminal's that is handed only what it displays.
+    pub displayed: [bool; 2],
+    /// Whether nothing is read, since that would be a terminal that the command shall not have.
+    pub empty_input: bool,
 }
 
-/// The plan, given the operations that enter the namespaces and the streams that have a pipe; `None` for a
+impl Streams {
+    /// Which streams go to files and terminals that the command shall not have: what goes to one place goes through
+    /// one pipe.
+    fn of(record: &Record) -> Self {
+        let host = Host::here();
+        let watch = &record.watch;
+        let terminal = |number| {
+            let found = host.terminal_of(number);
+            found.filter(|_| watch.keeps_terminals_away)
+        };
+        let place = |number| {
+            let file = host.written_file(number).filter(|_| watch.relays_files);
+            (file, terminal(number))
+        };
+        let [one, other] = [place(1), place(2)];
+        let stdout = (one != (None, None)).then_some(record.slots);
+        let stderr = match other {
+            (None, None) => None,
+            other if other == one => stdout,
+            _ => Some(record.slots + 1),
+        };
+        Self {
+            pipes: [stdout, stderr],
+            displayed: [one, other].map(|(_, to)| to.is_some() && watch.is_displayed),
+            empty_input: terminal(0).is_some(),
+        }
+    }
+}
+
+/// The plan, given the operations that enter the namespaces and what becomes of the streams; `None` for a
 /// record that is not understood.
 #[must_use]
 pub fn build(
     record: &Record,
     entered: Vec<(Phase, Op)>,
-    files: [Option<Slot>; 2],
+    own: Streams,
     command: &[CString],
 ) -> Option<Plan> {
     let mut steps = Vec::new();
@@ -163,14 +186,21 @@ pub fn build(
             (both, most, over, origin)
         }
         _ => (
-            files,
+            own.pipes,
             None,
             Over::Cut,
             Origin::Default("process.output_files"),
         ),
     };
     if streams != [None, None] {
-        steps.extend(pipes(streams, most, over, &origin));
+        steps.extend(pipes(streams, most, over, own.displayed, &origin));
+    }
+    if own.empty_input {
+        steps.push(Step {
+            phase: Phase::Streams,
+            op: Op::TakeEmptyInput,
+            origin: Origin::Default("process.terminal"),
+        });
     }
     keep_flags(&mut steps);
     Some(Plan {
@@ -278,6 +308,7 @@ fn pipes(
     [stdout, stderr]: [Option<Slot>; 2],
     most: Option<u64>,
     over: Over,
+    displayed: [bool; 2],
     origin: &Origin,
 ) -> [Step; 2] {
     let make = Op::MakePipes {
@@ -285,6 +316,7 @@ fn pipes(
         stderr,
         most,
         over,
+        displayed,
     };
     [
         (Phase::Output, make),
@@ -326,7 +358,7 @@ pub fn bound_output(plan: &mut Plan) {
     let both = [Some(plan.slots), Some(plan.slots + 1)];
     plan.slots += 2;
     plan.steps
-        .extend(pipes(both, most.or(Some(LOG)), over, &origin));
+        .extend(pipes(both, most.or(Some(LOG)), over, [false; 2], &origin));
     keep_flags(&mut plan.steps);
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The version of the form of records. Another version's are not read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A run, as its supervisor describes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,10 @@ pub struct Watched {
     pub new_pid_namespace: bool,
     /// Whether files that output goes to are kept from the command, which writes to pipes instead.
     pub relays_files: bool,
+    /// Whether the caller's terminals are kept from the command.
+    pub keeps_terminals_away: bool,
+    /// Whether a terminal is handed only what it displays.
+    pub is_displayed: bool,
 }
 
 /// How a run ended.

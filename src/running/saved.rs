@@ -237,6 +237,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::KeepFlags(_)
         | Op::ReadInput { .. }
         | Op::TakeInput { .. }
+        | Op::TakeEmptyInput
         | Op::NewProcessGroup
         | Op::DieWithInit
         // No run that has a record ends in an attempt.
@@ -271,6 +272,7 @@ impl SavedOp {
                 stderr: None,
                 most: Some(*most),
                 over: if *end { Over::End } else { Over::Cut },
+                displayed: [false; 2],
             },
             Self::OomScore(score) => Op::SetOwnOomScore(*score),
             Self::Keyring => Op::NewKeyring,

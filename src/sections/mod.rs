@@ -302,6 +302,7 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     profile.names.steps(profile, &mut draft);
     profile.network.steps(&identity, profile, &mut draft);
     profile.process.steps(profile, &identity, &mut draft);
+    profile.limits.relay(profile, &mut draft);
     profile.rlimits.steps(&mut draft);
     profile.capabilities.steps(&mut draft);
     profile.restrict(&mut draft);

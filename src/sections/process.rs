@@ -13,7 +13,7 @@ pub use scheduling::{IoPriority, Personality, Scheduler};
 use descriptors::Descriptors;
 use labels::Labels;
 use scheduling::Scheduling;
-use terminal::Terminal;
+use terminal::{Escapes, Terminal};
 
 use super::enforce::Level;
 use super::rootfs::Project;
@@ -81,8 +81,14 @@ crate::table! {
         /// Whose terminal the command works at. `"own"` is one that is opened inside, with job control: it is
         /// set and as large as the caller's, which is raw as long as the command runs. Streams that are no
         /// terminal stay what they are, unless none is one. `"auto"` is that where the standard input and
-        /// output are a terminal and the session is new, else `"caller"` (docs/terminal.md).
+        /// output are a terminal and the session is new, else `"caller"`. With `"none"`, streams that lead to a
+        /// terminal are pipes, and the input is empty (docs/terminal.md).
         terminal: Terminal = "auto",
+        /// Which control sequences of the command reach the caller's terminal (console_codes(4)). `"display"` lets
+        /// through those that move, colour and erase: none that the terminal answers, as if it were typed, none
+        /// that sets the clipboard, and nothing that is no UTF-8. The command then never has the caller's
+        /// terminal itself, but one of its own, or pipes.
+        escapes: Escapes = "all",
         /// Whether memory that can be written may become executable, as just-in-time compilers need
         /// it. `false` takes Linux 6.3 (PR_SET_MDWE of prctl(2)), and holds for all descendants. A
         /// file that was written may still be mapped, where no `noexec` of its mount forbids it.
@@ -132,6 +138,7 @@ pub struct Process {
     oom_score_adj: Option<At<i32>>,
     session: At<Session>,
     terminal: At<Terminal>,
+    escapes: At<Escapes>,
     write_execute: At<bool>,
     pub(super) output_files: At<OutputFiles>,
     input_file: At<InputFile>,
@@ -237,6 +244,7 @@ impl Process {
             output_files: raw.output_files,
             input_file: raw.input_file,
             terminal: raw.terminal,
+            escapes: raw.escapes,
             write_execute: raw.write_execute,
         }
     }
@@ -415,7 +423,7 @@ impl Process {
             Op::ChangeDirectory(c_string(cwd)),
             &origin,
         );
-        self.terminal(identity, draft);
+        self.terminals(identity, draft);
         self.input(profile, draft);
         self.labels.steps(&profile.enforce.labels, draft);
         self.scheduling.steps(draft);

@@ -1,6 +1,7 @@
 //! Outside: performs its own steps of the plan, clones init, watches, and leaves nothing behind.
 
 pub mod cgroup;
+mod escapes;
 mod failure;
 mod gate;
 mod guardian;
@@ -250,6 +251,7 @@ impl<'p> Run<'p> {
                 stderr,
                 most,
                 over,
+                displayed,
             } => {
                 // One pipe serves both where they have one slot.
                 let apart = stderr.filter(|slot| Some(*slot) != *stdout);
@@ -257,7 +259,7 @@ impl<'p> Run<'p> {
                 let (relay, ends) =
                     relay::Relay::make(number, wanted.map(|slot| slot.is_some()), *most, *over)
                         .map_err(errno)?;
-                self.relay = Some(relay);
+                self.relay = Some(relay.displaying(*displayed));
                 for (slot, end) in wanted.into_iter().zip(ends) {
                     if let (Some(slot), Some(end)) = (slot, end) {
                         self.put(slot, end);
@@ -269,8 +271,10 @@ impl<'p> Run<'p> {
                 caller,
                 input,
                 output,
+                displayed,
             } => {
-                let terminal = terminal::Terminal::watch_over(number, *caller, *input, *output);
+                let streams = (*input, *output);
+                let terminal = terminal::Terminal::watch_over(number, *caller, streams, *displayed);
                 self.terminal = Some(terminal.map_err(errno)?);
             }
             Op::MakeIdmap {

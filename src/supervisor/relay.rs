@@ -10,6 +10,7 @@
 //! The end of file alone does not tell the end: somebody outside may hold a command's end of a pipe that
 //! was passed to it. But once everything inside is dead, what is in a pipe is all that there will be.
 
+use super::escapes::Filter;
 use super::{Failure, Run};
 use crate::plan::op::{Op, Over};
 use crate::report::Outcome;
@@ -48,6 +49,8 @@ pub(super) struct Relay {
 pub(super) struct Shared {
     /// Our ends of the pipes, until they are done with.
     ends: [Mutex<Option<OwnedFd>>; 2],
+    /// Which of them lead to a terminal, to which only what it displays is handed on.
+    displayed: [bool; 2],
     /// The other side of the sandbox's own terminal, until everything inside is dead: as long as we hold it,
     /// its master can be read, whoever else has it open.
     pub(super) peer: Mutex<Option<OwnedFd>>,
@@ -94,12 +97,21 @@ impl Relay {
         Ok((relay, ends))
     }
 
+    /// The same, with what passes on to these streams reduced to what a terminal displays.
+    pub(super) fn displaying(mut self, streams: [bool; 2]) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.displayed = streams;
+        }
+        self
+    }
+
     /// A relay without pipes.
     pub(super) fn new(step: usize, most: Option<u64>, over: Over) -> nix::Result<Self> {
         let bell = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let end = pipe2(OFlag::O_CLOEXEC)?;
         let shared = Shared {
             ends: [Mutex::new(None), Mutex::new(None)],
+            displayed: [false; 2],
             peer: Mutex::new(None),
             came_forward: AtomicBool::new(false),
             left: AtomicU64::new(most.unwrap_or(u64::MAX)),
@@ -237,6 +249,11 @@ impl Shared {
         // Only this thread closes it, after this.
         let from = descriptor::borrow(number);
         let mut buffer = vec![0; CHUNK];
+        let displayed = self
+            .displayed
+            .get(stream)
+            .is_some_and(|displayed| *displayed);
+        let mut filter = displayed.then(Filter::default);
         // Once all inside are dead: how much there can still be in the pipe.
         let mut last: Option<usize> = None;
         loop {
@@ -266,7 +283,8 @@ impl Shared {
                 Ok(0) => return,
                 Ok(n) => {
                     last = last.map(|left| left.saturating_sub(n));
-                    if let Err(errno) = self.take(room.get(..n).unwrap_or_default(), to) {
+                    let came = room.get(..n).unwrap_or_default();
+                    if let Err(errno) = self.take(came, to, &mut filter) {
                         return self.fail(errno);
                     }
                 }
@@ -277,15 +295,20 @@ impl Shared {
         }
     }
 
-    /// Hands on as much of what came as is permitted, and drops the rest.
-    pub(super) fn take(&self, bytes: &[u8], to: BorrowedFd<'_>) -> nix::Result<()> {
+    /// Hands on as much of what came as is permitted, and drops the rest; what a filter holds back or takes away
+    /// counts as written.
+    pub(super) fn take(
+        &self,
+        bytes: &[u8],
+        to: BorrowedFd<'_>,
+        filter: &mut Option<Filter>,
+    ) -> nix::Result<()> {
         let length = bytes.len() as u64;
         let less = |left: u64| Some(left - left.min(length));
         let left = self
             .left
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
         let permitted = left.unwrap_or(0).min(length);
-        self.held.fetch_add(permitted, Ordering::AcqRel);
         self.came.fetch_add(length, Ordering::AcqRel);
         if permitted < length {
             self.dropped.fetch_add(length - permitted, Ordering::AcqRel);
@@ -293,7 +316,10 @@ impl Shared {
                 self.ring();
             }
         }
-        let mut rest = bytes.get(..permitted as usize).unwrap_or_default();
+        let permitted = bytes.get(..permitted as usize).unwrap_or_default();
+        let passed = filter.as_mut().map(|filter| filter.pass(permitted));
+        let mut rest = passed.as_deref().unwrap_or(permitted);
+        self.held.fetch_add(rest.len() as u64, Ordering::AcqRel);
         while !rest.is_empty() {
             match write(to, rest) {
                 Ok(n) => {

@@ -6,6 +6,7 @@
 //! the caller's terminal; from the background it hands on output only, as any job may.
 
 use super::Failure;
+use super::escapes::Filter;
 use super::guardian::Guardian;
 use super::relay::{CHUNK, LAST_WORDS, Relay, Shared, does_not_block, lock};
 use crate::plan::op::{Over, Stream};
@@ -29,6 +30,8 @@ pub(super) struct Terminal {
     step: usize,
     input: Stream,
     output: Stream,
+    /// Whether only what a terminal displays is handed on.
+    displayed: bool,
     caller: Option<Caller>,
     /// Our side of the sandbox's terminal, which belongs to the threads: without them it is hung up.
     master: Weak<OwnedFd>,
@@ -49,8 +52,8 @@ impl Terminal {
     pub(super) fn watch_over(
         step: usize,
         caller: Option<Stream>,
-        input: Stream,
-        output: Stream,
+        (input, output): (Stream, Stream),
+        displayed: bool,
     ) -> nix::Result<Self> {
         let caller = match caller {
             None => None,
@@ -64,6 +67,7 @@ impl Terminal {
             step,
             input,
             output,
+            displayed,
             caller,
             master: Weak::new(),
             suspended: 0,
@@ -99,8 +103,9 @@ impl Terminal {
         relay.thread(move |shared| {
             shared.type_in(descriptor::borrow(input), &typed, is_caller, gone.as_fd());
         })?;
+        let filter = self.displayed.then(Filter::default);
         relay.thread(move |shared| {
-            shared.show(&master, descriptor::borrow(output));
+            shared.show(&master, descriptor::borrow(output), filter);
             // Who types for nobody ends too, and with it the terminal.
             drop(until_gone);
         })
@@ -275,7 +280,7 @@ impl Shared {
     }
 
     /// Hands on what is written, until everything inside is dead and nothing is left; or nobody sees it.
-    fn show(&self, master: &OwnedFd, to: BorrowedFd<'_>) {
+    fn show(&self, master: &OwnedFd, to: BorrowedFd<'_>, mut filter: Option<Filter>) {
         let mut buffer = vec![0; CHUNK];
         // Once all inside are dead: how long somebody outside may keep the terminal open.
         let mut until: Option<Instant> = None;
@@ -312,7 +317,8 @@ impl Shared {
             match read(master, &mut buffer) {
                 Ok(0) | Err(Errno::EIO) => return,
                 Ok(n) => {
-                    if let Err(errno) = self.take(buffer.get(..n).unwrap_or_default(), to) {
+                    let came = buffer.get(..n).unwrap_or_default();
+                    if let Err(errno) = self.take(came, to, &mut filter) {
                         // A terminal that is gone is a reader that is gone.
                         if errno != Errno::EIO {
                             self.fail(errno);

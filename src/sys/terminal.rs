@@ -39,6 +39,19 @@ impl Settings {
         self.input &= !input;
         self.output &= !libc::OPOST;
         self.local &= !(libc::ECHO | libc::ECHONL | libc::ICANON | libc::ISIG | libc::IEXTEN);
+        self.one_by_one()
+    }
+
+    /// The same, but each key is handed on when it is typed, and neither shown nor made a signal; what is
+    /// written passes through as before.
+    #[must_use]
+    pub fn by_key(mut self) -> Self {
+        self.local &= !(libc::ECHO | libc::ICANON | libc::ISIG | libc::IEXTEN);
+        self.one_by_one()
+    }
+
+    /// A read returns with the first byte.
+    fn one_by_one(mut self) -> Self {
         for (place, value) in [(libc::VMIN, 1), (libc::VTIME, 0)] {
             if let Some(character) = self.characters.get_mut(place) {
                 *character = value;

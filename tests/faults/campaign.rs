@@ -35,6 +35,7 @@ impl Results {
             Verdict::Answered => "answered",
             Verdict::EndedLate => "late",
             Verdict::Gone => "gone",
+            Verdict::Cut => "cut",
             Verdict::Broken(why) => table::breach(why),
         };
         let row = self.by_call.entry(point.call.name().into()).or_default();
@@ -78,7 +79,7 @@ impl Ground {
     /// # Errors
     /// It does not run here: what it said.
     pub(crate) fn new(subject: Subject) -> Result<Self, String> {
-        let bench = Bench::new();
+        let mut bench = Bench::new();
         let job = bench.job(subject);
         let mut ground = Self {
             subject,
@@ -113,7 +114,9 @@ impl Ground {
         let trace = tracer::run(&self.job, fault).unwrap();
         let text = |path| {
             let bytes = fs::read(path).unwrap();
-            self.bench.neutral(&String::from_utf8_lossy(&bytes))
+            // A terminal ends its lines in its own way.
+            let text = String::from_utf8_lossy(&bytes).replace('\r', "");
+            self.bench.neutral(&text)
         };
         Run {
             trace,
@@ -145,6 +148,8 @@ impl Ground {
                 .cloned()
                 .collect();
             left.extend(self.bench.mounts());
+            left.extend(self.bench.inside());
+            left.extend(Bench::thrown(run.trace.pid));
             left.extend(
                 groups_of(run.trace.pid)
                     .iter()
@@ -152,6 +157,9 @@ impl Ground {
             );
             left
         };
+        if run.trace.is_set_otherwise {
+            return Some("another setting of the caller's terminal".into());
+        }
         if left().is_empty() {
             return None;
         }

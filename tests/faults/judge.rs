@@ -1,6 +1,7 @@
 //! What is said of a run under a fault.
 
 use crate::look::MARKER;
+use crate::reach::PERMITTED;
 use crate::subject::Subject;
 use crate::tracer::{Fault, Point, Trace};
 use nix::errno::Errno;
@@ -41,6 +42,8 @@ pub(crate) enum Verdict {
     EndedLate,
     /// Who was killed is gone, with all the rest.
     Gone,
+    /// It ran as declared, and did not reach what it may reach.
+    Cut,
     /// The promise is broken.
     Broken(String),
 }
@@ -167,6 +170,23 @@ pub(crate) fn judge(
     };
     if subject.is_ours() && code == 0 && started && found != *expected && is_answer(point, fault) {
         return as_answered(point, expected, &found);
+    }
+    let unreached = |facts: &BTreeSet<String>| -> BTreeSet<String> {
+        let rest = facts.iter().filter(|fact| !fact.starts_with(PERMITTED));
+        rest.cloned().collect()
+    };
+    let failures = more
+        .iter()
+        .all(|fact| fact.starts_with(PERMITTED) && fact.contains("Err("));
+    if !more.is_empty() && failures && code == 0 && unreached(&found) == unreached(expected) {
+        // Who is let wait for an answer has been forgotten.
+        return match more
+            .iter()
+            .any(|fact| fact.contains("WouldBlock") || fact.contains("TimedOut"))
+        {
+            true => broken("hangs: no answer of the gate"),
+            false => Verdict::Cut,
+        };
     }
     if !more.is_empty() {
         return Verdict::Broken(format!("isolated in another way: {more:#?}"));

@@ -3,6 +3,7 @@
 //! What differs from run to run (ids of mounts, numbers of devices) is left out. A fact that cannot
 //! be had is a fact too: it says why.
 
+use crate::reach;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -45,8 +46,17 @@ fn names(text: &mut String, folder: &str) {
     }
 }
 
-/// All facts. `callers` are the caller's namespaces.
-pub(crate) fn report(callers: &[String]) -> String {
+/// All facts. `reach` is who may be reached, or `-`; `callers` are the caller's namespaces.
+pub(crate) fn report(reach: &str, callers: &[String]) -> String {
+    let own = std::process::id().to_string();
+    // Of who joins, the number is another each time.
+    let own = |number: &str| {
+        if number == own {
+            "[own]".to_owned()
+        } else {
+            number.to_owned()
+        }
+    };
     let mut text = format!("{MARKER}\n");
     for (name, callers) in NAMESPACES.iter().zip(callers) {
         let ours = fs::read_link(format!("/proc/self/ns/{name}"));
@@ -72,7 +82,14 @@ pub(crate) fn report(callers: &[String]) -> String {
             "x86_",
             "Speculation",
         ];
-        (!varies.iter().any(|word| line.starts_with(word))).then(|| line.to_owned())
+        let numbers = ["Tgid", "Pid", "NStgid", "NSpid", "NSpgid", "NSsid"];
+        let kept = !varies.iter().any(|word| line.starts_with(word));
+        let (name, value) = line.split_once(":\t")?;
+        let value = match numbers.contains(&name) {
+            true => own(value),
+            false => value.to_owned(),
+        };
+        kept.then(|| format!("{name}: {value}"))
     });
     lines(&mut text, "mount", "/proc/self/mountinfo", |line| {
         // Ids and numbers of devices in front; ids of peer groups among the optional fields.
@@ -115,7 +132,10 @@ pub(crate) fn report(callers: &[String]) -> String {
         Some(
             wanted
                 .iter()
-                .map(|n| rest[*n])
+                .map(|n| match n {
+                    2 | 3 => own(rest[*n]),
+                    n => rest[*n].to_owned(),
+                })
                 .collect::<Vec<_>>()
                 .join(" "),
         )
@@ -147,16 +167,18 @@ pub(crate) fn report(callers: &[String]) -> String {
         names(&mut text, folder);
     }
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        if entry
-            .file_name()
-            .as_encoded_bytes()
-            .iter()
-            .all(u8::is_ascii_digit)
-        {
-            let _ = writeln!(text, "there is process {}", entry.file_name().display());
+        let number = entry.file_name().to_string_lossy().into_owned();
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // Of an earlier command whose supervisor is gone, the caller's init has to take notice; it is dead.
+        let is_dead = stat
+            .rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.starts_with(" Z"));
+        if number.bytes().all(|b| b.is_ascii_digit()) && !is_dead {
+            let _ = writeln!(text, "there is process {}", own(&number));
         }
     }
     attempts(&mut text);
+    reach::attempts(&mut text, reach);
     text
 }
 

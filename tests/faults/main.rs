@@ -29,6 +29,10 @@ mod judge;
 #[cfg(target_arch = "x86_64")]
 mod look;
 #[cfg(target_arch = "x86_64")]
+mod profiles;
+#[cfg(target_arch = "x86_64")]
+mod reach;
+#[cfg(target_arch = "x86_64")]
 mod subject;
 #[cfg(target_arch = "x86_64")]
 mod table;
@@ -80,7 +84,7 @@ fn main() -> ExitCode {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.get(1).is_some_and(|word| word == "look") {
-        print!("{}", look::report(&arguments[2..]));
+        print!("{}", look::report(&arguments[2], &arguments[3..]));
         return ExitCode::SUCCESS;
     }
     let options = options();

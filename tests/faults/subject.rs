@@ -1,12 +1,16 @@
 //! What is run under faults: this program under several profiles, and its peers with options that
 //! ask for about the same.
 
-use crate::look;
+use crate::reach::Listener;
 use crate::tracer::Job;
+use crate::{look, profiles};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// Whether the tests run as root.
 pub(crate) fn is_root() -> bool {
@@ -18,15 +22,26 @@ pub(crate) fn is_root() -> bool {
 pub(crate) enum Subject {
     /// This program, with a profile by name.
     Sandbox(&'static str),
+    /// The same on a terminal.
+    Terminal,
+    /// The same under a name, by which it is found.
+    Recorded,
+    /// A command that joins a sandbox which runs.
+    Exec,
     Bubblewrap,
     Crun,
 }
 
-/// This program's runs: between them they take every step that a plan can have.
-pub(crate) const OURS: [Subject; 3] = [
+/// This program's runs.
+pub(crate) const OURS: [Subject; 8] = [
     Subject::Sandbox("everything"),
     Subject::Sandbox("no init"),
     Subject::Sandbox("joined"),
+    Subject::Sandbox("reach"),
+    Subject::Sandbox("changes"),
+    Subject::Terminal,
+    Subject::Recorded,
+    Subject::Exec,
 ];
 
 impl Subject {
@@ -34,6 +49,9 @@ impl Subject {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Sandbox(profile) => format!("sandbox, {profile}"),
+            Self::Terminal => "sandbox, terminal".into(),
+            Self::Recorded => "sandbox, recorded".into(),
+            Self::Exec => "sandbox exec".into(),
             Self::Bubblewrap => "bubblewrap".into(),
             Self::Crun => "crun".into(),
         }
@@ -41,124 +59,21 @@ impl Subject {
 
     /// Whether it is this program.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Self::Sandbox(_))
+        !matches!(self, Self::Bubblewrap | Self::Crun)
     }
 }
-
-/// Asks for something of every kind, so that every kind of step can fail.
-const EVERYTHING: &str = r#"
-hostname = "inside"
-domainname = "inside.example"
-
-[user]
-groups = []
-
-[namespaces.time_offsets]
-boottime = "1h"
-
-[capabilities]
-keep = ["net_raw", "kill"]
-ambient = ["net_raw"]
-
-[rlimits]
-nofile = 256
-
-[environment]
-set = { DECLARED = "yes" }
-
-[process]
-output_files = "give"
-nice = 19
-oom_score_adj = 900
-umask = "027"
-affinity = "0"
-scheduler = "batch"
-ioprio = "best-effort:7"
-timer_slack = 0.001
-personality = ["addr_no_randomize"]
-WRITE_EXECUTE
-
-[[mounts]]
-type = "tmpfs"
-target = "${PROJECT}/missing"
-
-[[mounts]]
-type = "bind"
-source = "${PROJECT}/made"
-target = "/made"
-create = true
-
-[[mounts]]
-type = "file"
-target = "/answers/answer"
-contents = "42"
-
-[[mounts]]
-type = "symlink"
-target = "/answers/question"
-to = "answer"
-
-[[mounts]]
-type = "mask"
-target = "/etc/passwd"
-
-[[mounts]]
-type = "mqueue"
-target = "/dev/mqueue"
-"#;
-
-/// What root can have besides.
-const OF_ROOT: &str = r#"
-[limits]
-pids = 50
-memory = "200M"
-cpu = 1.5
-cpu_weight = 50
-cpu_time = 60
-
-[[mounts]]
-type = "cgroup"
-target = "/sys/fs/cgroup"
-"#;
-
-// The files that take the output are the command's own in each: what it says of itself is the evidence, and is
-// not to hang on the calls by which its output would be handed on.
-
-/// Without an init, with as little as can be; a map and a filter of another kind.
-const NO_INIT: &str = r#"
-[rootfs]
-empty = true
-
-[user]
-uid_map = "root"
-
-[network]
-mode = "none"
-
-[seccomp]
-preset = "strict"
-
-[process]
-init = false
-session = "inherit"
-output_files = "give"
-"#;
-
-/// Namespaces that are joined or shared, so that other processes do the work.
-const JOINED: &str = r#"
-[namespaces]
-ipc = "/proc/self/ns/ipc"
-pid = "shared"
-
-[process]
-output_files = "give"
-"#;
 
 /// A folder of its own with all that runs in it need; removed in the end.
 pub(crate) struct Bench {
     folder: PathBuf,
     checker: PathBuf,
     callers: Vec<String>,
+    /// What is called after this folder: a run, and changes.
+    name: String,
+    /// Where somebody listens whom runs may reach, on a machine with an address.
+    listener: Option<Listener>,
+    /// The pid of the supervisor of the sandbox that is joined.
+    joined: Option<i32>,
 }
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -168,14 +83,19 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sandbox-faults-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().canonicalize().unwrap().join(name);
-        for part in ["project", "home", "tmp", "bundle"] {
+        let folder = std::env::temp_dir().canonicalize().unwrap().join(&name);
+        for part in ["project", "home", "tmp", "bundle", "tree", "runtime"] {
             fs::create_dir_all(folder.join(part)).unwrap();
         }
+        let private = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(folder.join("runtime"), private).unwrap();
         Self {
             folder,
             checker: std::env::current_exe().unwrap(),
             callers: look::namespaces(),
+            name,
+            listener: None,
+            joined: None,
         }
     }
 
@@ -184,15 +104,22 @@ impl Bench {
     }
 
     /// A run of a subject here, whose command is the look at its isolation.
-    pub(crate) fn job(&self, subject: Subject) -> Job {
+    pub(crate) fn job(&mut self, subject: Subject) -> Job {
+        if subject == Subject::Sandbox("reach") {
+            self.listener = Listener::new();
+        }
+        if subject.is_ours() {
+            fs::write(self.at("profile.toml"), self.profile(subject)).unwrap();
+        }
+        let profile = self.at("profile.toml").display().to_string();
+        let named = |words: &[&str]| {
+            let words = words.iter().map(|word| (*word).to_owned());
+            (program(), words.chain(self.look()).collect())
+        };
         let (program, arguments) = match subject {
-            Subject::Sandbox(profile) => {
-                let text = self.profile(profile);
-                fs::write(self.at("profile.toml"), text).unwrap();
-                let profile = self.at("profile.toml").display().to_string();
-                let arguments = ["--profile", &profile, "--"].map(str::to_owned);
-                (program(), [arguments.to_vec(), self.look()].concat())
-            }
+            Subject::Sandbox(_) | Subject::Terminal => named(&["--profile", &profile, "--"]),
+            Subject::Recorded => named(&["--profile", &profile, "--name", &self.name, "--"]),
+            Subject::Exec => named(&["exec", &self.name, "--"]),
             Subject::Bubblewrap => ("bwrap".into(), [self.bubblewrap(), self.look()].concat()),
             Subject::Crun => {
                 fs::write(self.at("bundle/config.json"), self.oci()).unwrap();
@@ -201,46 +128,107 @@ impl Bench {
         };
         let home = self.at("home").display().to_string();
         let tmp = self.at("tmp").display().to_string();
+        let runtime = self.at("runtime").display().to_string();
         let variables = [
             ("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"),
             ("HOME", &home),
             ("TMPDIR", &tmp),
             ("LANG", "C"),
             ("SECRET", "the caller's"),
+            ("XDG_RUNTIME_DIR", &runtime),
         ];
-        Job {
+        let job = Job {
             program,
             arguments,
             folder: self.at("project"),
             environment: variables.map(|(k, v)| (k.into(), v.into())).to_vec(),
             stdout: self.at("out"),
             stderr: self.at("err"),
+            terminal: subject == Subject::Terminal,
+        };
+        if subject == Subject::Exec {
+            self.joined = Some(self.open(&job));
+        }
+        job
+    }
+
+    /// Keeps a sandbox open for those that join: its supervisor.
+    fn open(&self, job: &Job) -> i32 {
+        let profile = self.at("profile.toml").display().to_string();
+        let ran = |words: &[&str]| {
+            let mut command = Command::new(program());
+            let command = command.args(words).current_dir(&job.folder);
+            let command = command.env_clear().envs(job.environment.iter().cloned());
+            command.output().unwrap()
+        };
+        let up = ran(&["up", "--profile", &profile, &self.name]);
+        assert!(up.status.success(), "{up:?}");
+        let shown = ran(&["ps", "--json"]);
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+        let mut rows = shown["sandboxes"].as_array().unwrap().iter();
+        let ours = rows.find(|row| row["name"] == self.name.as_str()).unwrap();
+        i32::try_from(ours["supervisor"].as_i64().unwrap()).unwrap()
+    }
+
+    /// Who is in the sandbox that is joined, besides its init, once that has had the time to wait for those that
+    /// are dead; or that it is gone.
+    pub(crate) fn inside(&self) -> Vec<String> {
+        let Some(supervisor) = self.joined else {
+            return Vec::new();
+        };
+        let start = Instant::now();
+        loop {
+            let inits = children_of(supervisor);
+            if inits.is_empty() {
+                return vec!["no sandbox any more".into()];
+            }
+            let left: Vec<_> = inits.iter().flat_map(|init| children_of(*init)).collect();
+            if left.is_empty() || start.elapsed() > Duration::from_secs(5) {
+                let words = left
+                    .iter()
+                    .map(|pid| format!("process {pid} in the sandbox"));
+                return words.collect();
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
     /// The command: this program again.
     fn look(&self) -> Vec<String> {
-        let mut command = vec!["/checker".to_owned(), "look".to_owned()];
+        let reach = self.listener.as_ref().map_or("-".into(), Listener::place);
+        let mut command = vec!["/checker".to_owned(), "look".to_owned(), reach];
         command.extend(self.callers.iter().cloned());
         command
     }
 
-    fn profile(&self, name: &str) -> String {
+    fn profile(&self, subject: Subject) -> String {
         let checker = self.checker.display();
-        let mut text = match name {
-            "everything" => {
+        let mut text = match subject {
+            Subject::Sandbox("everything") => {
                 // Kernels before Linux 6.3 refuse no more than the plan.
                 let can = sandbox::sys::process::can_refuse_write_execute();
                 let line = if can { "write_execute = false" } else { "" };
-                EVERYTHING.replace("WRITE_EXECUTE", line)
+                profiles::EVERYTHING.replace("WRITE_EXECUTE", line)
             }
-            "no init" => NO_INIT.into(),
+            Subject::Sandbox("no init") => profiles::NO_INIT.into(),
             // Only root may join what it did not make.
-            _ if is_root() => JOINED.into(),
-            _ => JOINED.replace("\"/proc/self/ns/ipc\"", "\"shared\""),
+            Subject::Sandbox("joined") if is_root() => profiles::JOINED.into(),
+            Subject::Sandbox("joined") => {
+                profiles::JOINED.replace("\"/proc/self/ns/ipc\"", "\"shared\"")
+            }
+            Subject::Sandbox("reach") => {
+                let place = self.listener.as_ref().map(Listener::place);
+                let place = place.unwrap_or_else(|| "198.51.100.1:80".into());
+                profiles::REACH.replace("PLACE", &place)
+            }
+            Subject::Sandbox("changes") => profiles::CHANGES
+                .replace("NAME", &self.name)
+                .replace("TREE", &self.at("tree").display().to_string()),
+            Subject::Exec if is_root() => format!("{}{}", profiles::PLAIN, profiles::LIMITS),
+            _ => profiles::PLAIN.into(),
         };
-        if name == "everything" && is_root() {
-            text += OF_ROOT;
+        if subject == Subject::Sandbox("everything") && is_root() {
+            text += profiles::OF_ROOT;
         }
         text += &format!(
             "[[mounts]]\ntype = \"bind\"\nsource = \"{checker}\"\ntarget = \"/checker\"\n"
@@ -382,6 +370,8 @@ impl Bench {
             self.at("home"),
             self.at("tmp"),
             self.at("bundle/root"),
+            self.at("tree"),
+            self.at("runtime"),
         ];
         while let Some(folder) = todo.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -391,7 +381,28 @@ impl Bench {
                 }
             }
         }
+        // Root has a folder for all its records, and one for all changes that it keeps.
+        for folder in ["/run/sandbox", "/var/lib/sandbox/changes"] {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().ends_with(&self.name) {
+                    found.insert(entry.path().display().to_string());
+                }
+            }
+        }
         found
+    }
+
+    /// What a run of this supervisor's has thrown away, and has not removed.
+    pub(crate) fn thrown(supervisor: i32) -> Vec<String> {
+        let prefix = format!(".thrown-{supervisor}-");
+        let found = fs::read_dir("/var/lib/sandbox/changes")
+            .into_iter()
+            .flatten();
+        let names = found.flatten().map(|entry| entry.file_name());
+        names
+            .map(|name| name.to_string_lossy().into_owned())
+            .filter(|name| name.starts_with(&prefix))
+            .collect()
     }
 
     /// Mounts of this mount namespace in the folder.
@@ -415,6 +426,14 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        if let Some(supervisor) = self.joined {
+            let pid = nix::unistd::Pid::from_raw(supervisor);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+            let start = Instant::now();
+            while !children_of(supervisor).is_empty() && start.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -423,6 +442,21 @@ impl Drop for Bench {
 /// built them.
 pub(crate) fn program() -> PathBuf {
     std::env::var_os("SANDBOX_BIN").map_or_else(|| env!("CARGO_BIN_EXE_sandbox").into(), Into::into)
+}
+
+/// The children of a process, those that nobody has waited for yet among them.
+fn children_of(parent: i32) -> Vec<i32> {
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat
+            .rsplit_once(')')
+            .map(|(_, rest)| rest.split_whitespace());
+        let fields: Vec<_> = fields.into_iter().flatten().collect();
+        fields.get(1) == Some(&parent.to_string().as_str())
+    })
+    .collect()
 }
 
 /// The control groups that a run of ours has left.

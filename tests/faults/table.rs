@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The verdicts, in the order of a cell, and what they are called below the table.
-const WORDS: [(&str, &str); 11] = [
+const WORDS: [(&str, &str); 12] = [
     (
         "refused",
         "the command did not start, and a sentence says why",
@@ -23,6 +23,10 @@ const WORDS: [(&str, &str); 11] = [
     (
         "stillborn",
         "the program ended before its first line, in its language's runtime",
+    ),
+    (
+        "cut",
+        "it ran so, and could not reach what it may reach, of which it was told",
     ),
     ("WEAKER", "it ran in another isolation"),
     ("HANGS", "it went on for ever, or left a process"),

@@ -11,11 +11,14 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use sandbox::sys::terminal::{self, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use syscalls::Sysno;
 
@@ -53,6 +56,8 @@ pub(crate) struct Trace {
     pub(crate) reached: bool,
     /// Whether it took so long that it had to be killed; then, who was still there.
     pub(crate) hung: Option<BTreeSet<String>>,
+    /// Whether the caller's terminal was left with other settings.
+    pub(crate) is_set_otherwise: bool,
 }
 
 /// What the other thread needs to end a run that hangs.
@@ -81,6 +86,8 @@ pub(crate) struct Job {
     /// The files that take the standard streams.
     pub(crate) stdout: PathBuf,
     pub(crate) stderr: PathBuf,
+    /// Whether the input and the output are a terminal, from which the file of the output is written.
+    pub(crate) terminal: bool,
 }
 
 /// Starts a job under the tracer and follows it until it and all its descendants are gone.
@@ -89,19 +96,32 @@ pub(crate) struct Job {
 /// Nothing can be traced here.
 pub(crate) fn run(job: &Job, fault: Option<(&Point, Fault)>) -> Result<Trace, String> {
     // Stopped until it is traced: from its first instruction on.
-    #[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
-    let child = Command::new("sh")
+    let output = File::create(&job.stdout).unwrap();
+    let mut command = Command::new(if job.terminal { "setsid" } else { "sh" });
+    if job.terminal {
+        command.args(["--ctty", "sh"]);
+    }
+    command
         .args(["-c", "kill -STOP $$; exec \"$@\"", "sh"])
         .arg(&job.program)
         .args(&job.arguments)
         .current_dir(&job.folder)
         .env_clear()
         .envs(job.environment.iter().cloned())
-        .stdin(Stdio::null())
-        .stdout(File::create(&job.stdout).unwrap())
-        .stderr(File::create(&job.stderr).unwrap())
-        .spawn()
-        .unwrap();
+        .stderr(File::create(&job.stderr).unwrap());
+    let screen = job
+        .terminal
+        .then(|| Screen::new(output.try_clone().unwrap()));
+    match &screen {
+        Some(screen) => command
+            .stdin(screen.peer.try_clone().unwrap())
+            .stdout(screen.peer.try_clone().unwrap()),
+        None => command.stdin(Stdio::null()).stdout(output),
+    };
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
+    let child = command.spawn().unwrap();
+    // What it holds of the terminal.
+    drop(command);
     let root = Pid::from_raw(child.id().try_into().unwrap());
     let untraced = WaitPidFlag::WUNTRACED | WaitPidFlag::__WNOTHREAD;
     let is_stopped = waitpid(root, Some(untraced)).unwrap();
@@ -142,6 +162,7 @@ pub(crate) fn run(job: &Job, fault: Option<(&Point, Fault)>) -> Result<Trace, St
     tracer.add(root, "0".into());
     tracer.follow(root);
     let mut trace = tracer.trace;
+    trace.is_set_otherwise = screen.is_some_and(Screen::is_set_otherwise);
     let mut state = watch.lock().unwrap_or_else(PoisonError::into_inner);
     state.over = true;
     trace.hung = state.hung.take();
@@ -149,6 +170,43 @@ pub(crate) fn run(job: &Job, fault: Option<(&Point, Fault)>) -> Result<Trace, St
     watcher.thread().unpark();
     watcher.join().unwrap();
     Ok(trace)
+}
+
+/// A terminal of the caller's.
+struct Screen {
+    peer: File,
+    before: Settings,
+    /// Keeps what is written.
+    reader: JoinHandle<()>,
+}
+
+impl Screen {
+    fn new(mut output: File) -> Self {
+        let master = File::options().read(true).write(true).open("/dev/ptmx");
+        let mut master = master.unwrap();
+        terminal::unlock(master.as_raw_fd()).unwrap();
+        let peer = terminal::open_peer(master.as_raw_fd()).unwrap();
+        let peer = File::from(sandbox::sys::descriptor::own(peer));
+        terminal::set_size(peer.as_raw_fd(), terminal::Size::of(24, 80)).unwrap();
+        let before = terminal::settings(peer.as_raw_fd()).unwrap();
+        let reader = std::thread::spawn(move || {
+            // Ends with an error when nobody has the other side any more.
+            let _ = std::io::copy(&mut master, &mut output);
+        });
+        Self {
+            peer,
+            before,
+            reader,
+        }
+    }
+
+    /// Once all are gone.
+    fn is_set_otherwise(self) -> bool {
+        let after = terminal::settings(self.peer.as_raw_fd());
+        drop(self.peer);
+        self.reader.join().unwrap();
+        after != Ok(self.before)
+    }
 }
 
 fn end_what_hangs(watch: &Mutex<Watch>) {

@@ -426,6 +426,8 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("process", "", "session = \"inherit\""),
     ("process", "terminal = \"own\"", ""),
     ("process", "", "terminal = \"caller\""),
+    ("process", "terminal = \"none\"", "terminal = \"own\""),
+    ("process", "escapes = \"display\"", ""),
     ("process", "write_execute = false", ""),
     ("process", "", "output_files = \"give\""),
     ("process", "", "input_file = \"give\""),

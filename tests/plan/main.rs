@@ -294,7 +294,7 @@ fn recorded(plan: &Plan) -> (Plan, Plan) {
     let joined = join::build(
         &record,
         entered.collect(),
-        [None; 2],
+        join::Streams::default(),
         &[c"/bin/true".into()],
     );
     (kept, joined.unwrap())
@@ -317,6 +317,7 @@ fn who_joins_is_confined_as_the_command_is(plan: &Plan) {
                     | Op::NewProcessGroup
                     | Op::EnterInnerUser
                     | Op::TakePipes { .. }
+                    | Op::TakeEmptyInput
                     | Op::TakeTerminal { .. }
                     | Op::Exec { .. }
             )

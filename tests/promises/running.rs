@@ -9,21 +9,21 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A project, and a runtime directory that is not in it.
-struct Place {
-    project: Project,
-    runtime: Project,
+pub struct Place {
+    pub project: Project,
+    pub runtime: Project,
 }
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A name that no other test has: root's records are all in one folder.
-fn name() -> String {
+pub fn name() -> String {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("test-{}-{number}", std::process::id())
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let runtime = Project::new();
         let private = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(runtime.path(), private).unwrap();
@@ -34,25 +34,25 @@ impl Place {
     }
 
     /// The folder of the records.
-    fn records(&self) -> PathBuf {
+    pub fn records(&self) -> PathBuf {
         match is_root() {
             true => "/run/sandbox".into(),
             false => self.runtime.path().join("sandbox"),
         }
     }
 
-    fn program(&self, arguments: &[&str]) -> Command {
+    pub fn program(&self, arguments: &[&str]) -> Command {
         let mut command = self.project.program(arguments);
         command.env("XDG_RUNTIME_DIR", self.runtime.path());
         command
     }
 
-    fn done(&self, arguments: &[&str]) -> Done {
+    pub fn done(&self, arguments: &[&str]) -> Done {
         done(&mut self.program(arguments))
     }
 
     /// A run under a name, once its command has made the file `ready`.
-    fn start(&self, name: &str, profile: &str, script: &str) -> Live {
+    pub fn start(&self, name: &str, profile: &str, script: &str) -> Live {
         let ready = self.project.path().join("ready");
         let _ = std::fs::remove_file(&ready);
         self.project.write("sandbox.toml", profile);
@@ -61,17 +61,17 @@ impl Place {
         live
     }
 
-    fn sweep(&self) -> Done {
+    pub fn sweep(&self) -> Done {
         let _alone = SWEEPING.lock().unwrap_or_else(|held| held.into_inner());
         self.done(&["gc"])
     }
 
-    fn exec(&self, name: &str, script: &str) -> Done {
+    pub fn exec(&self, name: &str, script: &str) -> Done {
         self.done(&["exec", name, "--", "sh", "-c", script])
     }
 
     /// What `ps` says: name and state of each that the test started.
-    fn ps(&self, names: &[String], all: bool) -> BTreeSet<(String, String)> {
+    pub fn ps(&self, names: &[String], all: bool) -> BTreeSet<(String, String)> {
         let mut arguments = vec!["ps", "--json"];
         arguments.extend(all.then_some("--all"));
         let said = self.done(&arguments).ok();
@@ -84,7 +84,7 @@ impl Place {
     }
 }
 
-const PLAIN: &str = "version = 1\n";
+pub const PLAIN: &str = "version = 1\n";
 
 /// Settings of each kind that a command has, as far as this caller can have them.
 fn confined() -> String {

@@ -1,212 +1,16 @@
 //! A terminal of the sandbox's own: what is at work in it, and what becomes of the caller's.
 
-use crate::live::{PATIENCE, eventually};
+use crate::live::{HOLD, PATIENCE, eventually};
+use crate::running::{Place, name};
+use crate::screen::{PROFILE, Screen};
 use crate::support::{Project, done, program, skip};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sandbox::sys::terminal::{self, Settings, Size};
+use sandbox::sys::terminal::{self, Size};
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command};
+use std::os::fd::AsRawFd as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
-
-const PROFILE: &str = "version = 1";
-
-/// A terminal of a caller's, and what runs in it.
-struct Screen {
-    master: Option<File>,
-    /// The other side, to see how it is set.
-    peer: File,
-    child: Child,
-    /// What was written and not looked at yet.
-    unseen: String,
-    before: Settings,
-}
-
-impl Screen {
-    /// Runs a command as the leader of a session on a new terminal.
-    fn of(project: &Project, words: &[&str]) -> Self {
-        let master = File::options().read(true).write(true).open("/dev/ptmx");
-        let master = master.unwrap();
-        terminal::unlock(master.as_raw_fd()).unwrap();
-        let peer = terminal::open_peer(master.as_raw_fd()).unwrap();
-        let peer = File::from(sandbox::sys::descriptor::own(peer));
-        let screen = Size::of(31, 97);
-        terminal::set_size(peer.as_raw_fd(), screen).unwrap();
-        // Not as every terminal is set.
-        let mut stty = Command::new("stty");
-        stty.args(["intr", "^X", "-ixon"]);
-        assert!(
-            stty.stdin(peer.try_clone().unwrap())
-                .status()
-                .unwrap()
-                .success()
-        );
-        let before = terminal::settings(peer.as_raw_fd()).unwrap();
-        let flags = OFlag::O_NONBLOCK;
-        fcntl(&master, FcntlArg::F_SETFL(flags)).unwrap();
-        let child = Command::new("setsid")
-            .arg("--ctty")
-            .args(words)
-            .current_dir(project.path())
-            .env("TERM", "xterm")
-            .stdin(peer.try_clone().unwrap())
-            .stdout(peer.try_clone().unwrap())
-            .stderr(peer.try_clone().unwrap())
-            .spawn()
-            .unwrap();
-        Self {
-            master: Some(master),
-            peer,
-            child,
-            unseen: String::new(),
-            before,
-        }
-    }
-
-    /// Runs a sandbox.
-    fn sandbox(project: &Project, profile: &str, command: &[&str]) -> Self {
-        project.write("sandbox.toml", profile);
-        let program = program();
-        let mut words = vec![program.to_str().unwrap(), "--profile", "sandbox.toml", "--"];
-        words.extend(command);
-        Self::of(project, &words)
-    }
-
-    /// Runs a shell with job control, in which a function `box` runs a sandbox.
-    fn shell(project: &Project) -> Self {
-        project.write("sandbox.toml", PROFILE);
-        let line = format!(
-            "box() {{ '{}' --profile sandbox.toml \"$@\"; }}\n",
-            program().display()
-        );
-        project.write(
-            "rc",
-            format!("{line}PS1='OUT''SIDE> '\nbind 'set enable-bracketed-paste off'\n"),
-        );
-        let mut screen = Self::of(project, &["bash", "--noprofile", "--rcfile", "rc", "-i"]);
-        screen.shows("OUTSIDE> ");
-        screen
-    }
-
-    /// Takes what was written; false at the end.
-    fn look(&mut self, wait: Duration) -> bool {
-        let Some(master) = &mut self.master else {
-            return false;
-        };
-        let timeout = PollTimeout::try_from(wait).unwrap();
-        poll(
-            &mut [PollFd::new(master.as_fd(), PollFlags::POLLIN)],
-            timeout,
-        )
-        .unwrap();
-        let mut bytes = [0; 4096];
-        match master.read(&mut bytes) {
-            Ok(0) => false,
-            Ok(n) => {
-                self.unseen.push_str(&String::from_utf8_lossy(&bytes[..n]));
-                true
-            }
-            Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
-        }
-    }
-
-    /// Waits until something was written; what was written before it.
-    #[track_caller]
-    fn shows(&mut self, words: &str) -> String {
-        let start = Instant::now();
-        loop {
-            if let Some(at) = self.unseen.find(words) {
-                let rest = self.unseen.split_off(at + words.len());
-                return std::mem::replace(&mut self.unseen, rest);
-            }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "no {words:?} in {:?}",
-                self.unseen
-            );
-            self.look(Duration::from_millis(20));
-        }
-    }
-
-    /// Types.
-    fn types(&mut self, keys: &str) {
-        self.master
-            .as_mut()
-            .unwrap()
-            .write_all(keys.as_bytes())
-            .unwrap();
-    }
-
-    fn settings(&self) -> Settings {
-        terminal::settings(self.peer.as_raw_fd()).unwrap()
-    }
-
-    /// Waits until the caller's terminal hands on each key as it is.
-    #[track_caller]
-    fn is_raw(&self) {
-        eventually("the caller's terminal is raw", || {
-            self.settings() == self.settings().raw()
-        });
-    }
-
-    /// Signals to what runs.
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
-    }
-
-    /// The pid of the sandbox's init.
-    fn init(&self) -> String {
-        let children = format!("/proc/{0}/task/{0}/children", self.child.id());
-        let list = std::fs::read_to_string(children).unwrap();
-        // The other child gives the terminal its settings back if the supervisor is killed.
-        let init = list.split_whitespace().find(|pid| {
-            let inside = std::fs::read_link(format!("/proc/{pid}/ns/pid"));
-            inside.ok() != std::fs::read_link("/proc/self/ns/pid").ok()
-        });
-        init.unwrap().to_owned()
-    }
-
-    /// Waits for the end: the exit code, or -N if signal N ended it, and the rest that was written.
-    #[track_caller]
-    fn ends(&mut self) -> (i32, String) {
-        let start = Instant::now();
-        let status = loop {
-            self.look(Duration::from_millis(20));
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(start.elapsed() < PATIENCE, "still runs: {:?}", self.unseen);
-        };
-        while self.look(Duration::ZERO) && poll_now(self.master.as_ref()) {}
-        let code = status.code().unwrap_or_else(|| -status.signal().unwrap());
-        (code, std::mem::take(&mut self.unseen))
-    }
-
-    /// It is set as it was, and so needs no reset(1).
-    #[track_caller]
-    fn is_as_before(&self) {
-        assert_eq!(self.settings(), self.before);
-    }
-}
-
-fn poll_now(master: Option<&File>) -> bool {
-    let mut fds = [PollFd::new(master.unwrap().as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).unwrap() > 0
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // Hangs up, and so ends what still runs.
-        self.master = None;
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn a_command_on_a_terminal_has_one_of_the_sandboxs_own() {
@@ -323,6 +127,110 @@ fn the_callers_terminal_is_given_where_the_profile_says_so() {
     let mut screen = Screen::sandbox(&project, PROFILE, &["stty", "-echo"]);
     assert_eq!(screen.ends().0, 0);
     screen.is_as_before();
+}
+
+/// A text as one word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Says something with sequences that are displayed, answered, and kept.
+const SEQUENCES: &str = r"printf 'a\033[6nb\033]52;c;eA==\007c\033[1md\033[0m\033P$qm\033\\e\n'";
+const AS_WRITTEN: &str = "a\x1b[6nb\x1b]52;c;eA==\x07c\x1b[1md\x1b[0m\x1bP$qm\x1b\\e";
+const AS_DISPLAYED: &str = "abc\x1b[1md\x1b[0me";
+
+#[test]
+fn a_terminal_is_handed_only_what_it_displays_where_the_profile_says_so() {
+    let project = Project::new();
+    let displays = "version = 1\n[process]\nescapes = \"display\"\n";
+    let program = program();
+    let run = |profile: &str, words: &str| {
+        project.write("sandbox.toml", profile);
+        let line = format!("'{}' --profile sandbox.toml -- {words}", program.display());
+        let mut screen = Screen::of(&project, &["sh", "-c", &line]);
+        let (code, output) = screen.ends();
+        screen.is_as_before();
+        assert_eq!(code, 0, "{output:?}");
+        output
+    };
+    let script = format!(
+        "sh -c {}",
+        quoted(&format!(
+            "test -t 1 && echo own; {SEQUENCES}; {SEQUENCES} >&2"
+        ))
+    );
+    // Everything passes unless something else is said.
+    let all = run(PROFILE, &script);
+    assert_eq!(all, format!("own\r\n{AS_WRITTEN}\r\n{AS_WRITTEN}\r\n"));
+    let shown = format!("{AS_DISPLAYED}\r\n{AS_DISPLAYED}\r\n");
+    assert_eq!(run(displays, &script), format!("own\r\n{shown}"));
+    // In a pipeline there is no terminal of the sandbox's own, and so none at all.
+    assert_eq!(run(displays, &format!("{script} </dev/null")), shown);
+    let typed = run(
+        displays,
+        "sh -c 'cat; test -t 0 || test -t 2 || echo none >&2' | cat",
+    );
+    assert_eq!(typed, "none\r\n");
+    // What goes elsewhere is as it was written.
+    let kept = run(displays, &format!("{script} >kept 2>&1 </dev/null"));
+    assert_eq!(kept, "");
+    let kept = std::fs::read_to_string(project.path().join("kept")).unwrap();
+    assert_eq!(kept, format!("{AS_WRITTEN}\n{AS_WRITTEN}\n"));
+    // A bound on the output counts what was written.
+    let bound = format!("{displays}[limits]\noutput = \"1K\"\n");
+    assert_eq!(run(&bound, &script), format!("own\r\n{shown}"));
+    assert_eq!(run(&bound, &format!("{script} </dev/null")), shown);
+}
+
+#[test]
+fn who_joins_has_no_terminal_that_the_command_may_not_have() {
+    let place = Place::new();
+    let name = name();
+    let profile = "version = 1\n[process]\nescapes = \"display\"\n";
+    let live = place.start(&name, profile, HOLD);
+    let program = program();
+    let runtime = format!("XDG_RUNTIME_DIR={}", place.runtime.path().display());
+    let script = format!(
+        "cat; for n in 0 1 2; do test -t $n && echo $n; done; {SEQUENCES}; {SEQUENCES} >&2"
+    );
+    let program = program.to_str().unwrap();
+    let words = [
+        "env", &runtime, program, "exec", &name, "--", "sh", "-c", &script,
+    ];
+    let mut screen = Screen::of(&place.project, &words);
+    let (code, output) = screen.ends();
+    let shown = format!("{AS_DISPLAYED}\r\n{AS_DISPLAYED}\r\n");
+    assert_eq!((code, output), (0, shown));
+    screen.is_as_before();
+    assert_eq!(live.go(&place.project).code, 0);
+}
+
+#[test]
+fn without_a_terminal_there_are_pipes_and_nothing_is_typed() {
+    let project = Project::new();
+    let none = "version = 1\n[process]\nterminal = \"none\"\n";
+    let script = "cat; for n in 0 1 2; do test -t $n && echo $n; done; ( : </dev/tty ) 2>/dev/null && echo some; \
+         echo one; echo two >&2; echo three; stty size 2>/dev/null || echo without";
+    let mut screen = Screen::sandbox(&project, none, &["sh", "-c", script]);
+    let (code, output) = screen.ends();
+    // One terminal, one pipe: in the order in which it was written.
+    assert_eq!(
+        (code, output.as_str()),
+        (0, "one\r\ntwo\r\nthree\r\nwithout\r\n")
+    );
+    screen.is_as_before();
+    // Control characters of the terminal reach the command as ever.
+    let mut screen = Screen::sandbox(&project, none, &["sh", "-c", "echo ready; exec sleep 60"]);
+    screen.shows("ready");
+    screen.types("\x18");
+    assert_eq!(screen.ends().0, 130);
+    screen.is_as_before();
+    // In pipes nothing is different.
+    let run = project.run(none, "cat; echo out; echo err >&2");
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("out\n", "err\n")
+    );
 }
 
 #[test]

@@ -45,30 +45,57 @@ pub(super) fn check(raw: &RawLimits, problems: &mut Diagnostics) {
     }
 }
 
+/// Where a stream goes that the command shall not have.
+#[derive(PartialEq, Eq)]
+enum Kept {
+    File((u64, u64)),
+    Terminal(u32),
+}
+
 impl Limits {
-    /// Has the output relayed, where it is limited or watched, or goes to a file that the command shall not have.
-    pub(super) fn relay(&self, profile: &Profile, draft: &mut Draft<'_>) {
+    /// Has the output relayed, where it is limited or watched, or goes to a file or a terminal that the command
+    /// shall not have.
+    pub fn relay(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        let process = &profile.process;
+        let away = process.keeps_terminals_away();
         let idle = draft.watch.idle.as_ref().map(|idle| &idle.origin);
         let output = self.output.as_ref().map(|output| &output.origin);
+        let terminal = |number| {
+            let found = away.and_then(|_| draft.host.terminal_of(number));
+            found.filter(|_| !draft.is_own_terminal(number))
+        };
+        let terminals = [terminal(1), terminal(2)];
         let (stdout, stderr, origin) = match output.or(idle).cloned() {
-            Some(origin) => (Some(draft.slot()), Some(draft.slot()), origin),
+            Some(origin) => {
+                let own = [1, 2].map(|number| draft.is_own_terminal(number));
+                let [stdout, stderr] = own.map(|own| (!own).then(|| draft.slot()));
+                (stdout, stderr, origin)
+            }
             None => {
-                let files = &profile.process.output_files;
-                let file = |number| {
+                let files = &process.output_files;
+                let kept = |number, terminal: Option<u32>| {
                     let file = draft.host.written_file(number);
-                    file.filter(|_| files.value == OutputFiles::Relay)
+                    let file = file.filter(|_| files.value == OutputFiles::Relay);
+                    file.map(Kept::File).or(terminal.map(Kept::Terminal))
                 };
-                let [one, other] = [file(1), file(2)];
-                if one.is_none() && other.is_none() {
-                    return;
-                }
-                let stdout = one.map(|_| draft.slot());
+                let [one, other] = [kept(1, terminals[0]), kept(2, terminals[1])];
+                let origin = match [&one, &other] {
+                    [None, None] => return,
+                    streams => match (
+                        streams.map(|kept| matches!(kept, Some(Kept::Terminal(_)))),
+                        away,
+                    ) {
+                        ([false, false], _) | (_, None) => files.origin.clone(),
+                        (_, Some(away)) => away.clone(),
+                    },
+                };
+                let stdout = one.as_ref().map(|_| draft.slot());
                 // Into one file goes one pipe, which keeps the order of what is written to it.
                 let stderr = match other {
                     Some(_) if other == one => stdout,
                     other => other.map(|_| draft.slot()),
                 };
-                (stdout, stderr, files.origin.clone())
+                (stdout, stderr, origin)
             }
         };
         let pipes = Op::MakePipes {
@@ -76,6 +103,7 @@ impl Limits {
             stderr,
             most: self.output.as_ref().map(|most| most.value.0),
             over: self.output_over.value,
+            displayed: terminals.map(|terminal| terminal.is_some() && process.is_displayed()),
         };
         draft.step(Phase::Output, pipes, &origin);
         draft.step(Phase::Streams, Op::TakePipes { stdout, stderr }, &origin);

@@ -16,7 +16,6 @@ impl Limits {
         draft.watch.wall_time = self.wall_time.clone();
         draft.watch.grace = self.grace.value.0;
         self.group(profile, draft);
-        self.relay(profile, draft);
     }
 
     fn group(&self, profile: &Profile, draft: &mut Draft<'_>) {

@@ -1,6 +1,6 @@
 //! What a process may keep of its caller, and do to itself.
 
-use super::{InputFile, OutputFiles, Personality, Process, Session, Terminal};
+use super::{Escapes, InputFile, OutputFiles, Personality, Process, Session, Terminal};
 use crate::diag::{At, Origin};
 use crate::profile::value::Mode;
 use crate::review::{Area, Extent, Grant};
@@ -23,6 +23,7 @@ impl Process {
             oom_score_adj,
             session,
             terminal,
+            escapes,
             write_execute,
             output_files,
             input_file,
@@ -50,17 +51,33 @@ impl Process {
         let key = "process:session";
         grants.push(Grant::rank(Area::Process, key, rank, words, &session.origin).share(share));
         let (rank, words, share) = match terminal.value {
-            Terminal::Own => (0, "work at a terminal of its own only", 0),
+            Terminal::None => (0, "work without a terminal", 0),
+            Terminal::Own => (1, "work at a terminal of its own only", 0),
+            Terminal::Auto if self.is_displayed() => {
+                (1, "work at a terminal of its own only, or without one", 0)
+            }
             Terminal::Auto => (
-                1,
+                2,
                 "work at the caller's terminal, where that is not both input and output",
                 0,
             ),
-            Terminal::Caller => (2, "work at the caller's terminal", 300),
+            Terminal::Caller => (3, "work at the caller's terminal", 300),
         };
         let key = "process:terminal";
         let origin = &terminal.origin;
         grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
+        let (rank, words) = match escapes.value {
+            Escapes::Display => (0, "write to a terminal what it displays"),
+            Escapes::All => (1, "write to a terminal what it answers and acts upon"),
+        };
+        let key = "process:escapes";
+        grants.push(Grant::rank(
+            Area::Process,
+            key,
+            rank,
+            words,
+            &escapes.origin,
+        ));
         let (rank, words, share) = match write_execute.value {
             false => (0, "execute only memory that was not writable", 0),
             true => (1, "execute memory that it has written", 200),

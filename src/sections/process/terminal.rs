@@ -16,25 +16,62 @@ crate::choice! {
         Own = "own",
         /// The caller's, where standard streams are one.
         Caller = "caller",
+        /// None: what is written goes through pipes, and nothing is typed.
+        None = "none",
+    }
+}
+
+crate::choice! {
+    /// What of the command's control sequences reaches the caller's terminal.
+    pub enum Escapes {
+        /// All of them.
+        All = "all",
+        /// Those that display.
+        Display = "display",
     }
 }
 
 impl Process {
     /// What the session and the root make of it.
     pub(super) fn relate_terminal(&self, profile: &Profile, problems: &mut Diagnostics) {
-        if self.terminal.value != Terminal::Own {
-            return;
-        }
-        if self.session.value == Session::Inherit {
+        let is_displayed = self.is_displayed();
+        if is_displayed && self.terminal.value == Terminal::Caller {
             problems.push(
                 Diagnostic::new(
                     Code::Conflict,
-                    &self.terminal.origin,
-                    "a terminal of its own belongs to a session of its own",
+                    &self.escapes.origin,
+                    "what goes to the caller's terminal itself passes nobody who could look at it",
+                )
+                .and(&self.terminal.origin, "the command has that terminal here")
+                .help(
+                    "write `terminal = \"auto\"`, `\"own\"` or `\"none\"`, or `escapes = \"all\"`",
+                ),
+            );
+        }
+        let needs_session = match self.terminal.value {
+            Terminal::Own => Some((&self.terminal.origin, "a terminal of its own belongs")),
+            Terminal::None => Some((&self.terminal.origin, "to have no terminal belongs")),
+            Terminal::Auto if is_displayed => Some((
+                &self.escapes.origin,
+                "to be kept from the caller's terminal belongs",
+            )),
+            Terminal::Auto | Terminal::Caller => None,
+        };
+        if let Some((origin, what)) = needs_session
+            && self.session.value == Session::Inherit
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::Conflict,
+                    origin,
+                    format!("{what} to a session of its own"),
                 )
                 .and(&self.session.origin, "the caller's session is kept here")
                 .help("write `session = \"new\"`, or `terminal = \"caller\"`"),
             );
+        }
+        if self.terminal.value != Terminal::Own {
+            return;
         }
         if !profile.namespaces.builds_root() {
             problems.push(
@@ -52,12 +89,40 @@ impl Process {
         }
     }
 
+    /// Whether a terminal is handed only what it displays.
+    #[must_use]
+    pub fn is_displayed(&self) -> bool {
+        self.escapes.value == Escapes::Display
+    }
+
+    /// Which line keeps the caller's terminals from the command: where it has none of its own, it gets pipes.
+    #[must_use]
+    pub fn keeps_terminals_away(&self) -> Option<&Origin> {
+        match (self.terminal.value, self.escapes.value) {
+            (Terminal::None, _) => Some(&self.terminal.origin),
+            (_, Escapes::Display) => Some(&self.escapes.origin),
+            (_, Escapes::All) => None,
+        }
+    }
+
+    /// Adds the sandbox's own terminal, where it is to have one; else takes the caller's from the command's input,
+    /// where it is to have that no more than the other streams.
+    pub(super) fn terminals(&self, identity: &Identity, draft: &mut Draft<'_>) {
+        self.terminal(identity, draft);
+        if let Some(origin) = self.keeps_terminals_away()
+            && draft.host.terminal_of(0).is_some()
+            && !draft.is_own_terminal(0)
+        {
+            draft.step(Phase::Streams, Op::TakeEmptyInput, origin);
+        }
+    }
+
     /// Adds the sandbox's own terminal, where it is to have one.
-    pub(super) fn terminal(&self, identity: &Identity, draft: &mut Draft<'_>) {
+    fn terminal(&self, identity: &Identity, draft: &mut Draft<'_>) {
         let origin = &self.terminal.origin;
         let is_own = self.terminal.value == Terminal::Own;
         let caller = match self.terminal.value {
-            Terminal::Caller => return,
+            Terminal::Caller | Terminal::None => return,
             Terminal::Own => draft.host.any_terminal(),
             Terminal::Auto => {
                 if self.session.value == Session::Inherit {
@@ -75,10 +140,11 @@ impl Process {
                 let help = "leave /dev/pts to [devices], or write `terminal = \"caller\"`";
                 return draft.refuse(origin, text, help);
             }
-            return draft.note(
-                origin,
-                format!("the command works at the caller's terminal: {text}"),
-            );
+            let instead = match self.is_displayed() {
+                true => "has pipes, and nothing is typed",
+                false => "works at the caller's terminal",
+            };
+            return draft.note(origin, format!("the command {instead}: {text}"));
         }
         let default = Origin::Default("process.terminal");
         let origin = if is_own { origin } else { &default };
@@ -93,6 +159,7 @@ impl Process {
             caller: caller.map(|_| first([0, 1, 2])),
             input: first([0, 1, 2]),
             output: first([1, 2, 0]),
+            displayed: self.is_displayed(),
         };
         let open = Op::OpenTerminal {
             slot,
