@@ -79,6 +79,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
             needs.extend([Mechanism::MountApi, Mechanism::Overlayfs]);
         }
         Op::OpenSource { .. }
+        | Op::OpenProgram { .. }
         | Op::AttachStaging
         | Op::StageFile { .. }
         | Op::AttachRoot(_)
@@ -121,6 +122,13 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::KeepChanges { .. }
         | Op::ProvideMountPoint { .. }
         | Op::MakePipes { .. }
+        | Op::OpenStream { .. }
+        | Op::TakeStream { .. }
+        | Op::RaiseRlimit { .. }
+        | Op::SetCoredumpFilter(_)
+        | Op::RefuseTimestamps
+        | Op::RefuseSpeculation { .. }
+        | Op::RefuseHugePages
         | Op::TakePipes { .. }
         | Op::AwaitTracer
         | Op::RelayTerminal { .. }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The version of the form of records. Another version's are not read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A run, as its supervisor describes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -64,8 +64,10 @@ pub struct Namespace {
 /// The part of [`crate::plan::Watch`] that holds for whoever joins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
-    /// Milliseconds between SIGTERM and SIGKILL.
+    /// Milliseconds between the signal that asks to end and SIGKILL; the largest number for never.
     pub grace: u64,
+    /// The number of the signal that asks the command to end.
+    pub stop_signal: i32,
     /// Whether the command is in a session of its own.
     pub new_session: bool,
     /// Whether it is in a pid namespace of the sandbox's own.

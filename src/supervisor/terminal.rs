@@ -312,7 +312,7 @@ impl Shared {
             match read(master, &mut buffer) {
                 Ok(0) | Err(Errno::EIO) => return,
                 Ok(n) => {
-                    if let Err(errno) = self.take(buffer.get(..n).unwrap_or_default(), to) {
+                    if let Err(errno) = self.take(buffer.get(..n).unwrap_or_default(), to, true) {
                         // A terminal that is gone is a reader that is gone.
                         if errno != Errno::EIO {
                             self.fail(errno);

@@ -5,8 +5,16 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::plan::op::Op;
 use crate::plan::{Draft, Phase};
 use crate::sections::Profile;
-use crate::sections::process::OutputFiles;
+use crate::sections::process::{OutputFiles, StreamSource};
+use std::path::Path;
 use std::time::Duration;
+
+/// A file that output goes to: one that the caller has opened, or one that the profile names.
+#[derive(PartialEq, Eq)]
+enum File<'p> {
+    Inode(u64, u64),
+    Path(&'p Path),
+}
 
 /// The shortest time in which doing nothing means something.
 const LEAST_IDLE: Duration = Duration::from_secs(1);
@@ -47,6 +55,11 @@ pub(super) fn check(raw: &RawLimits, problems: &mut Diagnostics) {
 
 impl Limits {
     /// Has the output relayed, where it is limited or watched, or goes to a file that the command shall not have.
+    /// Whether all of the output is handed on.
+    pub(in crate::sections) fn relays_all(&self, draft: &Draft<'_>) -> bool {
+        self.output.is_some() || draft.watch.idle.is_some()
+    }
+
     pub(super) fn relay(&self, profile: &Profile, draft: &mut Draft<'_>) {
         let idle = draft.watch.idle.as_ref().map(|idle| &idle.origin);
         let output = self.output.as_ref().map(|output| &output.origin);
@@ -54,19 +67,25 @@ impl Limits {
             Some(origin) => (Some(draft.slot()), Some(draft.slot()), origin),
             None => {
                 let files = &profile.process.output_files;
-                let file = |number| {
-                    let file = draft.host.written_file(number);
-                    file.filter(|_| files.value == OutputFiles::Relay)
+                let process = &profile.process;
+                let file = |number| match process.stream(number) {
+                    StreamSource::Inherit => {
+                        let file = draft.host.written_file(number);
+                        let file = file.filter(|_| files.value == OutputFiles::Relay);
+                        file.map(|(device, inode)| File::Inode(device, inode))
+                    }
+                    _ => process.relayed_file(number).map(File::Path),
                 };
                 let [one, other] = [file(1), file(2)];
                 if one.is_none() && other.is_none() {
                     return;
                 }
-                let stdout = one.map(|_| draft.slot());
+                let same = one == other;
+                let stdout = one.is_some().then(|| draft.slot());
                 // Into one file goes one pipe, which keeps the order of what is written to it.
                 let stderr = match other {
-                    Some(_) if other == one => stdout,
-                    other => other.map(|_| draft.slot()),
+                    Some(_) if same => stdout,
+                    other => other.is_some().then(|| draft.slot()),
                 };
                 (stdout, stderr, files.origin.clone())
             }

@@ -1,5 +1,6 @@
 //! `terminal`: whose terminal the command works at.
 
+use super::streams::Source;
 use super::{Process, Session};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::op::{Op, Stream, TerminalOwner};
@@ -56,11 +57,12 @@ impl Process {
     pub(super) fn terminal(&self, identity: &Identity, draft: &mut Draft<'_>) {
         let origin = &self.terminal.origin;
         let is_own = self.terminal.value == Terminal::Own;
+        let is_callers = [0, 1, 2].map(|number| *self.stream(number) == Source::Inherit);
         let caller = match self.terminal.value {
             Terminal::Caller => return,
             Terminal::Own => draft.host.any_terminal(),
             Terminal::Auto => {
-                if self.session.value == Session::Inherit {
+                if self.session.value == Session::Inherit || !(is_callers[0] && is_callers[1]) {
                     return;
                 }
                 match draft.host.interactive_terminal() {
@@ -103,7 +105,9 @@ impl Process {
                 gid: identity.gid,
             },
         };
-        let streams = (0..3).zip(is_terminal).filter(|(_, is)| *is);
+        let streams = (0..3).zip(is_terminal).zip(is_callers);
+        // What the profile names is no terminal.
+        let streams = streams.filter_map(|((stream, is), own)| (is && own).then_some((stream, is)));
         let take = Op::TakeTerminal {
             slot,
             streams: streams.map(|(stream, _)| stream).collect(),
