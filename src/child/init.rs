@@ -43,6 +43,26 @@ pub(super) fn set_oom_score(score: i32) -> sys::Result<()> {
     written
 }
 
+/// Writes which memory core dumps hold (core(5)), through the host's /proc.
+pub(super) fn set_coredump_filter(bits: u32) -> sys::Result<()> {
+    /// `0x`, and as many digits as 32 bits have.
+    const ROOM: usize = 10;
+    let mut text = *b"0x00000000";
+    let digits = text.iter_mut().skip(2);
+    for (place, shift) in digits.zip((0..u32::BITS).step_by(4).rev()) {
+        let digit = (bits >> shift & 0xf) as u8;
+        *place = match digit {
+            0..=9 => b'0'.saturating_add(digit),
+            _ => b'a'.saturating_add(digit.saturating_sub(10)),
+        };
+    }
+    let text: &[u8; ROOM] = &text;
+    let file = descriptor::open_for_writing(c"/proc/self/coredump_filter")?;
+    let written = descriptor::write_all(file, text);
+    descriptor::close(file);
+    written
+}
+
 /// Sends the supervisor a descriptor of each of these namespaces, and of the inner user namespace if there
 /// is one; waits until it has written the record.
 pub(super) fn show_namespaces(
@@ -244,7 +264,7 @@ impl Child<'_> {
             }
         }
         // As pid 1, this reaches exactly those inside.
-        let _ = signal::kill(-1, libc::SIGTERM);
+        let _ = signal::kill(-1, self.plan.watch.stop_signal.0);
         while signal::kill(-1, 0).is_ok() {
             while let Ok(Some(_)) = process::reap() {}
             process::pause_briefly();

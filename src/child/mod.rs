@@ -201,6 +201,7 @@ impl Child<'_> {
         match op {
             Op::DieWithSupervisor => self.tether(),
             Op::NewKeyring => init::leave_keyring(),
+            Op::SetCoredumpFilter(bits) => init::set_coredump_filter(*bits),
             Op::JoinGroups => init::join_groups(self.groups),
             Op::UnshareCgroupNamespace => sys::identity::unshare(libc::CLONE_NEWCGROUP),
             Op::UnshareTimeNamespace => sys::identity::unshare(libc::CLONE_NEWTIME),
@@ -256,6 +257,12 @@ impl Child<'_> {
                 let file = self.slots.get(*slot).copied().unwrap_or(UNOPENED);
                 descriptor::take_as(file, libc::STDIN_FILENO)
             }
+            Op::TakeStream { slot, streams } => {
+                let file = self.slots.get(*slot).copied().unwrap_or(UNOPENED);
+                streams
+                    .iter()
+                    .try_for_each(|number| descriptor::take_as(file, *number))
+            }
             Op::OpenTerminal {
                 slot,
                 settings,
@@ -288,6 +295,8 @@ impl Child<'_> {
             | Op::MakeIdmap { .. }
             | Op::MakePipes { .. }
             | Op::KeepFlags(_)
+            | Op::OpenStream { .. }
+            | Op::RaiseRlimit { .. }
             | Op::RelayTerminal { .. }
             | Op::OpenMapped { .. }
             | Op::CloneInit { .. }
@@ -309,6 +318,15 @@ impl Child<'_> {
                 Ok(())
             }
             Op::SetFilter(_) if self.filtered => Ok(()),
+            Op::Exec {
+                opened: Some(slot),
+                arguments,
+                environment,
+                ..
+            } => {
+                let program = self.slots.get(*slot).copied().unwrap_or(UNOPENED);
+                Err(process::exec_opened(program, arguments, environment))
+            }
             Op::NewProcessGroup
             | Op::SetUmask(_)
             | Op::SetNice(_)
@@ -317,6 +335,9 @@ impl Child<'_> {
             | Op::SetTimerSlack(_)
             | Op::SetAffinity { .. }
             | Op::SetPersonality(_)
+            | Op::RefuseTimestamps
+            | Op::RefuseSpeculation { .. }
+            | Op::RefuseHugePages
             | Op::SetRlimit { .. }
             | Op::ChangeDirectory(_)
             | Op::DropBounding(_)

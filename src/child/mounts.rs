@@ -59,6 +59,16 @@ impl Child<'_> {
                 };
                 self.put(*slot, tree)
             }
+            Op::OpenProgram { slot, path } => {
+                let program = Fd(descriptor::open_path_without_links(path)?);
+                // The command can open its program anew (/proc/self/exe): not to be written to.
+                let copy = mount::clone_tree(program.0, Depth::Alone)?;
+                let attributes = Attributes::READ_ONLY
+                    .with(Attributes::NOSUID)
+                    .with(Attributes::NODEV);
+                mount::set_attributes(copy, attributes)?;
+                self.put(*slot, copy)
+            }
             Op::AttachStaging => {
                 let options = [(c"mode", c"700"), (c"size", c"64M")];
                 let tmpfs = new_tmpfs(options.into_iter())?;

@@ -15,7 +15,12 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
             Ok(())
         }
         Op::SetNice(nice) => process::set_nice(*nice),
-        Op::SetScheduler { policy, .. } => scheduling::set_policy(*policy),
+        Op::SetScheduler {
+            policy, priority, ..
+        } => scheduling::set_policy(*policy, *priority),
+        Op::RefuseTimestamps => process::refuse_timestamps(),
+        Op::RefuseSpeculation { which, .. } => process::refuse_speculation(*which),
+        Op::RefuseHugePages => process::refuse_huge_pages(),
         Op::SetIoPriority(priority) => scheduling::set_io_priority(*priority),
         Op::SetTimerSlack(nanoseconds) => scheduling::set_timer_slack(*nanoseconds),
         Op::SetAffinity { mask, .. } => scheduling::set_affinity(mask),
@@ -77,6 +82,7 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
             candidates,
             arguments,
             environment,
+            ..
         } => Err(process::exec_first(candidates, arguments, environment)),
         _ => Err(Errno::ENOTSUP),
     }

@@ -49,6 +49,7 @@ pub(super) fn begin(
         slots: plan.slots,
         watch: Watched {
             grace: plan.watch.grace.as_millis().try_into().unwrap_or(u64::MAX),
+            stop_signal: plan.watch.stop_signal.0,
             new_session: plan.watch.new_session,
             new_pid_namespace: plan.watch.new_pid_namespace,
             relays_files: profile.process.relays_files(),

@@ -3,7 +3,7 @@
 
 use super::doubt::Doubt;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -17,6 +17,8 @@ pub struct Accounts {
     users: BTreeMap<String, (u32, u32)>,
     groups: BTreeMap<String, u32>,
     names: BTreeMap<u32, String>,
+    /// The groups that name a user as a member.
+    memberships: BTreeMap<String, BTreeSet<u32>>,
 }
 
 impl Accounts {
@@ -44,6 +46,7 @@ impl Accounts {
             names: entries(users, |name, fields| {
                 Some((id(fields, 2)?, name.to_owned()))
             }),
+            memberships: memberships(groups),
         }
     }
 
@@ -57,6 +60,13 @@ impl Accounts {
     #[must_use]
     pub fn group(&self, name: &str) -> Option<u32> {
         self.groups.get(name).copied()
+    }
+
+    /// The groups that name a user as a member.
+    #[must_use]
+    pub fn groups_of(&self, name: &str) -> Vec<u32> {
+        let found = self.memberships.get(name);
+        found.into_iter().flatten().copied().collect()
     }
 
     /// The name of a user.
@@ -78,6 +88,25 @@ fn entries<K: Ord, T>(
         let name = fields.first().filter(|name| !name.starts_with(['+', '-']));
         if let Some((key, entry)) = name.and_then(|name| read(name, &fields)) {
             found.entry(key).or_insert(entry);
+        }
+    }
+    found
+}
+
+/// The groups of each user that one names.
+fn memberships(text: &str) -> BTreeMap<String, BTreeSet<u32>> {
+    let groups = entries(text, |name, fields| {
+        let members = fields.get(3).copied().unwrap_or_default();
+        Some((name.to_owned(), (id(fields, 2)?, members.to_owned())))
+    });
+    let mut found: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+    for (group, members) in groups.into_values() {
+        let members = members
+            .split(',')
+            .map(str::trim)
+            .filter(|one| !one.is_empty());
+        for member in members {
+            found.entry(member.to_owned()).or_default().insert(group);
         }
     }
     found
@@ -116,6 +145,8 @@ mod tests {
         assert_eq!(accounts.user("www-data"), Some((33, 34)));
         assert_eq!(accounts.group("www-data"), Some(33));
         assert_eq!(accounts.name(33), Some("www-data"));
+        assert_eq!(accounts.groups_of("a"), [33]);
+        assert!(accounts.groups_of("www-data").is_empty());
         for name in ["broken", "none", "www", "tape", "", "+@staff"] {
             assert_eq!(accounts.user(name), None, "{name}");
         }

@@ -37,6 +37,7 @@ pub struct Caller {
 }
 
 const CAP_NET_ADMIN: u64 = 1 << 12;
+const CAP_SYS_RESOURCE: u64 = 1 << 24;
 const CAP_SETGID: u64 = 1 << 6;
 const CAP_SETUID: u64 = 1 << 7;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -80,6 +81,12 @@ impl Caller {
     pub fn has_rights(&self) -> bool {
         let needed = CAP_SETUID | CAP_SETGID | CAP_SYS_ADMIN;
         self.capabilities & needed == needed
+    }
+
+    /// Whether the caller may raise its own hard limits (setrlimit(2)).
+    #[must_use]
+    pub fn may_raise_limits(&self) -> bool {
+        self.capabilities & CAP_SYS_RESOURCE != 0
     }
 
     /// Whether the caller may make interfaces in its own network.

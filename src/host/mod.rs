@@ -11,6 +11,7 @@ pub mod expand;
 pub mod images;
 pub mod link;
 pub mod mounts;
+pub mod named;
 pub mod netlink;
 pub mod network;
 pub mod probe;
@@ -182,7 +183,24 @@ impl Host {
         *cell.get_or_init(look)
     }
 
-    /// The regular file that one of the caller's standard streams is, if it is one: its device and inode.
+    /// A file that the profile names, of at most so many bytes; on a machine of given facts, an empty one.
+    ///
+    /// # Errors
+    /// As for [`named::text`].
+    pub fn named_text(&self, path: &Path, most: u64) -> Result<String, named::Refused> {
+        match self.is_fixed {
+            true => Ok(String::new()),
+            false => named::text(path, most),
+        }
+    }
+
+    /// Whether a file begins as a script does; what cannot be read is none, as far as anybody knows.
+    #[must_use]
+    pub fn is_script(&self, path: &Path) -> bool {
+        !self.is_fixed && named::begins_with(path, *b"#!")
+    }
+
+    /// The regular file that the caller's descriptor of that number writes to, if it is one: its device and inode.
     #[must_use]
     pub fn written_file(&self, number: i32) -> Option<(u64, u64)> {
         match self.stream(number) {

@@ -86,8 +86,11 @@ impl Plan {
     pub fn attempting(mut self, attempt: Attempt, asked: &Origin) -> Self {
         // A stop in front of a filter shows what that answers by itself; and nobody asks what was refused.
         self.steps.retain(|step| {
-            step.phase != Phase::Exec && !matches!(step.op, Op::TellRefusals { .. })
+            step.phase != Phase::Exec
+                && !matches!(step.op, Op::TellRefusals { .. } | Op::OpenProgram { .. })
         });
+        self = self.with_callers_streams();
+        self.freeze_privileges(asked);
         let ambient = self.steps.iter().find_map(|step| match step.op {
             Op::SetCapabilities { ambient, .. } => Some(ambient),
             _ => None,
@@ -130,6 +133,36 @@ impl Plan {
         // To wait for an answer is to do nothing.
         self.watch.idle = None;
         self
+    }
+
+    /// The same plan with the caller's standard streams, whatever the profile says of them.
+    #[must_use]
+    pub fn with_callers_streams(mut self) -> Self {
+        let own = |op: &Op| matches!(op, Op::OpenStream { .. } | Op::TakeStream { .. });
+        self.steps.retain(|step| !own(&step.op));
+        self
+    }
+
+    /// Where programs may gain privileges: who only tries something gains none, and has no capability until an exec
+    /// takes it, which never comes.
+    fn freeze_privileges(&mut self, asked: &Origin) {
+        let mut dropped = 0;
+        for step in &mut self.steps {
+            match &mut step.op {
+                Op::NoNewPrivileges => return,
+                Op::DropBounding(mask) => dropped = *mask,
+                Op::SetCapabilities { sets, .. } => {
+                    sets.permitted &= !dropped;
+                    sets.effective &= !dropped;
+                }
+                _ => {}
+            }
+        }
+        self.steps.push(Step {
+            phase: Phase::NoNewPrivileges,
+            op: Op::NoNewPrivileges,
+            origin: asked.clone(),
+        });
     }
 
     /// Whether the plan leaves the caller's network.

@@ -120,7 +120,9 @@ pub fn shared_streams(steps: &[Step]) -> impl Iterator<Item = Stream> {
                 _ => false,
             },
             Op::TakeInput { .. } => stream == 0,
-            Op::TakeTerminal { streams, .. } => streams.contains(&stream),
+            Op::TakeStream { streams, .. } | Op::TakeTerminal { streams, .. } => {
+                streams.contains(&stream)
+            }
             _ => false,
         })
     };

@@ -432,6 +432,44 @@ impl fmt::Display for Op {
                 };
                 write!(f, "take the {pipes} as {}", streams(*stdout, *stderr))
             }
+            Self::OpenStream {
+                streams,
+                path,
+                slot,
+            } => {
+                let (names, path) = (names(streams), path.display().to_string());
+                let path = crate::diag::printable(&path);
+                match (&streams[..], slot) {
+                    ([0, ..], _) => write!(f, "open {path} as {names} (no links)"),
+                    (_, Some(_)) => write!(f, "empty or make {path}, and open it as {names} (no links)"),
+                    (_, None) => write!(
+                        f,
+                        "empty or make {path}, to write to it what is handed on of {names} (no links)"
+                    ),
+                }
+            }
+            Self::TakeStream { streams, .. } => {
+                write!(f, "take what was opened as {}", names(streams))
+            }
+            Self::RaiseRlimit {
+                name, soft, hard, ..
+            } => write!(
+                f,
+                "raise the own limit on {name} to {} (hard: {}) until init is cloned",
+                bound(*soft),
+                bound(*hard)
+            ),
+            Self::OpenProgram { path, .. } => {
+                write!(f, "open the program {}, read-only (no links)", s(path))
+            }
+            Self::SetCoredumpFilter(bits) => {
+                write!(f, "write {bits:#x} to coredump_filter: what core dumps hold")
+            }
+            Self::RefuseTimestamps => f.write_str("read no time-stamp counter"),
+            Self::RefuseSpeculation { name, .. } => {
+                write!(f, "switch the speculation {name} off for good")
+            }
+            Self::RefuseHugePages => f.write_str("have no transparent huge pages"),
             Self::AwaitTracer => f.write_str(
                 "be traced by the supervisor, for which it waits: file calls that fail are told of",
             ),
@@ -692,7 +730,13 @@ impl fmt::Display for Op {
             Self::NewProcessGroup => f.write_str("start a new process group"),
             Self::SetUmask(mask) => write!(f, "set the umask to {mask:03o}"),
             Self::SetNice(nice) => write!(f, "set the nice value to {nice}"),
-            Self::SetScheduler { name, .. } => write!(f, "take the scheduling policy {name}"),
+            Self::SetScheduler { name, priority, .. } => {
+                write!(f, "take the scheduling policy {name}")?;
+                match priority {
+                    0 => Ok(()),
+                    priority => write!(f, ", priority {priority}"),
+                }
+            }
             Self::SetIoPriority(priority) => match (priority >> 13, priority & 7) {
                 (3, _) => f.write_str("do I/O only when nobody else does"),
                 (_, level) => write!(f, "take the I/O class best-effort, level {level}"),
@@ -775,10 +819,14 @@ impl fmt::Display for Op {
             Self::Exec {
                 candidates,
                 arguments,
+                opened,
                 ..
             } => {
                 let words: Vec<_> = arguments.strings().iter().map(|a| s(a)).collect();
                 write!(f, "execute {}", words.join(" "))?;
+                if opened.is_some() {
+                    return f.write_str(" by the descriptor that was opened");
+                }
                 if let [first, _, ..] = &candidates[..] {
                     write!(
                         f,

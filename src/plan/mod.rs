@@ -79,8 +79,10 @@ pub struct Watch {
     pub output: Option<crate::diag::At<crate::profile::value::Size>>,
     /// How many processors it can use at once, where other limits bound that.
     pub processors: Option<f64>,
-    /// How long after SIGTERM it is killed.
+    /// How long after it was asked to end it is killed; `Duration::MAX` for never.
     pub grace: std::time::Duration,
+    /// The signal that asks it to end.
+    pub stop_signal: crate::profile::value::StopSignal,
     /// The memory limit and its line, for the sentence about an out-of-memory kill.
     pub memory: Option<crate::diag::At<crate::profile::value::Size>>,
     /// Whether the command has an init of ours as its parent.

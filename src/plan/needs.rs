@@ -81,6 +81,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         }
         Op::OpenSource { .. }
         | Op::ReadInput { .. }
+        | Op::OpenProgram { .. }
         | Op::AttachStaging
         | Op::StageFile { .. }
         | Op::AttachRoot(_)
@@ -131,6 +132,13 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::MakePipes { .. }
         | Op::KeepFlags(_)
         | Op::TakeInput { .. }
+        | Op::OpenStream { .. }
+        | Op::TakeStream { .. }
+        | Op::RaiseRlimit { .. }
+        | Op::SetCoredumpFilter(_)
+        | Op::RefuseTimestamps
+        | Op::RefuseSpeculation { .. }
+        | Op::RefuseHugePages
         | Op::TakePipes { .. }
         | Op::TakeEmptyInput
         | Op::AwaitTracer

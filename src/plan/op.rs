@@ -248,6 +248,28 @@ pub enum Op {
         /// The file.
         slot: Slot,
     },
+    /// Opens a file of the host, or /dev/null, as standard streams of the command: the first to be read; the others
+    /// to be written to, emptied, and made where it is missing. No link is followed on the way.
+    OpenStream {
+        /// Which ones: those that it is in the place of.
+        streams: Vec<Stream>,
+        /// The file.
+        path: PathBuf,
+        /// Where its descriptor goes; nowhere where the supervisor itself writes to it what comes through a pipe.
+        slot: Option<Slot>,
+    },
+    /// Raises the supervisor's own resource limit (setrlimit(2)) until init is cloned, which has it from there on;
+    /// the sandbox's user namespace has it as the bound of what it counts itself.
+    RaiseRlimit {
+        /// The kernel's number.
+        resource: u32,
+        /// The name in the profile.
+        name: &'static str,
+        /// The soft limit.
+        soft: u64,
+        /// The hard limit.
+        hard: u64,
+    },
     /// Hands on between standard streams of the supervisor's own and the terminal that the sandbox will have.
     /// If they are a terminal, that is raw meanwhile; it gets its settings back when it is not handed on, and
     /// in the end.
@@ -403,6 +425,15 @@ pub enum Op {
         /// Whether with what is mounted below it.
         depth: Depth,
     },
+    /// Opens the program on the host, read-only, to be executed by its descriptor; no link is followed.
+    OpenProgram {
+        /// Where the descriptor goes.
+        slot: Slot,
+        /// The path.
+        path: CString,
+    },
+    /// Writes `/proc/self/coredump_filter` (core(5)).
+    SetCoredumpFilter(u32),
     /// Waits for the supervisor.
     AwaitRelease,
     /// Takes ids of the map for the set-up.
@@ -571,12 +602,32 @@ pub enum Op {
     SetUmask(u32),
     /// setpriority(2).
     SetNice(i32),
-    /// sched_setscheduler(2), without a real-time priority.
+    /// Takes what was opened as standard streams (dup2(2)).
+    TakeStream {
+        /// The file.
+        slot: Slot,
+        /// Which ones.
+        streams: Vec<Stream>,
+    },
+    /// `PR_SET_TSC`: reading the time-stamp counter is a SIGSEGV.
+    RefuseTimestamps,
+    /// `PR_SET_SPECULATION_CTRL`, for good.
+    RefuseSpeculation {
+        /// `PR_SPEC_*`.
+        which: u32,
+        /// Its name in the profile.
+        name: &'static str,
+    },
+    /// `PR_SET_THP_DISABLE`.
+    RefuseHugePages,
+    /// sched_setscheduler(2).
     SetScheduler {
         /// `SCHED_*`.
         policy: i32,
         /// Its name in the profile.
         name: &'static str,
+        /// The real-time priority; 0 for what is no real-time policy.
+        priority: u32,
     },
     /// ioprio_set(2): class and level.
     SetIoPriority(u32),
@@ -679,6 +730,8 @@ pub enum Op {
         arguments: StringArray,
         /// The environment.
         environment: StringArray,
+        /// The program itself, where it was opened: it is executed in the place of the candidates (execveat(2)).
+        opened: Option<Slot>,
     },
     /// Makes an attempt in the place of the command, and reports the kernel's answer.
     Attempt(Attempt),

@@ -76,6 +76,8 @@ phases! {
     MappedSources: Supervisor,
     /// The pipes for what the command writes are made, and the caller's terminal is looked after.
     Output: Supervisor,
+    /// Resource limits above the caller's own are raised, until init is cloned.
+    OwnLimits: Supervisor,
     /// Init is cloned into its namespaces, on cgroup v2 straight into the group.
     Clone: Supervisor,
     /// Settings of init that only the outside may write.
@@ -168,6 +170,8 @@ phases! {
     Memory: Payload,
     /// no_new_privs is set.
     NoNewPrivileges: Payload,
+    /// Files that the profile names take the place of standard streams.
+    OwnStreams: Payload,
     /// A security module is told under which label the command is executed.
     Label: Payload,
     /// Landlock is told what is refused.
@@ -231,6 +235,7 @@ rules! {
     Limits < JoinGroup: "the same on v1: init enters a group whose limits hold already",
     MappedSources < Clone: "mapping the owners of a mount needs the rights over its file system, which only the outside has",
     Output < Clone: "the command's ends of the pipes come to it through the clone",
+    OwnLimits < Clone: "the clone hands them on, and a user namespace is bound by what its maker has",
     Clone < IdMaps: "the maps are files of the cloned process",
     Attributes < IdMaps: "they are written while init still belongs to the caller in the eyes of the kernel",
     IdMaps < Release: "init must not act under ids that do not exist yet",
@@ -307,6 +312,8 @@ rules! {
     NoNewPrivileges < Filter: "without CAP_SYS_ADMIN, the kernel takes a filter only from a process that can gain nothing by exec",
     WorkingDirectory < Landlock: "the rules are for the command, not for the set-up",
     NoNewPrivileges < Landlock: "without CAP_SYS_ADMIN, the kernel restricts only a process that can gain nothing by exec",
+    OwnStreams < Landlock: "files are named by the descriptors that the command will have",
+    OwnStreams < Streams: "a terminal or a pipe counts before a file",
     DetachOldRoot < Landlock: "whoever is restricted in files cannot change a mount any more",
     DetachOldRoot < Label: "the label is for the command alone, and is written through the /proc that it has",
     Label < Landlock: "the rules may not permit writing below /proc",

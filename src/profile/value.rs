@@ -1,7 +1,7 @@
 //! The kinds of values: sizes, durations, modes, choices.
 
 use super::node::{Content, Node};
-use super::shape::Kind;
+use super::shape::{Kind, Word};
 use super::table::{Value, read_integer, read_leaf, read_string, wrong};
 use crate::diag::Diagnostics;
 use serde::Deserialize;
@@ -185,6 +185,127 @@ impl<'de> Deserialize<'de> for Duration {
             }
         }
         deserializer.deserialize_any(V)
+    }
+}
+
+/// A duration, or no end of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grace(pub std::time::Duration);
+
+impl Grace {
+    /// No end: more than any duration that can be written.
+    pub const ENDLESS: Self = Self(std::time::Duration::MAX);
+
+    /// Whether it has no end.
+    #[must_use]
+    pub fn is_endless(self) -> bool {
+        self == Self::ENDLESS
+    }
+}
+
+impl fmt::Display for Grace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_endless() {
+            true => f.write_str("infinity"),
+            false => Duration(self.0).fmt(f),
+        }
+    }
+}
+
+impl Value for Grace {
+    const KIND: Kind = Kind::Either(&[
+        Duration::KIND,
+        Kind::Choice(&[Word {
+            word: "infinity",
+            doc: &["It never ends."],
+        }]),
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        if matches!(&node.value, Content::String(text) if text == "infinity") {
+            return Some(Self::ENDLESS);
+        }
+        read_leaf::<Duration>(node, problems, "\"10s\" or \"infinity\"").map(|time| Self(time.0))
+    }
+}
+
+/// A signal that asks a command to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopSignal(pub i32);
+
+/// Those that a supervisor may send, by name; the real-time ones beside them.
+const STOP_SIGNALS: &[(&str, i32)] = &[
+    ("SIGTERM", libc::SIGTERM),
+    ("SIGINT", libc::SIGINT),
+    ("SIGQUIT", libc::SIGQUIT),
+    ("SIGHUP", libc::SIGHUP),
+    ("SIGUSR1", libc::SIGUSR1),
+    ("SIGUSR2", libc::SIGUSR2),
+    ("SIGALRM", libc::SIGALRM),
+    ("SIGWINCH", libc::SIGWINCH),
+];
+
+/// The first real-time signal that the C library leaves to programs (signal(7)), and how many follow it.
+const REAL_TIME: (i32, i32) = (34, 30);
+
+impl Default for StopSignal {
+    fn default() -> Self {
+        Self(libc::SIGTERM)
+    }
+}
+
+impl StopSignal {
+    /// Whether a command that says nothing of it is ended by it (signal(7)).
+    #[must_use]
+    pub fn ends(self) -> bool {
+        self.0 != libc::SIGWINCH
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(rest) = text.strip_prefix("SIGRTMIN") {
+            let (first, most) = REAL_TIME;
+            let at = match rest.strip_prefix('+') {
+                Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                    digits.parse().ok()?
+                }
+                Some(_) => return None,
+                None if rest.is_empty() => 0,
+                None => return None,
+            };
+            return (0..=most).contains(&at).then(|| Self(first + at));
+        }
+        let known = STOP_SIGNALS.iter().find(|(name, _)| *name == text);
+        known.map(|(_, number)| Self(*number))
+    }
+}
+
+impl fmt::Display for StopSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = STOP_SIGNALS.iter().find(|(_, number)| *number == self.0);
+        match known {
+            Some((name, _)) => f.write_str(name),
+            None => write!(f, "SIGRTMIN+{}", self.0 - REAL_TIME.0),
+        }
+    }
+}
+
+impl Value for StopSignal {
+    const KIND: Kind = Kind::Text {
+        what: "a signal",
+        form: "^SIG(TERM|INT|QUIT|HUP|USR1|USR2|ALRM|WINCH|RTMIN(\\+([0-9]|[12][0-9]|30))?)$",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let found = Self::parse(&text);
+        if found.is_none() {
+            let names: Vec<_> = STOP_SIGNALS.iter().map(|(name, _)| *name).collect();
+            let message = format!("`{text}` is no signal by which a command is asked to end");
+            let help = format!("one of {}, SIGRTMIN to SIGRTMIN+30", names.join(", "));
+            wrong(&origin, message, &help, problems);
+        }
+        found
     }
 }
 

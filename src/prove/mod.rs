@@ -299,7 +299,8 @@ impl<'p> Prover<'p> {
     }
 
     fn command(&self, words: &[String], exit: u8) -> Result<(Finding, String), Stopped> {
-        let plan = self.plan_to_run(words)?;
+        // Its output is for the report, and no file of the profile's is emptied for an assertion.
+        let plan = self.plan_to_run(words)?.with_callers_streams();
         let run = |say: Say<'_>| command::captured(|| supervisor::execute(&plan, say));
         let (end, output) = self.execute(&plan, run)??;
         let finding = match end {

@@ -5,7 +5,7 @@ use super::usage::{Counted, Measured};
 use crate::diag::{Origin, Sources};
 use crate::plan::op::{INFINITY, Limit, Op};
 use crate::plan::{Note, Plan};
-use crate::profile::value::Duration;
+use crate::profile::value::{Duration, Grace};
 use crate::sections::Profile;
 use crate::sections::enforce::Level;
 use crate::sections::limits::{Asked, key};
@@ -102,7 +102,8 @@ pub fn entries(
     });
     let grace = profile.limits.grace();
     let hit = measured.map(|measured| measured.grace_over);
-    let grace = std::iter::once(time("grace", plan.watch.grace, &grace.origin, hit));
+    let grace = Some(grace).filter(|_| plan.watch.grace != Grace::ENDLESS.0);
+    let grace = grace.map(|grace| time("grace", plan.watch.grace, &grace.origin, hit));
     let of_processes = plan.steps.iter().filter_map(|step| match &step.op {
         Op::SetRlimit {
             name, soft, hard, ..

@@ -131,8 +131,8 @@ impl Outcome {
                 })
             }),
             Self::Unresponsive => Some(format!(
-                "killed: still running {:?} after SIGTERM",
-                watch.grace
+                "killed: still running {:?} after {}",
+                watch.grace, watch.stop_signal
             )),
             Self::Lost(signal) => Some(format!(
                 "killed: signal {signal} from outside ended the sandbox's init"

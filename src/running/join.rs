@@ -12,9 +12,10 @@ use super::record::{Namespace, Record};
 use crate::diag::Origin;
 use crate::host::Host;
 use crate::plan::draft::shared_streams;
-use crate::plan::op::{NamespaceKind, Op, Over, Slot};
+use crate::plan::op::{NamespaceKind, Op, Over, Slot, Stream};
 use crate::plan::order::Actor;
 use crate::plan::{Phase, Plan, Step, Watch};
+use crate::profile::value::StopSignal;
 use crate::sections::namespaces::KINDS;
 use std::ffi::CString;
 use std::fs::File;
@@ -166,8 +167,8 @@ pub fn build(
 
             // Entered by the descriptor above.
             Op::EnterInnerUser => continue,
-            // Its file is the caller's until it hides.
-            Op::SetOwnOomScore(_) => {
+            // Their files are the caller's until it hides.
+            Op::SetOwnOomScore(_) | Op::SetCoredumpFilter(_) => {
                 step.phase = Phase::Approach;
                 hide.insert(0, step);
             }
@@ -208,7 +209,11 @@ pub fn build(
         slots: record.slots + 2,
         notes: Vec::new(),
         watch: Watch {
-            grace: Duration::from_millis(record.watch.grace),
+            grace: match record.watch.grace {
+                u64::MAX => Duration::MAX,
+                grace => Duration::from_millis(grace),
+            },
+            stop_signal: StopSignal(record.watch.stop_signal),
             new_session: record.watch.new_session,
             new_pid_namespace: record.watch.new_pid_namespace,
             ..Watch::default()
@@ -344,6 +349,14 @@ fn keep_flags(steps: &mut Vec<Step>) {
 /// Has a plan hand on both streams within a bound, as log files need it.
 pub fn bound_output(plan: &mut Plan) {
     let mut bound = (None, Over::Cut, Origin::CommandLine);
+    let own = |plan: &Plan, number: Stream| {
+        plan.steps.iter().any(
+            |step| matches!(&step.op, Op::TakeStream { streams, .. } if streams.contains(&number)),
+        )
+    };
+    // A file of its own needs no pipe.
+    let streams =
+        [1, 2].map(|number| (!own(plan, number)).then_some(plan.slots + number as usize - 1));
     plan.steps.retain(|step| match &step.op {
         Op::MakePipes { most, over, .. } => {
             if most.is_some() {
@@ -355,10 +368,11 @@ pub fn bound_output(plan: &mut Plan) {
         _ => true,
     });
     let (most, over, origin) = bound;
-    let both = [Some(plan.slots), Some(plan.slots + 1)];
     plan.slots += 2;
-    plan.steps
-        .extend(pipes(both, most.or(Some(LOG)), over, [false; 2], &origin));
+    if streams != [None, None] {
+        plan.steps
+            .extend(pipes(streams, most.or(Some(LOG)), over, [false; 2], &origin));
+    }
     keep_flags(&mut plan.steps);
 }
 
@@ -367,7 +381,10 @@ pub fn stay_open(plan: &mut Plan) {
     let of_command = |step: &Step| {
         step.phase.actor() == Actor::Payload
             || step.phase == Phase::Fork
-            || matches!(step.op, Op::MakePipes { .. } | Op::KeepFlags(_))
+            || matches!(
+                step.op,
+                Op::MakePipes { .. } | Op::KeepFlags(_) | Op::OpenStream { .. } | Op::OpenProgram { .. }
+            )
     };
     plan.steps.retain(|step| !of_command(step));
     plan.steps.push(Step {

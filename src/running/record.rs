@@ -64,8 +64,10 @@ pub struct Namespace {
 /// The part of [`crate::plan::Watch`] that holds for whoever joins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
-    /// Milliseconds between SIGTERM and SIGKILL.
+    /// Milliseconds between the signal that asks to end and SIGKILL; the largest number for never.
     pub grace: u64,
+    /// The number of the signal that asks the command to end.
+    pub stop_signal: i32,
     /// Whether the command is in a session of its own.
     pub new_session: bool,
     /// Whether it is in a pid namespace of the sandbox's own.

@@ -38,7 +38,12 @@ enum SavedOp {
     EnterInnerUser,
     Umask(u32),
     Nice(i32),
-    Scheduler(i32, String),
+    Scheduler(i32, String, u32),
+    RaiseRlimit(u32, String, u64, u64),
+    CoredumpFilter(u32),
+    RefuseTimestamps,
+    RefuseSpeculation(u32, String),
+    RefuseHugePages,
     IoPriority(u32),
     TimerSlack(u64),
     Affinity(String, Vec<u64>),
@@ -109,7 +114,23 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         Op::EnterInnerUser => SavedOp::EnterInnerUser,
         Op::SetUmask(mask) => SavedOp::Umask(*mask),
         Op::SetNice(nice) => SavedOp::Nice(*nice),
-        Op::SetScheduler { policy, name } => SavedOp::Scheduler(*policy, (*name).into()),
+        Op::SetScheduler {
+            policy,
+            name,
+            priority,
+        } => SavedOp::Scheduler(*policy, (*name).into(), *priority),
+        Op::RaiseRlimit {
+            resource,
+            name,
+            soft,
+            hard,
+        } => SavedOp::RaiseRlimit(*resource, (*name).into(), *soft, *hard),
+        Op::SetCoredumpFilter(bits) => SavedOp::CoredumpFilter(*bits),
+        Op::RefuseTimestamps => SavedOp::RefuseTimestamps,
+        Op::RefuseSpeculation { which, name } => {
+            SavedOp::RefuseSpeculation(*which, (*name).into())
+        }
+        Op::RefuseHugePages => SavedOp::RefuseHugePages,
         Op::SetIoPriority(priority) => SavedOp::IoPriority(*priority),
         Op::SetTimerSlack(slack) => SavedOp::TimerSlack(*slack),
         Op::SetAffinity { list, mask } => SavedOp::Affinity(list.clone(), mask.clone()),
@@ -185,6 +206,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::MakePrivate
         | Op::MakeSlave
         | Op::OpenSource { .. }
+        | Op::OpenProgram { .. }
         | Op::AwaitRelease
         | Op::MakeInnerUser { .. }
         | Op::ForbidUserNamespaces
@@ -238,6 +260,9 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::ReadInput { .. }
         | Op::TakeInput { .. }
         | Op::TakeEmptyInput
+        // Streams are of who joins.
+        | Op::OpenStream { .. }
+        | Op::TakeStream { .. }
         | Op::NewProcessGroup
         | Op::DieWithInit
         // No run that has a record ends in an attempt.
@@ -284,10 +309,24 @@ impl SavedOp {
             Self::EnterInnerUser => Op::EnterInnerUser,
             Self::Umask(mask) => Op::SetUmask(*mask),
             Self::Nice(nice) => Op::SetNice(*nice),
-            Self::Scheduler(policy, name) => Op::SetScheduler {
+            Self::Scheduler(policy, name, priority) => Op::SetScheduler {
                 policy: *policy,
                 name: named(name),
+                priority: *priority,
             },
+            Self::RaiseRlimit(resource, name, soft, hard) => Op::RaiseRlimit {
+                resource: *resource,
+                name: named(name),
+                soft: *soft,
+                hard: *hard,
+            },
+            Self::CoredumpFilter(bits) => Op::SetCoredumpFilter(*bits),
+            Self::RefuseTimestamps => Op::RefuseTimestamps,
+            Self::RefuseSpeculation(which, name) => Op::RefuseSpeculation {
+                which: *which,
+                name: named(name),
+            },
+            Self::RefuseHugePages => Op::RefuseHugePages,
             Self::IoPriority(priority) => Op::SetIoPriority(*priority),
             Self::TimerSlack(slack) => Op::SetTimerSlack(*slack),
             Self::Affinity(list, mask) => Op::SetAffinity {
@@ -387,6 +426,7 @@ impl SavedOp {
                     ),
                     arguments: StringArray::new(command.to_vec()),
                     environment: StringArray::new(environment),
+                    opened: None,
                 }
             }
         })

@@ -7,10 +7,35 @@ use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
-use crate::review::{Area, Grant};
+use crate::review::{Area, Extent, Grant};
 use crate::sys::identity::CapabilitySets;
 use caps::Capability;
 use std::collections::BTreeMap;
+
+crate::choice! {
+    /// A flag of a process that says how capabilities are gained and kept (capabilities(7)).
+    pub enum Securebit {
+        /// uid 0 gains nothing by exec.
+        Noroot = "noroot",
+        /// Nobody can change that any more.
+        NorootLocked = "noroot_locked",
+        /// A change of ids leaves the capabilities alone.
+        NoSetuidFixup = "no_setuid_fixup",
+        /// Nobody can change that any more.
+        NoSetuidFixupLocked = "no_setuid_fixup_locked",
+        /// Leaving uid 0 keeps the permitted capabilities.
+        KeepCaps = "keep_caps",
+        /// Nobody can change that any more.
+        KeepCapsLocked = "keep_caps_locked",
+        /// Nothing can be made ambient.
+        NoCapAmbientRaise = "no_cap_ambient_raise",
+        /// Nobody can change that any more.
+        NoCapAmbientRaiseLocked = "no_cap_ambient_raise_locked",
+    }
+}
+
+/// Those by which more is kept; all others take something away.
+const KEEPING: u32 = 1 << 2 | 1 << 4;
 
 crate::table! {
     /// All are dropped by default. Names as in capabilities(7), with or without `cap_`; `"all"`.
@@ -28,6 +53,14 @@ crate::table! {
         /// Which, out of those that are kept, a program without file capabilities has too: in the
         /// inheritable and ambient sets. A uid other than 0 loses all others at exec.
         ambient: List<String>,
+        /// Whether programs may gain privileges when they are executed: by a set-user-id bit or by capabilities of
+        /// their file (no_new_privs of prctl(2) is not set then). Only where their mount has `nosuid = false`, for
+        /// ids that the map holds, and no more capabilities than `keep`. The filter holds for them too, and what it
+        /// refuses may make them do what they should not.
+        new_privileges: bool = false,
+        /// How uid 0 and changes of ids are treated (capabilities(7)). Default: where no capability is kept,
+        /// `["noroot", "noroot_locked", "no_setuid_fixup_locked", "keep_caps_locked"]`, else none.
+        securebits: List<Securebit>,
     }
 }
 
@@ -39,6 +72,8 @@ pub struct Capabilities {
     origin: Origin,
     /// The names in `keep` and `ambient`, where they stand.
     named: [Vec<(At<String>, u64)>; 2],
+    new_privileges: At<bool>,
+    securebits: At<u32>,
 }
 
 /// `SECBIT_NOROOT` and its lock: uid 0 gains nothing by exec.
@@ -82,11 +117,21 @@ impl Capabilities {
                 );
             }
         }
+        let securebits = match raw.securebits {
+            Some(list) => list.map(|list| {
+                let bits = list.0.iter();
+                bits.fold(0, |all, bit| all | 1 << bit.value as u32)
+            }),
+            None if keep == 0 => At::default_of("capabilities.securebits", NO_ROOT | LOCKED),
+            None => At::default_of("capabilities.securebits", 0),
+        };
         Self {
             keep,
             ambient: union(&ambient) & keep,
             origin,
             named: [kept, ambient],
+            new_privileges: raw.new_privileges,
+            securebits,
         }
     }
 
@@ -143,12 +188,36 @@ impl Capabilities {
             ambient,
             origin,
             named: [kept_at, ambient_at],
+            new_privileges,
+            securebits,
         } = self;
         let line = |names: &[(At<String>, u64)], bit: u64| {
             let found = names.iter().find(|(_, mask)| mask & bit != 0);
             found.map_or(origin, |(name, _)| &name.origin).clone()
         };
         let over_host = !profile.namespaces.user.value.is_new();
+        let (rank, words, share) = match new_privileges.value {
+            false => (0, "gain no privilege by executing a program", 0),
+            true if over_host => (
+                1,
+                "gain privileges of the host by executing programs",
+                10_000,
+            ),
+            true => (1, "gain privileges by executing programs", 4_000),
+        };
+        let area = Area::Capabilities;
+        let key = "capability:new_privileges";
+        let gained = Grant::rank(area, key, rank, words, &new_privileges.origin).share(share);
+        let bits = (!securebits.value & 0xff & !KEEPING) | (securebits.value & KEEPING);
+        let words = format!("have the securebits {:#x}", securebits.value);
+        let key = "capability:securebits";
+        let bits = Grant::new(
+            area,
+            key,
+            Extent::Bits(bits.into()),
+            words,
+            &securebits.origin,
+        );
         let mut all: Vec<_> = caps::all().into_iter().collect();
         all.sort_by_key(Capability::index);
         all.into_iter()
@@ -171,29 +240,46 @@ impl Capabilities {
                     .share(share)
                     .one_of(verb, name)
             })
+            .chain([gained, bits])
             .collect()
     }
 
     /// Reduces all five sets.
-    pub fn steps(&self, draft: &mut Draft<'_>) {
+    pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         draft.step(
             Phase::Bounding,
             Op::DropBounding(all() & !self.keep),
             &self.origin,
         );
+        // What installs the filter without no_new_privs. Exec takes it away: it is neither inheritable nor ambient,
+        // nor in the bounding set, from which uid 0 has what it has.
+        let until_exec = match self.new_privileges.value {
+            true => Capability::CAP_SYS_ADMIN.bitmask(),
+            false => 0,
+        };
+        let shared = profile.namespaces.user.value == super::namespaces::Choice::Shared;
+        if until_exec != 0 && shared && !draft.host.caller.has_rights() {
+            draft.refuse(
+                &self.new_privileges.origin,
+                "without no_new_privs a filter takes CAP_SYS_ADMIN, which this caller has in a user namespace of its own only",
+                "write `user = \"new\"` under [namespaces], or run as root",
+            );
+        }
         let sets = CapabilitySets {
-            permitted: self.keep,
-            effective: self.keep,
+            permitted: self.keep | until_exec,
+            effective: self.keep | until_exec,
             inheritable: self.ambient,
         };
-        let securebits = if self.keep == 0 { NO_ROOT | LOCKED } else { 0 };
+        let securebits = self.securebits.value;
         let op = Op::SetCapabilities {
             sets,
             ambient: self.ambient,
             securebits,
         };
         draft.step(Phase::Capabilities, op, &self.origin);
-        draft.step(Phase::NoNewPrivileges, Op::NoNewPrivileges, &self.origin);
+        if !self.new_privileges.value {
+            draft.step(Phase::NoNewPrivileges, Op::NoNewPrivileges, &self.origin);
+        }
     }
 }
 

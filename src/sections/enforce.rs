@@ -26,8 +26,8 @@ crate::table! {
     /// limits = "prefer"
     /// ```
     pub struct RawEnforce as "[enforce]" {
-        /// The limits of `[limits]` that need a cgroup: all but wall_time, grace, output and output_over. Each is
-        /// looked at by itself.
+        /// The limits of `[limits]` that need a cgroup: all but wall_time, grace, stop_signal, output and output_over.
+        /// Each is looked at by itself.
         limits: Level = "require",
         /// Namespaces that the kernel may lack.
         namespaces: Wanted = "require",

@@ -1,13 +1,17 @@
 //! `[environment]`: what of the caller's environment the command sees (environ(7)).
 
-use super::{Profile, mounts, split};
+mod files;
+
+use super::{Profile, mounts, split, wanted};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::draft::c_string;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::{List, Map};
+use crate::profile::variables::Variables;
 use crate::review::names::{Names, overlaps, within};
 use crate::review::{Area, Extent, Grant};
 use crate::sys::process::StringArray;
+use files::{Named, Said};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -20,14 +24,21 @@ crate::table! {
     /// inherit = ["CC", "CMAKE_*"]
     /// set = { CI = "true" }
     /// unset = ["LANG"]
+    /// files = [{ name = ".env", optional = true }]
     /// ```
     pub struct RawEnvironment as "[environment]" {
         /// Names that are inherited besides the defaults; `*` stands for anything: `"LC_*"`.
         inherit: List<String>,
         /// Variables that are set.
         set: Map<String>,
-        /// Names that are removed, also out of the defaults.
+        /// Names that are removed, also out of the defaults and of what `files` say.
         unset: List<String>,
+        /// Files of the host with a line `NAME=value` for each variable (relative to the project), read when the
+        /// run is planned: paths, or `{ name = "…", optional = true }` for one that may be missing. A blank line
+        /// and one that begins with `#` say nothing; of a value in quotation marks the two are taken away, and
+        /// nothing in it is expanded. A later file counts before an earlier one, and `set` before all. What decides
+        /// which code a program runs (`PATH`, `LD_*` and their like) is not taken from a file.
+        files: List<wanted::Item>,
     }
 }
 
@@ -37,6 +48,9 @@ pub struct Environment {
     inherit: Vec<At<String>>,
     set: BTreeMap<String, At<String>>,
     unset: Vec<At<String>>,
+    files: Vec<At<Named>>,
+    /// What the files say, once they were read.
+    said: BTreeMap<String, Said>,
 }
 
 /// What is inherited by default: how to talk to the person, and nothing about them.
@@ -58,13 +72,19 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 impl Environment {
     /// Checks the names.
-    pub fn check(raw: Option<At<RawEnvironment>>, problems: &mut Diagnostics) -> Self {
+    pub fn check(
+        raw: Option<At<RawEnvironment>>,
+        variables: &Variables,
+        problems: &mut Diagnostics,
+    ) -> Self {
         let (raw, _) = split(raw, "environment");
         let list = |list: Option<At<List<String>>>| list.map(|l| l.value.0).unwrap_or_default();
         let environment = Self {
             inherit: list(raw.inherit),
             set: raw.set.map(|map| map.value.0).unwrap_or_default(),
             unset: list(raw.unset),
+            files: files::check(raw.files, variables, problems),
+            said: BTreeMap::new(),
         };
         let set = environment
             .set
@@ -142,6 +162,7 @@ impl Environment {
     ) {
         let says = |list: &[At<String>]| list.iter().any(|pattern| matches(&pattern.value, name));
         let is_said = self.set.contains_key(name)
+            || self.said.contains_key(name)
             || says(&self.unset)
             || (says(&self.inherit) && callers.contains_key(name));
         if !name.is_empty() && !is_said && !name.contains('\0') && !value.contains('\0') {
@@ -171,6 +192,9 @@ impl Environment {
                 all.insert(name.clone(), value.clone());
             }
         }
+        for (name, said) in &self.said {
+            all.insert(name.clone(), said.value.clone());
+        }
         for name in &self.unset {
             all.retain(|known, _| !matches(&name.value, known));
         }
@@ -193,8 +217,10 @@ impl Environment {
             found.map(|pattern| pattern.origin.clone())
         };
         let set = self.set.get(name).map(|value| value.origin.clone());
+        let said = || self.said.get(name).map(|said| said.origin.clone());
         let line = set
             .or_else(|| fits(&self.unset))
+            .or_else(said)
             .or_else(|| fits(&self.inherit));
         (there, line.unwrap_or(Origin::Default("environment")))
     }
@@ -210,6 +236,8 @@ impl Environment {
             inherit,
             set: _,
             unset,
+            files,
+            said: _,
         } = self;
         let default = Origin::Default("environment");
         // Each of one is compared with each of the other. Who writes more has no profile in mind,
@@ -235,6 +263,7 @@ impl Environment {
             .iter()
             .map(|name| (name.value.as_str(), &name.origin));
         let removed = |name: &str| unset.iter().any(|unset| within(name, &unset.value));
+        let told_by_files = files.iter().map(files::grant);
         defaults
             .chain(named)
             .filter(|(name, _)| !removed(name))
@@ -243,6 +272,7 @@ impl Environment {
                 let except = except.filter(|unset| overlaps(unset, name));
                 told(name, except.cloned().collect(), origin)
             })
+            .chain(told_by_files)
             .collect()
     }
 
@@ -269,6 +299,7 @@ impl Environment {
             candidates,
             arguments: StringArray::new(arguments),
             environment: for_exec(&variables),
+            opened: profile.process.open_program(profile, draft),
         };
         draft.step(Phase::Exec, op, &command.origin);
     }

@@ -19,7 +19,7 @@ use crate::plan::op::{Limit, Over};
 use crate::profile::node::Node;
 use crate::profile::shape::Kind;
 use crate::profile::table::{List, Map, Value, read_integer};
-use crate::profile::value::{Cores, Duration, Size};
+use crate::profile::value::{Cores, Duration, Grace, Size, StopSignal};
 use crate::profile::variables::Variables;
 pub use asked::Asked;
 use io::{Io, RawIo};
@@ -85,15 +85,19 @@ crate::table! {
         /// The share of disks beside other groups: 1 to 10000; 100 is usual. Only disks with the scheduler bfq, or on
         /// cgroup v2 with the cost model switched on, are divided by weights: without any the run is refused.
         io_weight: Weight,
-        /// How long the command may run; then it gets SIGTERM, and after `grace` SIGKILL.
+        /// How long the command may run; then it gets `stop_signal`, and after `grace` SIGKILL.
         wall_time: Duration,
         /// How long the command may do nothing; then as for `wall_time`. Nothing means: no output, and in each sixteenth
         /// of that time less than a hundredth of one processor (of all that it may use, where that is less), as its
         /// cgroup counts it. To wait for input is to do nothing, to wait for a reader of the output is not. The output is
         /// relayed as with `output`.
         idle: Duration,
-        /// How long after SIGTERM, whoever sent it.
-        grace: Duration = "5s",
+        /// How long after that, whoever asked it to end, or `"infinity"`: then nobody kills it.
+        grace: Grace = "5s",
+        /// The signal that asks the command to end, in the place of SIGTERM: at a limit, from `sandbox kill` and
+        /// `sandbox down`, and where SIGTERM is sent to the sandbox itself. `"SIGINT"`, `"SIGQUIT"`, `"SIGHUP"`,
+        /// `"SIGUSR1"`, `"SIGUSR2"`, `"SIGALRM"`, `"SIGWINCH"`, or a real-time one: `"SIGRTMIN+3"`.
+        stop_signal: StopSignal = "SIGTERM",
         /// The most bytes that are written to stdout and stderr together. The two become pipes, which stay apart and
         /// are no terminal; the sandbox hands on what comes through them.
         output: Size,
@@ -120,7 +124,8 @@ pub struct Limits {
     period_us: At<u64>,
     /// How many processors can be used at once, where that is bounded.
     processors: Option<f64>,
-    grace: At<Duration>,
+    grace: At<Grace>,
+    stop_signal: At<StopSignal>,
 }
 
 /// A share beside others: the weights of those that want something say how it is divided.
@@ -239,14 +244,14 @@ impl Limits {
         if let (Some(time), grace) = (&raw.wall_time, &raw.grace)
             && !time.value.0.is_zero()
             && !grace.origin.is_default()
-            && grace.value > time.value
+            && grace.value.0 > time.value.0
         {
             problems.push(
                 Diagnostic::new(
                     Code::GraceAboveWallTime,
                     &grace.origin,
                     format!(
-                        "a command that ignores SIGTERM runs for {} after its {} are over",
+                        "a command that does not end when it is asked to runs for {} after its {} are over",
                         grace.value, time.value
                     ),
                 )
@@ -357,6 +362,7 @@ impl Limits {
             period_us: raw.cpu_period.map(|_| period_us),
             processors,
             grace: raw.grace,
+            stop_signal: raw.stop_signal,
         }
     }
 

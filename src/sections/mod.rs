@@ -185,8 +185,8 @@ pub fn check(
         capabilities,
         limits: limits::Limits::check(raw.limits, variables, problems),
         rlimits: rlimits::Rlimits::check(raw.rlimits, &namespaces, problems),
-        environment: environment::Environment::check(raw.environment, problems),
-        process: process::Process::check(raw.process, problems),
+        environment: environment::Environment::check(raw.environment, variables, problems),
+        process: process::Process::check(raw.process, variables, problems),
         enforce: enforce::Enforce::check(raw.enforce),
         report: report::Report::check(raw.report, variables, problems),
         tests: test::Tests::check(raw.test, problems),
@@ -277,6 +277,12 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
         );
         return draft.finish();
     }
+    let read = profile.environment.on_this_machine(&mut draft);
+    let read = read.map(|environment| Profile {
+        environment,
+        ..profile.clone()
+    });
+    let profile = read.as_ref().unwrap_or(profile);
     let namespaces = profile.namespaces.on_this_machine(profile, &mut draft);
     let rootfs = &profile.rootfs;
     let unpacked = rootfs.on_this_machine(profile, &namespaces, &mut draft);
@@ -304,7 +310,7 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     profile.process.steps(profile, &identity, &mut draft);
     profile.limits.relay(profile, &mut draft);
     profile.rlimits.steps(&mut draft);
-    profile.capabilities.steps(&mut draft);
+    profile.capabilities.steps(profile, &mut draft);
     profile.restrict(&mut draft);
     draft.keep_flags();
     profile.seccomp.steps(profile, &mut draft);

@@ -2,15 +2,22 @@
 
 mod descriptors;
 mod grants;
+mod hardening;
 mod input;
 mod labels;
+mod program;
 mod scheduling;
+mod streams;
 mod terminal;
 
+pub use hardening::{Dumped, Speculation};
 pub use input::InputFile;
 pub use scheduling::{IoPriority, Personality, Scheduler};
+pub(super) use streams::Source as StreamSource;
+pub use streams::Stream;
 
 use descriptors::Descriptors;
+use hardening::Hardening;
 use labels::Labels;
 use scheduling::Scheduling;
 use terminal::{Escapes, Terminal};
@@ -25,6 +32,7 @@ use crate::plan::draft::{Command, c_string};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use crate::profile::value::{Duration, Mode};
+use crate::profile::variables::Variables;
 use std::path::{Path, PathBuf};
 
 crate::choice! {
@@ -47,6 +55,16 @@ crate::choice! {
     }
 }
 
+crate::choice! {
+    /// Which session keyring the command has (keyrings(7)).
+    pub enum Keyring {
+        /// An empty one of its own.
+        New = "new",
+        /// The caller's.
+        Inherit = "inherit",
+    }
+}
+
 crate::table! {
     /// How the command runs.
     ///
@@ -65,6 +83,18 @@ crate::table! {
         /// What the program of `command` is told that it is called (argument 0). Default: its name
         /// as it is written there.
         argv0: String,
+        /// Whether the program is looked up and opened on the host and executed by its descriptor (execveat(2)), so
+        /// that its file need not be in the root. What it loads is still taken from the root. A script cannot be
+        /// executed so: its interpreter would have to read it.
+        by_descriptor: bool = false,
+        /// What the standard input is: `"inherit"`, `"null"` (/dev/null), or a file of the host (with a `/`; relative
+        /// to the project), which is opened when the run starts, through no symbolic link.
+        stdin: Stream = "inherit",
+        /// What the standard output is: the same; a file is emptied, or made. The command has a pipe, or the file
+        /// itself, as `output_files` says.
+        stdout: Stream = "inherit",
+        /// What the standard error is: as for `stdout`, and one file for both is opened once.
+        stderr: Stream = "inherit",
         /// The working directory inside. Default: the caller's where it is visible, else `/`.
         cwd: String,
         /// Which permissions new files lack (umask(2)).
@@ -93,8 +123,8 @@ crate::table! {
         /// it. `false` takes Linux 6.3 (PR_SET_MDWE of prctl(2)), and holds for all descendants. A
         /// file that was written may still be mapped, where no `noexec` of its mount forbids it.
         write_execute: bool = true,
-        /// What the command has of a regular file that the caller's standard output or error goes to, as in
-        /// `sandbox -- make >log`. Terminals, pipes and devices are the command's in any case.
+        /// What the command has of a regular file that the standard output or error goes to, as in
+        /// `sandbox -- make >log` or `stdout = "./log"`. Terminals, pipes and devices are the command's in any case.
         output_files: OutputFiles = "relay",
         /// What the command has of a regular file that is the caller's standard input, as in `sandbox -- sort <names`,
         /// where it would have power over it: a plain user's own file, or one that others may write to.
@@ -114,6 +144,9 @@ crate::table! {
         affinity: String,
         /// How processor time is given (sched(7)). Default: as the caller's.
         scheduler: Scheduler,
+        /// The priority of the real-time policies `"fifo"` and `"rr"`, 1 to 99. What the caller's limit on `rtprio`
+        /// does not reach, only root can give; where root does, it is that limit inside.
+        priority: u32,
         /// `"idle"`, or `"best-effort:0"` (first) to `"best-effort:7"` (last): whose input and output
         /// comes first (ioprio_set(2)). Default: the caller's.
         ioprio: IoPriority,
@@ -123,6 +156,21 @@ crate::table! {
         /// What the command sees of the kernel (personality(2)). Default: what the kernel shows to
         /// any process of its own architecture, whatever the caller has chosen for itself.
         personality: List<Personality>,
+        /// Which session keyring the command has. With the caller's it can ask for the keys in it, and so can the
+        /// kernel on its behalf.
+        keyring: Keyring = "new",
+        /// Whether the command may read the time-stamp counter of the processor; where not, that is a SIGSEGV
+        /// (PR_SET_TSC of prctl(2), x86 only), also for what the C library reads the clock by. It holds for
+        /// descendants, and is no bound as long as the filter permits them to undo it.
+        tsc: bool = true,
+        /// Which speculation of the processor is switched off for the command and all its descendants, for good
+        /// (PR_SET_SPECULATION_CTRL of prctl(2)). Refused where the machine is affected and has no such switch.
+        no_speculation: List<Speculation>,
+        /// Whether memory may come in huge pages without being asked for (PR_SET_THP_DISABLE of prctl(2)).
+        transparent_huge_pages: bool = true,
+        /// Which memory a core dump holds (/proc/PID/coredump_filter, core(5)); `core` under `[rlimits]` says whether
+        /// there is one. Default: as the caller's.
+        coredump_filter: List<Dumped>,
     }
 }
 
@@ -145,6 +193,10 @@ pub struct Process {
     descriptors: Descriptors,
     labels: Labels,
     scheduling: Scheduling,
+    hardening: Hardening,
+    by_descriptor: At<bool>,
+    keyring: At<Keyring>,
+    streams: [At<streams::Source>; 3],
 }
 
 const NOBODY_ENDS_ALL: &str =
@@ -152,10 +204,16 @@ const NOBODY_ENDS_ALL: &str =
 
 impl Process {
     /// Checks ranges and paths.
-    pub fn check(raw: Option<At<RawProcess>>, problems: &mut Diagnostics) -> Self {
+    pub fn check(
+        raw: Option<At<RawProcess>>,
+        variables: &Variables,
+        problems: &mut Diagnostics,
+    ) -> Self {
         let (raw, _) = split(raw, "process");
         let scheduling = Scheduling::check(&raw, problems);
         let labels = Labels::check(&raw, problems);
+        let hardening = Hardening::check(&raw);
+        let streams = streams::check(&raw, variables, problems);
         for (value, least, most, name) in [
             (&raw.nice, -20, 19, "nice"),
             (&raw.oom_score_adj, -1000, 1000, "oom_score_adj"),
@@ -230,6 +288,10 @@ impl Process {
             absolute(&cwd, "working directory", problems).map(|path| At::new(path, cwd.origin))
         });
         Self {
+            hardening,
+            streams,
+            by_descriptor: raw.by_descriptor,
+            keyring: raw.keyring,
             scheduling,
             labels,
             descriptors: Descriptors::check(raw.descriptors, problems),
@@ -289,6 +351,20 @@ impl Process {
             );
         }
         self.relate_terminal(profile, problems);
+        self.relate_program(profile, problems);
+        if let Some(filter) = &self.hardening.coredump_filter
+            && let Some(core) = profile.rlimits.forbids_dumps()
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    &filter.origin,
+                    "there are no core dumps, whatever they would hold",
+                )
+                .and(core, "not even of a page")
+                .help("write core = \"infinity\" under [rlimits], or remove it"),
+            );
+        }
         if self.session.value == Session::Inherit
             && let Some(permitted) = profile.seccomp.permits_terminal_input(profile)
         {
@@ -378,11 +454,9 @@ impl Process {
                 &score.origin,
             );
         }
-        draft.step(
-            Phase::Keyring,
-            Op::NewKeyring,
-            &Origin::Default("process.keyring"),
-        );
+        if self.keyring.value == Keyring::New {
+            draft.step(Phase::Keyring, Op::NewKeyring, &self.keyring.origin);
+        }
         draft.step(Phase::Hide, Op::Hide, init);
         if self.session.value == Session::New {
             draft.step(Phase::Session, Op::NewSession, &self.session.origin);
@@ -427,6 +501,8 @@ impl Process {
         self.input(profile, draft);
         self.labels.steps(&profile.enforce.labels, draft);
         self.scheduling.steps(draft);
+        self.hardening.steps(draft);
+        self.open_streams(profile.limits.relays_all(draft), draft);
         self.descriptors
             .steps(profile.namespaces.builds_root(), draft);
         draft.step(

@@ -278,8 +278,7 @@ impl Rlimits {
     /// How far each limit may go. Only the hard one counts: a process may raise the soft one to it.
     ///
     /// What the caller has is taken for more than any number, since that is what it mostly is, and
-    /// for less than infinity. Where a number is more than the caller has, the kernel refuses to
-    /// raise the limit in a new user namespace.
+    /// for less than infinity.
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
         let Self(set) = self;
@@ -314,6 +313,21 @@ impl Rlimits {
             .collect()
     }
 
+    /// Which line forbids core dumps, if one does.
+    #[must_use]
+    pub fn forbids_dumps(&self) -> Option<&Origin> {
+        /// The least that the kernel writes of one.
+        const PAGE: u64 = 4096;
+        let Self(set) = self;
+        let core = set.iter().find(|(name, ..)| *name == "core")?;
+        let (.., At { value, origin }) = core;
+        let least = |bound: &Option<u64>| bound.is_some_and(|bound| bound < PAGE);
+        match value {
+            Rlimit::Set { soft, hard } if least(soft) || least(hard) => Some(origin),
+            _ => None,
+        }
+    }
+
     /// Sets the limits.
     pub fn steps(&self, draft: &mut Draft<'_>) {
         for (name, resource, limit) in &self.0 {
@@ -338,12 +352,29 @@ impl Rlimits {
                 );
                 continue;
             }
-            let op = Op::SetRlimit {
-                resource: *resource,
-                name,
-                soft,
-                hard,
+            let resource = *resource;
+            let op = |raise: bool| match raise {
+                true => Op::RaiseRlimit {
+                    resource,
+                    name,
+                    soft,
+                    hard,
+                },
+                false => Op::SetRlimit {
+                    resource,
+                    name,
+                    soft,
+                    hard,
+                },
             };
+            // Asked for only where somebody wants more than there may be, and could give it.
+            if !limit.origin.is_default()
+                && draft.host.caller.may_raise_limits()
+                && hard > draft.host.rlimit(resource).1
+            {
+                draft.step(Phase::OwnLimits, op(true), &limit.origin);
+            }
+            let op = op(false);
             draft.step(Phase::ProcessSettings, op, &limit.origin);
         }
     }

@@ -530,6 +530,8 @@ impl Rootfs {
             At::new(wanted, draft.command.origin.clone())
         });
         let search = profile.environment.search_path(profile);
+        // What is executed by descriptor need not be there itself.
+        let opened = profile.process.opened_program(profile, draft);
         for program in programs.iter().chain(&command) {
             let files = match draft.host.program_files(&program.value.name, &search) {
                 Ok(files) => files,
@@ -545,7 +547,18 @@ impl Rootfs {
                     continue;
                 }
             };
-            for file in files {
+            let is_opened = |file: &Path| {
+                command
+                    .as_ref()
+                    .is_some_and(|command| std::ptr::eq(program, command))
+                    && opened.is_some()
+                    && draft.host.tree.resolve(file) == opened
+            };
+            for file in files
+                .into_iter()
+                .filter(|file| !is_opened(file))
+                .collect::<Vec<_>>()
+            {
                 draft.entries.push(Entry {
                     target: file.clone(),
                     what: What::bind(file, None),

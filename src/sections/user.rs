@@ -7,7 +7,7 @@ mod map;
 
 pub use map::Map;
 
-use account::{Id, number, numbers};
+use account::{Groups, Id, number, numbers};
 use known::outside;
 use map::check_ranges;
 
@@ -20,7 +20,6 @@ use crate::host::probe::Mechanism;
 use crate::plan::layout::Idmap;
 use crate::plan::op::{IdRange, IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::{Draft, Phase};
-use crate::profile::table::List;
 
 crate::table! {
     /// Who the command is.
@@ -38,8 +37,9 @@ crate::table! {
         /// The group id inside, or the name of a group. Default: the group of the user that `uid`
         /// names, else as for `uid`.
         gid: Id,
-        /// The supplementary group ids inside, or their names. Default: none.
-        groups: List<Id>,
+        /// The supplementary group ids inside, or their names; or `"account"`, for every group that names the user of
+        /// `uid` as a member in the /etc/group of where that user is looked up. Default: none.
+        groups: Groups,
         /// `"self"` (the default): the one id of the command. `"root"`: the one id 0. `"auto"`:
         /// 0 and the caller's subordinate ids above it. Or a list of `{ inside, outside, count }`.
         uid_map: Map,
@@ -54,6 +54,8 @@ pub struct User {
     uid: Option<At<Id>>,
     gid: Option<At<Id>>,
     groups: Vec<At<Id>>,
+    /// The line that asks for the groups of the account, in their place.
+    of_account: Option<Origin>,
     uid_map: At<Map>,
     gid_map: At<Map>,
 }
@@ -160,10 +162,18 @@ impl User {
                 check_ranges(ranges, &map.origin, problems);
             }
         }
+        let (groups, of_account) = match raw.groups {
+            None => (Vec::new(), None),
+            Some(At { value, origin }) => match value {
+                Groups::Ids(groups) => (groups, None),
+                Groups::Account => (Vec::new(), Some(origin)),
+            },
+        };
         let user = Self {
             uid: raw.uid,
             gid: raw.gid,
-            groups: raw.groups.map(|list| list.value.0).unwrap_or_default(),
+            groups,
+            of_account,
             uid_map,
             gid_map,
         };
@@ -232,6 +242,7 @@ impl User {
                 .filter(|id| is_number(id))
                 .cloned()
                 .collect(),
+            of_account: None,
             ..self.clone()
         }
     }

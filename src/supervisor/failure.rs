@@ -152,6 +152,9 @@ impl Failure {
                     Manager::System => "see `systemctl status` and `journalctl -b`; or leave the limits out".into(),
                     Manager::User => "see `systemctl --user status` and `journalctl --user -b`; or leave the limits out".into(),
                 },
+                Op::OpenStream { .. } => {
+                    "name a regular file that the caller may open, or one that can be made, by a path without links (`realpath` shows it)".into()
+                }
                 Op::KeepChanges { .. } => {
                     "`sandbox changes list` says what is kept, and XDG_STATE_HOME where (for root /var/lib/sandbox); another name (`changes_name`, `project_name`) keeps these apart, and `sandbox changes discard NAME` throws others away".into()
                 }
@@ -168,6 +171,27 @@ impl Failure {
             };
         };
         match (&step.op, errno) {
+            (Op::Exec { opened: Some(_), .. }, Errno::ENOENT) => {
+                "the loader of the program is missing inside: a program that is executed by descriptor loads from the root what it loads, unless it is static".into()
+            }
+            (Op::OpenProgram { .. }, Errno::ELOOP) => {
+                "the path was changed since it was looked at: a link lies on its way".into()
+            }
+            (Op::RaiseRlimit { .. }, Errno::EPERM) => {
+                "only root of the host may raise a hard limit, and nobody that on open files above fs.nr_open: lower it".into()
+            }
+            (Op::SetScheduler { priority: 1.., .. }, Errno::EPERM) => {
+                "the caller may give no such priority (`ulimit -r`), or its cgroup has no real-time processor time (cpu.rt_runtime_us of cgroup v1)".into()
+            }
+            (Op::RefuseSpeculation { .. }, Errno::ENXIO | Errno::ENODEV | Errno::EINVAL) => {
+                "this processor or kernel has no switch for it that a process could use: see /sys/devices/system/cpu/vulnerabilities, and take it out of `no_speculation`".into()
+            }
+            (Op::RefuseTimestamps, Errno::EINVAL) => {
+                "only x86 can refuse it: remove `tsc = false`".into()
+            }
+            (Op::SetCoredumpFilter(_), Errno::ENOENT) => {
+                "this kernel writes no core dumps (CONFIG_ELF_CORE): remove `coredump_filter`".into()
+            }
             (Op::Exec { candidates, .. }, Errno::ENOENT) => {
                 let tried: Vec<_> = candidates.iter().map(|c| c.to_string_lossy()).collect();
                 format!("inside there is no such file, or its interpreter is missing; tried: {}", tried.join(", "))

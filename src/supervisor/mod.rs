@@ -15,6 +15,7 @@ pub mod progress;
 mod recording;
 mod relay;
 mod source;
+mod stream;
 mod streams;
 mod terminal;
 mod trace;
@@ -111,6 +112,10 @@ struct Run<'p> {
     relay: Option<relay::Relay>,
     /// How the caller's streams were set; set so again when this goes.
     flags: Option<streams::Flags>,
+    /// Files that are in the place of standard streams for output, which the supervisor writes to.
+    opened: [Option<std::sync::Arc<OwnedFd>>; 2],
+    /// The own resource limits that were raised, as they were.
+    raised: Vec<(u32, u64, u64)>,
     /// The sandbox's own terminal and the caller's, where there are two.
     terminal: Option<terminal::Terminal>,
     mount_points: Vec<MountPoint>,
@@ -180,6 +185,8 @@ impl<'p> Run<'p> {
             namespaces: Vec::new(),
             relay: None,
             flags: None,
+            opened: [None, None],
+            raised: Vec::new(),
             terminal: None,
             mount_points: Vec::new(),
             roots: Vec::new(),
@@ -267,6 +274,22 @@ impl<'p> Run<'p> {
                 }
             }
             Op::KeepFlags(streams) => self.flags = Some(streams::Flags::of(streams)),
+            Op::OpenStream {
+                streams,
+                path,
+                slot,
+            } => self.open_stream(streams, path, *slot).map_err(text)?,
+            Op::RaiseRlimit {
+                resource,
+                soft,
+                hard,
+                ..
+            } => {
+                let (own_soft, own_hard) = process::rlimit(*resource).map_err(errno)?;
+                let (soft, hard) = ((*soft).max(own_soft), (*hard).max(own_hard));
+                process::set_rlimit(*resource, soft, hard).map_err(errno)?;
+                self.raised.push((*resource, own_soft, own_hard));
+            }
             Op::RelayTerminal {
                 caller,
                 input,
@@ -323,7 +346,9 @@ impl<'p> Run<'p> {
                 let flags = namespaces
                     .iter()
                     .fold(0, |all, kind| all | kind.flag as u64);
-                self.clone_init(flags, *into_group, number)?;
+                let cloned = self.clone_init(flags, *into_group, number);
+                self.lower_limits();
+                cloned?;
             }
             Op::SetOomScore(score) => {
                 self.write_proc("oom_score_adj", &score.to_string(), number)?
@@ -394,6 +419,14 @@ impl<'p> Run<'p> {
             }
         }
         Ok(sockets)
+    }
+
+    /// Takes the own resource limits back to what they were.
+    fn lower_limits(&mut self) {
+        for (resource, soft, hard) in self.raised.drain(..).rev() {
+            // Whoever could raise them can lower them.
+            let _ = process::set_rlimit(resource, soft, hard);
+        }
     }
 
     fn put(&mut self, slot: usize, fd: RawFd) {
@@ -614,6 +647,7 @@ fn wait_for(pid: libc::pid_t) -> Option<(libc::c_int, Spent)> {
 impl Drop for Run<'_> {
     /// Ends what still runs, and removes what was made, in the reverse order.
     fn drop(&mut self) {
+        self.lower_limits();
         if let Some(init) = self.init.as_ref().filter(|init| !init.reaped) {
             let killed = signal::kill_child(init.pid, init.pidfd.as_raw_fd());
             // Who cannot be killed is not waited for: it ends with this process.

@@ -65,6 +65,10 @@ pub(super) struct Shared {
     /// Why a stream could not be written, if that was not its reader's doing; 0 for nothing.
     failed: AtomicUsize,
     over: AtomicBool,
+    /// What is written to in the place of the caller's streams.
+    opened: Mutex<[Option<Arc<OwnedFd>>; 2]>,
+    /// Whether what goes there counts as well.
+    counts_opened: AtomicBool,
     done: AtomicUsize,
     /// Readable when there is news for the supervisor.
     bell: (OwnedFd, OwnedFd),
@@ -120,6 +124,8 @@ impl Relay {
             held: AtomicU64::new(0),
             failed: AtomicUsize::new(0),
             over: AtomicBool::new(false),
+            opened: Mutex::new([None, None]),
+            counts_opened: AtomicBool::new(true),
             done: AtomicUsize::new(0),
             bell,
             end: (end.0, Mutex::new(Some(end.1))),
@@ -130,6 +136,17 @@ impl Relay {
             shared: Arc::new(shared),
             threads: Vec::new(),
         })
+    }
+
+    /// Has files take what goes to the caller's streams, and not be counted where the bound is one of a log.
+    pub(super) fn write_to(&self, opened: [Option<Arc<OwnedFd>>; 2], counts: bool) {
+        *lock(&self.shared.opened) = opened;
+        self.shared.counts_opened.store(counts, Ordering::Release);
+    }
+
+    /// Which step made the pipes.
+    pub(super) const fn step(&self) -> usize {
+        self.step
     }
 
     /// Begins to hand on. From here on this process has threads: nothing is cloned any more.
@@ -234,15 +251,21 @@ impl Drop for Relay {
 impl Shared {
     /// The life of a thread: hands on one stream until its end.
     fn serve(&self, stream: usize) {
-        match stream {
-            0 => self.hand_on(stream, std::io::stdout().as_fd()),
-            _ => self.hand_on(stream, std::io::stderr().as_fd()),
+        let opened = lock(&self.opened).get_mut(stream).and_then(Option::take);
+        match (opened, stream) {
+            (Some(file), _) => self.hand_on(
+                stream,
+                file.as_fd(),
+                self.counts_opened.load(Ordering::Acquire),
+            ),
+            (None, 0) => self.hand_on(stream, std::io::stdout().as_fd(), true),
+            (None, _) => self.hand_on(stream, std::io::stderr().as_fd(), true),
         }
         // Closes our end, so that nobody writes to nobody.
         drop(lock(&self.ends[stream]).take());
     }
 
-    fn hand_on(&self, stream: usize, to: BorrowedFd<'_>) {
+    fn hand_on(&self, stream: usize, to: BorrowedFd<'_>, counts: bool) {
         let Some(number) = lock(&self.ends[stream]).as_ref().map(|end| end.as_raw_fd()) else {
             return;
         };
@@ -284,7 +307,7 @@ impl Shared {
                 Ok(n) => {
                     last = last.map(|left| left.saturating_sub(n));
                     let came = room.get(..n).unwrap_or_default();
-                    if let Err(errno) = self.take(came, to, &mut filter) {
+                    if let Err(errno) = self.take(came, to, counts, &mut filter) {
                         return self.fail(errno);
                     }
                 }
@@ -301,14 +324,19 @@ impl Shared {
         &self,
         bytes: &[u8],
         to: BorrowedFd<'_>,
+        counts: bool,
         filter: &mut Option<Filter>,
     ) -> nix::Result<()> {
         let length = bytes.len() as u64;
         let less = |left: u64| Some(left - left.min(length));
-        let left = self
-            .left
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
-        let permitted = left.unwrap_or(0).min(length);
+        let permitted = if counts {
+            let left = self
+                .left
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+            left.unwrap_or(0).min(length)
+        } else {
+            length
+        };
         self.came.fetch_add(length, Ordering::AcqRel);
         if permitted < length {
             self.dropped.fetch_add(length - permitted, Ordering::AcqRel);

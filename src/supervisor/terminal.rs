@@ -318,7 +318,7 @@ impl Shared {
                 Ok(0) | Err(Errno::EIO) => return,
                 Ok(n) => {
                     let came = buffer.get(..n).unwrap_or_default();
-                    if let Err(errno) = self.take(came, to, &mut filter) {
+                    if let Err(errno) = self.take(came, to, true, &mut filter) {
                         // A terminal that is gone is a reader that is gone.
                         if errno != Errno::EIO {
                             self.fail(errno);

@@ -10,6 +10,7 @@ use super::terminal::Terminal;
 use super::trace::Tracer;
 use super::{Failure, Run};
 use crate::child::Tag;
+use crate::diag::Origin;
 use crate::plan::Step;
 use crate::plan::op::Op;
 use crate::plan::order::Actor;
@@ -48,8 +49,8 @@ pub(super) enum Clock {
     Open,
     /// Until the wall time is over.
     Wall(Instant),
-    /// Until the grace period is over, after SIGTERM.
-    Grace(Instant, Reason),
+    /// Until the grace period is over, after the command was asked to end; or for ever.
+    Grace(Option<Instant>, Reason),
     /// Killed; only its end is awaited.
     Killed(Reason),
 }
@@ -108,6 +109,10 @@ impl Run<'_> {
             Idle::start(limit.value.0, most, Instant::now())
         });
         if let Some(relay) = &mut self.relay {
+            let bound = self.plan.steps.get(relay.step());
+            // That of a log does not hold for what has a place of its own.
+            let counts = bound.is_none_or(|step| step.origin != Origin::CommandLine);
+            relay.write_to(std::mem::take(&mut self.opened), counts);
             relay.start()?;
         }
         // The command runs by now; until its end nobody shall see a child of ours but init.
@@ -297,7 +302,8 @@ impl Run<'_> {
         };
         let until = match clock {
             Clock::Open => None,
-            Clock::Wall(until) | Clock::Grace(until, _) => Some(until),
+            Clock::Wall(until) => Some(until),
+            Clock::Grace(until, _) => until,
             Clock::Killed(_) => Some(Instant::now()),
         };
         self.deliver(ended, until, &signals)
@@ -386,13 +392,19 @@ impl Run<'_> {
             }
         }
         if !from_terminal || watch.new_session {
-            self.send(number, from_terminal);
+            let sent = if number == libc::SIGTERM {
+                self.stop_signal()
+            } else {
+                number
+            };
+            self.send(sent, from_terminal);
         }
         match Signal::try_from(number) {
             Ok(Signal::SIGTERM) if matches!(clock, Clock::Open | Clock::Wall(_)) => {
                 // A stopped command cannot end.
                 self.send(libc::SIGCONT, false);
-                *clock = Clock::Grace(Instant::now() + watch.grace, Reason::Terminated);
+                let until = Instant::now().checked_add(watch.grace);
+                *clock = Clock::Grace(until, Reason::Terminated);
             }
             // The shell that started us waits until we stop; SIGCONT then arrives as a signal to
             // be handed on.
@@ -464,7 +476,7 @@ impl Run<'_> {
             {
                 self.over(clock, now, Reason::Idle);
             }
-            Clock::Grace(until, reason) if now >= until => {
+            Clock::Grace(Some(until), reason) if now >= until => {
                 if let Some(group) = &self.group {
                     group.kill();
                 }
@@ -489,10 +501,24 @@ impl Run<'_> {
 
     /// Asks the command to end, and gives it the grace period for it.
     fn over(&self, clock: &mut Clock, now: Instant, reason: Reason) {
-        self.send(libc::SIGTERM, false);
+        self.send(self.stop_signal(), false);
         // A stopped command cannot end.
         self.send(libc::SIGCONT, false);
-        *clock = Clock::Grace(now + self.plan.watch.grace, reason);
+        *clock = Clock::Grace(now.checked_add(self.plan.watch.grace), reason);
+    }
+
+    /// What asks the command to end. An init without one asks all that are inside itself, upon SIGTERM.
+    fn stop_signal(&self) -> i32 {
+        let stays = self
+            .plan
+            .steps
+            .iter()
+            .any(|step| matches!(step.op, Op::Stay));
+        if stays {
+            libc::SIGTERM
+        } else {
+            self.plan.watch.stop_signal.0
+        }
     }
 
     /// How it ended, from evidence: what init reported, what the kernel counted, what was sent.
@@ -546,7 +572,7 @@ impl Clock {
     fn timeout(self, look: Option<Instant>) -> PollTimeout {
         let until = match self {
             Self::Wall(until) => Some(look.map_or(until, |look| look.min(until))),
-            Self::Grace(until, _) => Some(until),
+            Self::Grace(until, _) => until,
             Self::Open => look,
             Self::Killed(_) => None,
         };

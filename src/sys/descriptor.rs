@@ -54,6 +54,12 @@ pub fn open_for_writing_at(dir: RawFd, path: &CStr) -> Result<RawFd> {
     openat2(dir, path, libc::O_WRONLY | libc::O_CLOEXEC, 0, 0)
 }
 
+/// Opens a path of the host with `O_PATH`, if no symbolic link lies on the way.
+pub fn open_path_without_links(path: &CStr) -> Result<RawFd> {
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    openat2(libc::AT_FDCWD, path, flags, 0, libc::RESOLVE_NO_SYMLINKS)
+}
+
 /// Opens a file of the host for reading and writing, if no symbolic link lies on the way.
 pub fn open_for_both(path: &CStr) -> Result<RawFd> {
     let flags = libc::O_RDWR | libc::O_CLOEXEC;

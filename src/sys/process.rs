@@ -277,6 +277,46 @@ pub fn can_refuse_write_execute() -> bool {
     prctl(libc::PR_GET_MDWE, 0).is_ok()
 }
 
+/// Makes reading the time-stamp counter a SIGSEGV (`PR_SET_TSC`), in this process and its descendants.
+pub fn refuse_timestamps() -> Result<()> {
+    prctl(libc::PR_SET_TSC, libc::PR_TSC_SIGSEGV as u64)
+}
+
+/// Has no memory come in huge pages by itself (`PR_SET_THP_DISABLE`), in this process and its descendants.
+pub fn refuse_huge_pages() -> Result<()> {
+    prctl(libc::PR_SET_THP_DISABLE, 1)
+}
+
+/// Switches a speculation of the processor off for good (`PR_SET_SPECULATION_CTRL`), in this process and its
+/// descendants.
+///
+/// # Errors
+/// `ENXIO` where the machine is affected and has no switch for a process.
+pub fn refuse_speculation(which: u32) -> Result<()> {
+    use nix::errno::Errno;
+    const GET: libc::c_int = 52;
+    const SET: libc::c_int = 53;
+    const DISABLE: libc::c_long = 1 << 2;
+    const FORCE_DISABLE: libc::c_long = 1 << 3;
+    let which = libc::c_ulong::from(which);
+    // SAFETY: these options take numbers, and zeros for what they do not use.
+    let set = check_int(unsafe { libc::prctl(SET, which, FORCE_DISABLE, 0, 0) });
+    match set {
+        // Nothing to be switched: not affected (0), or off for everybody.
+        Err(Errno::ENXIO | Errno::EPERM) => {
+            // SAFETY: as above.
+            let found = check_int(unsafe { libc::prctl(GET, which, 0, 0, 0) })?;
+            let found = libc::c_long::from(found);
+            if found == 0 || found & (DISABLE | FORCE_DISABLE) != 0 {
+                Ok(())
+            } else {
+                Err(Errno::ENXIO)
+            }
+        }
+        result => result.map(drop),
+    }
+}
+
 fn prctl(option: libc::c_int, value: u64) -> Result<()> {
     // SAFETY: the options used in this file take one number.
     check_int(unsafe { libc::prctl(option, value, 0, 0, 0) }).map(drop)
@@ -384,6 +424,28 @@ pub fn exec(
             program.as_ptr(),
             arguments.pointers.as_ptr(),
             environment.pointers.as_ptr(),
+        );
+    }
+    nix::errno::Errno::last()
+}
+
+/// execveat(2) of a program that was opened; returns only the reason why it failed.
+#[must_use]
+pub fn exec_opened(
+    program: RawFd,
+    arguments: &StringArray,
+    environment: &StringArray,
+) -> nix::errno::Errno {
+    // SAFETY: the path is a static string, both arrays end with a null pointer and point into strings that live as
+    // long.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            program,
+            c"".as_ptr(),
+            arguments.pointers.as_ptr(),
+            environment.pointers.as_ptr(),
+            libc::AT_EMPTY_PATH,
         );
     }
     nix::errno::Errno::last()

@@ -3,9 +3,9 @@
 use super::{Result, check, check_int};
 
 /// sched_setscheduler(2) for the calling process. Raw, since the C library's wrapper may refuse.
-pub fn set_policy(policy: i32) -> Result<()> {
+pub fn set_policy(policy: i32, priority: u32) -> Result<()> {
     // `struct sched_param`: a priority, 0 for what is no real-time policy.
-    let priority: libc::c_int = 0;
+    let priority = priority as libc::c_int;
     // SAFETY: the parameter is one integer, and lives here.
     check(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) })
         .map(drop)

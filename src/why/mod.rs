@@ -173,9 +173,15 @@ impl Question {
             About::Call(call, arguments) => calls(*call, arguments.as_ref(), profile),
             About::Capability(capability) => keeps(*capability, profile),
             About::Variable(name) => {
-                let (there, origin) = profile.environment.decide(name, profile);
+                let read = profile.environment.read(host);
+                let environment = read.as_ref().map_or(&profile.environment, |(read, _)| read);
+                let (there, origin) = environment.decide(name, profile);
                 if there {
-                    Answer::allowed("the command gets it", &origin)
+                    let reason = match environment.said_by(name, profile) {
+                        Some(place) => format!("the command gets it, as {place} says"),
+                        None => "the command gets it".to_owned(),
+                    };
+                    Answer::allowed(reason, &origin)
                 } else {
                     let callers = profile.variables.environment.contains_key(name);
                     let reason = if callers {

@@ -128,6 +128,15 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
                 let mut all = stdout.iter().chain(stderr);
                 assert!(all.all(|slot| open[*slot]), "{step:?}");
             }
+            Op::OpenStream { slot, .. } => {
+                if let Some(slot) = slot {
+                    assert!(
+                        !std::mem::replace(&mut open[*slot], true),
+                        "opened twice: {step:?}"
+                    );
+                }
+            }
+            Op::TakeStream { slot, .. } => assert!(open[*slot], "{step:?}"),
             Op::OpenTerminal { slot, .. } => {
                 assert!(
                     !std::mem::replace(&mut open[*slot], true),
@@ -251,9 +260,29 @@ fn attempts_differ_in_the_end_only(plan: &Plan) {
     let common = |plan: &Plan| -> Vec<_> {
         let steps = plan.steps.iter().filter(|step| !own.contains(&step.phase));
         // The same filter with a listener: a stop shows what the filter answers by itself.
-        let steps = steps.filter(|step| !matches!(step.op, Op::TellRefusals { .. }));
-        steps.cloned().collect()
+        // No file is emptied, and who only tries something gains nothing.
+        let steps = steps.filter(|step| {
+            !matches!(
+                step.op,
+                Op::TellRefusals { .. }
+                    | Op::OpenStream { .. }
+                    | Op::TakeStream { .. }
+                    | Op::OpenProgram { .. }
+                    | Op::NoNewPrivileges
+            )
+        });
+        // What installs a filter without no_new_privs.
+        let steps = steps.cloned().map(|mut step| {
+            if let Op::SetCapabilities { sets, .. } = &mut step.op {
+                sets.permitted &= !SYS_ADMIN;
+                sets.effective &= !SYS_ADMIN;
+            }
+            step
+        });
+        steps.collect()
     };
+    /// `CAP_SYS_ADMIN`.
+    const SYS_ADMIN: u64 = 1 << 21;
     for attempt in attempts() {
         let tried = plan
             .clone()
@@ -264,6 +293,7 @@ fn attempts_differ_in_the_end_only(plan: &Plan) {
         assert_eq!(count(&tried, |op| matches!(op, Op::Exec { .. })), 0);
         assert_eq!(count(&tried, |op| matches!(op, Op::ShedAsExec { .. })), 1);
         assert_eq!(count(&tried, |op| matches!(op, Op::TellRefusals { .. })), 0);
+        assert_eq!(count(&tried, |op| matches!(op, Op::NoNewPrivileges)), 1);
         let last = tried.steps.last().map(|step| &step.op);
         assert_eq!(last, Some(&Op::Attempt(attempt)));
     }
@@ -318,6 +348,7 @@ fn who_joins_is_confined_as_the_command_is(plan: &Plan) {
                     | Op::EnterInnerUser
                     | Op::TakePipes { .. }
                     | Op::TakeEmptyInput
+                    | Op::TakeStream { .. }
                     | Op::TakeTerminal { .. }
                     | Op::Exec { .. }
             )
@@ -341,6 +372,8 @@ fn who_joins_is_confined_as_the_command_is(plan: &Plan) {
         |op: &Op| matches!(op, Op::TakeIds { .. }),
         |op: &Op| matches!(op, Op::NewSession),
         |op: &Op| matches!(op, Op::SetOomScore(_) | Op::SetOwnOomScore(_)),
+        |op: &Op| matches!(op, Op::SetCoredumpFilter(_)),
+        |op: &Op| matches!(op, Op::RaiseRlimit { .. }),
     ] {
         assert_eq!(count(&joined, same), count(plan, same));
     }
@@ -393,7 +426,8 @@ fn check(text: &str, plan: &Plan) {
         ),
         (
             "no_new_privs",
-            count(plan, |op| matches!(op, Op::NoNewPrivileges)),
+            count(plan, |op| matches!(op, Op::NoNewPrivileges))
+                + usize::from(text.contains("new_privileges = true")),
         ),
         (
             "capabilities",

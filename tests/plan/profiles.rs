@@ -291,7 +291,14 @@ fn privileges() -> BoxedStrategy<String> {
         } else {
             String::new()
         };
-        format!("[capabilities]\nkeep = {kept}\n{ambient}")
+        let more = [
+            "",
+            "",
+            "new_privileges = true\n",
+            "securebits = [\"noroot\"]\n",
+        ];
+        let more = more[kept.len() % more.len()];
+        format!("[capabilities]\nkeep = {kept}\n{ambient}{more}")
     });
     let seccomp = table(
         "seccomp",
@@ -386,7 +393,8 @@ fn resources() -> BoxedStrategy<String> {
             ("cpuset", one_of(&["0", "0-1"])),
             ("wall_time", one_of(&["500ms", "1h30m"])),
             ("output", one_of(&["0", "10M"])),
-            ("grace", one_of_plain(&["0", "5"])),
+            ("grace", one_of_plain(&["0", "5", "\"infinity\""])),
+            ("stop_signal", one_of(&["SIGINT", "SIGRTMIN+3"])),
         ],
     );
     let rlimits = table(
@@ -411,6 +419,13 @@ fn rest() -> BoxedStrategy<String> {
                 one_of_plain(&["{}", "{ A = \"${HOME}/x\" }", "{ PATH = \"\" }"]),
             ),
             ("unset", some_of(&["HOME", "L*"])),
+            (
+                "files",
+                one_of_plain(&[
+                    "[\"a.env\"]",
+                    "[{ name = \"/srv/b.env\", optional = true }]",
+                ]),
+            ),
         ],
     );
     let process = table(
@@ -438,6 +453,20 @@ fn rest() -> BoxedStrategy<String> {
             ("ioprio", one_of(&["idle", "best-effort", "best-effort:7"])),
             ("timer_slack", one_of(&["1ms", "2s"])),
             ("personality", some_of(&["linux32", "addr_no_randomize"])),
+            ("stdin", one_of(&["inherit", "null", "/srv/in"])),
+            ("stdout", one_of(&["inherit", "null", "/srv/out", "./log"])),
+            ("stderr", one_of(&["inherit", "null", "./log"])),
+            ("keyring", one_of(&["new", "inherit"])),
+            ("tsc", one_of_plain(&["true", "false"])),
+            (
+                "no_speculation",
+                some_of(&["store_bypass", "indirect_branch"]),
+            ),
+            ("transparent_huge_pages", one_of_plain(&["true", "false"])),
+            (
+                "coredump_filter",
+                some_of(&["anonymous_private", "elf_headers"]),
+            ),
         ],
     );
     let enforce = table(

@@ -59,6 +59,54 @@ fn a_run_ends_when_it_is_asked_to_whatever_the_command_does() {
 }
 
 #[test]
+fn a_command_is_asked_to_end_by_the_signal_that_the_profile_names() {
+    let project = Project::new();
+    for (signal, word) in [
+        ("SIGINT", "INT"),
+        ("SIGWINCH", "WINCH"),
+        ("SIGRTMIN+3", "37"),
+    ] {
+        let limits = format!("version = 1\n[limits]\nstop_signal = \"{signal}\"\n");
+        let script = format!(
+            "trap 'echo heard; exit 3' {word}; trap 'echo other' TERM; touch ready; while :; do sleep 0.05; done"
+        );
+        // From outside.
+        let mut live = Live::script(&project, &limits, &script);
+        live.await_file(&project.path().join("ready"));
+        live.signal(Signal::SIGTERM);
+        eventually("the run has ended", || live.has_ended());
+        let done = live.done();
+        assert_eq!(
+            (done.code, &*done.stdout),
+            (3, "heard\n"),
+            "{signal}: {done:?}"
+        );
+        // At a limit.
+        let limits = format!("{limits}wall_time = \"700ms\"\n");
+        let done = project.run(&limits, &script);
+        assert_eq!(
+            (done.code, &*done.stdout),
+            (124, "heard\n"),
+            "{signal}: {done:?}"
+        );
+        std::fs::remove_file(project.path().join("ready")).unwrap();
+    }
+}
+
+#[test]
+fn without_an_end_of_grace_a_command_takes_its_time() {
+    let project = Project::new();
+    let profile = "version = 1\n[limits]\ngrace = \"infinity\"\nwall_time = \"500ms\"";
+    let script =
+        "trap 'touch asked' TERM; touch ready; while ! [ -e go ]; do sleep 0.05; done; echo done";
+    let mut live = Live::script(&project, profile, script);
+    live.await_file(&project.path().join("asked"));
+    assert!(!live.has_ended());
+    let run = live.go(&project);
+    assert_eq!((run.code, &*run.stdout), (124, "done\n"), "{run:?}");
+}
+
+#[test]
 fn no_signal_parts_a_supervisor_from_its_run() {
     let project = Project::new();
     // Those that are neither handed on nor the kernel's own means.

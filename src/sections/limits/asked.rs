@@ -4,7 +4,7 @@ use super::io::Io;
 use super::{Limits, key};
 use crate::diag::{At, Origin};
 use crate::plan::op::{Limit, Rates};
-use crate::profile::value::{Duration, Size};
+use crate::profile::value::{Duration, Grace, Size};
 
 /// A limit as it is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +20,9 @@ pub struct Asked<'p> {
 }
 
 impl Limits {
-    /// How long after SIGTERM a command is killed.
+    /// How long after it was asked to end a command is killed.
     #[must_use]
-    pub fn grace(&self) -> &At<Duration> {
+    pub fn grace(&self) -> &At<Grace> {
         &self.grace
     }
 

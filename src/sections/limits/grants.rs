@@ -29,6 +29,7 @@ impl Limits {
             processors: _,
             wall_time,
             grace,
+            stop_signal,
         } = self;
         let off = profile.enforce.limits.value == Level::Off;
         let default = Origin::Default("limits");
@@ -235,9 +236,23 @@ impl Limits {
         };
         let rank = Extent::Rank(rank);
         bound("output_over", rank, words.into(), &output_over.origin);
-        let words = format!("go on for {} after SIGTERM", grace.value);
-        let rank = Extent::Rank(milliseconds(&grace.value));
-        bound("grace", rank, words, &grace.origin);
+        let (rank, words) = match grace.value.is_endless() {
+            true => (UNLIMITED, "go on when it is asked to end".to_owned()),
+            false => (
+                milliseconds(&Duration(grace.value.0)),
+                format!("go on for {} when it is asked to end", grace.value),
+            ),
+        };
+        bound("grace", Extent::Rank(rank), words, &grace.origin);
+        let At { value, origin } = stop_signal;
+        let (rank, words) = match value.ends() {
+            true => (0, format!("be asked to end by {value}, which ends it")),
+            false => (
+                1,
+                format!("be asked to end by {value}, which ends nothing by itself"),
+            ),
+        };
+        bound("stop_signal", Extent::Rank(rank), words, origin);
         grants
     }
 }

@@ -5,7 +5,8 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::plan::op::Op;
 use crate::plan::{Draft, Phase};
 use crate::sections::Profile;
-use crate::sections::process::OutputFiles;
+use crate::sections::process::{OutputFiles, StreamSource};
+use std::path::Path;
 use std::time::Duration;
 
 /// The shortest time in which doing nothing means something.
@@ -47,12 +48,20 @@ pub(super) fn check(raw: &RawLimits, problems: &mut Diagnostics) {
 
 /// Where a stream goes that the command shall not have.
 #[derive(PartialEq, Eq)]
-enum Kept {
+enum Kept<'p> {
+    /// One that the caller has opened: its device and inode.
     File((u64, u64)),
+    /// One that the profile names.
+    Named(&'p Path),
     Terminal(u32),
 }
 
 impl Limits {
+    /// Whether all of the output is handed on.
+    pub(in crate::sections) fn relays_all(&self, draft: &Draft<'_>) -> bool {
+        self.output.is_some() || draft.watch.idle.is_some()
+    }
+
     /// Has the output relayed, where it is limited or watched, or goes to a file or a terminal that the command
     /// shall not have.
     pub fn relay(&self, profile: &Profile, draft: &mut Draft<'_>) {
@@ -62,7 +71,8 @@ impl Limits {
         let output = self.output.as_ref().map(|output| &output.origin);
         let terminal = |number| {
             let found = away.and_then(|_| draft.host.terminal_of(number));
-            found.filter(|_| !draft.is_own_terminal(number))
+            let is_callers = *process.stream(number) == StreamSource::Inherit;
+            found.filter(|_| is_callers && !draft.is_own_terminal(number))
         };
         let terminals = [terminal(1), terminal(2)];
         let (stdout, stderr, origin) = match output.or(idle).cloned() {
@@ -73,10 +83,13 @@ impl Limits {
             }
             None => {
                 let files = &process.output_files;
-                let kept = |number, terminal: Option<u32>| {
-                    let file = draft.host.written_file(number);
-                    let file = file.filter(|_| files.value == OutputFiles::Relay);
-                    file.map(Kept::File).or(terminal.map(Kept::Terminal))
+                let kept = |number, terminal: Option<u32>| match process.stream(number) {
+                    StreamSource::Inherit => {
+                        let file = draft.host.written_file(number);
+                        let file = file.filter(|_| files.value == OutputFiles::Relay);
+                        file.map(Kept::File).or(terminal.map(Kept::Terminal))
+                    }
+                    _ => process.relayed_file(number).map(Kept::Named),
                 };
                 let [one, other] = [kept(1, terminals[0]), kept(2, terminals[1])];
                 let origin = match [&one, &other] {

@@ -15,6 +15,7 @@ impl Limits {
     pub fn steps(&self, profile: &Profile, draft: &mut Draft<'_>) {
         draft.watch.wall_time = self.wall_time.clone();
         draft.watch.grace = self.grace.value.0;
+        draft.watch.stop_signal = self.stop_signal.value;
         self.group(profile, draft);
     }
 

@@ -1,6 +1,8 @@
 //! What a process may keep of its caller, and do to itself.
 
-use super::{Escapes, InputFile, OutputFiles, Personality, Process, Session, Terminal};
+use super::{
+    Escapes, InputFile, Keyring, OutputFiles, Personality, Process, Session, Terminal,
+};
 use crate::diag::{At, Origin};
 use crate::profile::value::Mode;
 use crate::review::{Area, Extent, Grant};
@@ -30,6 +32,10 @@ impl Process {
             descriptors,
             labels,
             scheduling,
+            hardening,
+            by_descriptor,
+            keyring,
+            streams: _,
         } = self;
         let mode = !umask.value.0 & 0o777;
         let share = if mode & 0o022 == 0 { 0 } else { 2_000 };
@@ -113,6 +119,33 @@ impl Process {
         grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
         grants.extend(descriptors.grants());
         grants.extend(labels.grants());
+        grants.extend(self.stream_grants());
+        grants.extend(hardening.grants());
+        let (rank, words, share) = match keyring.value {
+            Keyring::New => (0, "have no keys of the caller's session", 0),
+            Keyring::Inherit => (1, "use the keys of the caller's session", 1_500),
+        };
+        let key = "process:keyring";
+        let origin = &keyring.origin;
+        grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
+        let (rank, words) = match by_descriptor.value {
+            false => (0, "execute programs of its root only"),
+            true => (
+                1,
+                "execute one program of the host that its root does not hold",
+            ),
+        };
+        let key = "process:by_descriptor";
+        let origin = &by_descriptor.origin;
+        let share = 100 * u32::from(by_descriptor.value);
+        grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
+        if let Some((priority, origin)) = scheduling.real_time() {
+            let words =
+                format!("take processors from everybody else (real-time priority {priority})");
+            let key = "process:real_time";
+            let grant = Grant::rank(Area::Process, key, u64::from(priority), words, origin);
+            grants.push(grant.share(3_000));
+        }
         for personality in &scheduling.personality {
             let At { value, origin } = personality;
             let share = if *value == Personality::AddrNoRandomize {

@@ -24,6 +24,7 @@ impl Process {
     /// user's own file, or of one that others may write to.
     pub(super) fn input(&self, profile: &Profile, draft: &mut Draft<'_>) {
         if self.input_file.value == InputFile::Give
+            || *self.stream(0) != super::streams::Source::Inherit
             || !profile.namespaces.builds_root()
             || draft.host.caller.has_rights()
         {

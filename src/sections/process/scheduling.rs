@@ -1,7 +1,7 @@
 //! When and where the command runs, and which kernel it sees: processors, policy, I/O class, timer
 //! slack, personality.
 //!
-//! All but the personality is a wish and no bound: a process may choose otherwise for itself as far
+//! All but the personality and the real-time policies is a wish and no bound: a process may choose otherwise for itself as far
 //! as the kernel lets it. So they permit nothing, and take nothing away.
 
 use super::RawProcess;
@@ -15,8 +15,7 @@ use crate::profile::value::Duration;
 use crate::sections::limits::processors::{cpus, is_cpu_list};
 
 crate::choice! {
-    /// How processor time is given (sched(7)). The real-time policies are none of them: they need a
-    /// right over the host.
+    /// How processor time is given (sched(7)).
     pub enum Scheduler {
         /// The usual one.
         Other = "other",
@@ -24,6 +23,17 @@ crate::choice! {
         Batch = "batch",
         /// Only where nobody else has anything to do.
         Idle = "idle",
+        /// Real-time: before all others of a lower `priority`, until it waits.
+        Fifo = "fifo",
+        /// The same, by turns with those of its own priority.
+        Rr = "rr",
+    }
+}
+
+impl Scheduler {
+    /// Whether it has a priority.
+    const fn is_real_time(self) -> bool {
+        matches!(self, Self::Fifo | Self::Rr)
     }
 }
 
@@ -93,6 +103,7 @@ impl Value for IoPriority {
 pub(super) struct Scheduling {
     affinity: Option<At<String>>,
     scheduler: Option<At<Scheduler>>,
+    priority: Option<At<u32>>,
     ioprio: Option<At<IoPriority>>,
     timer_slack: Option<At<Duration>>,
     pub(super) personality: Vec<At<Personality>>,
@@ -126,26 +137,72 @@ impl Scheduling {
                 .help("for example: timer_slack = \"1ms\""),
             );
         }
+        let priority = check_priority(raw, problems);
         let personality = raw.personality.as_ref();
         Self {
             affinity: raw.affinity.clone(),
             scheduler: raw.scheduler.clone(),
+            priority,
             ioprio: raw.ioprio.clone(),
             timer_slack: raw.timer_slack.clone(),
             personality: personality.map_or(Vec::new(), |list| list.value.0.clone()),
         }
     }
 
+    /// The real-time priority, and the line that asks for it.
+    pub(super) fn real_time(&self) -> Option<(u32, &Origin)> {
+        let priority = self.priority.as_ref()?;
+        Some((priority.value, &priority.origin))
+    }
+
+    /// A priority above the caller's own limit is one that root can give.
+    fn raise(&self, draft: &mut Draft<'_>) {
+        let Some(At { value, origin }) = &self.priority else {
+            return;
+        };
+        let most = u64::from(*value);
+        let (soft, hard) = draft.host.rlimit(libc::RLIMIT_RTPRIO);
+        if soft >= most {
+            return;
+        }
+        if hard < most && !draft.host.caller.may_raise_limits() {
+            let text = format!(
+                "a real-time priority of {most} is above the caller's limit on rtprio, {hard}"
+            );
+            return draft.refuse(
+                origin,
+                text,
+                "run as root, or raise the caller's limit (`ulimit -r`, limits.conf(5))",
+            );
+        }
+        let op = Op::RaiseRlimit {
+            resource: libc::RLIMIT_RTPRIO,
+            name: "rtprio",
+            soft: most,
+            hard: most,
+        };
+        draft.step(Phase::OwnLimits, op, origin);
+    }
+
     pub(super) fn steps(&self, draft: &mut Draft<'_>) {
+        self.raise(draft);
         let mut set = |op, origin| draft.step(Phase::ProcessSettings, op, origin);
         if let Some(scheduler) = &self.scheduler {
             let policy = match scheduler.value {
                 Scheduler::Other => libc::SCHED_OTHER,
                 Scheduler::Batch => libc::SCHED_BATCH,
                 Scheduler::Idle => libc::SCHED_IDLE,
+                Scheduler::Fifo => libc::SCHED_FIFO,
+                Scheduler::Rr => libc::SCHED_RR,
             };
+            let priority = self.priority.as_ref().map_or(0, |priority| priority.value);
             let name = scheduler.value.word();
-            set(Op::SetScheduler { policy, name }, &scheduler.origin);
+            let op = Op::SetScheduler {
+                policy,
+                name,
+                priority,
+            };
+            set(op, &scheduler.origin);
         }
         if let Some(ioprio) = &self.ioprio {
             set(Op::SetIoPriority(ioprio.value.0), &ioprio.origin);
@@ -168,6 +225,45 @@ impl Scheduling {
         let origin = self.personality.first().map(|first| &first.origin);
         set(Op::SetPersonality(bits), origin.unwrap_or(&default));
     }
+}
+
+/// A real-time policy has a priority, and no other one.
+fn check_priority(raw: &RawProcess, problems: &mut Diagnostics) -> Option<At<u32>> {
+    let real_time = raw
+        .scheduler
+        .as_ref()
+        .filter(|scheduler| scheduler.value.is_real_time());
+    match (real_time, &raw.priority) {
+        (Some(_), Some(priority)) if (1..=99).contains(&priority.value) => {
+            return Some(priority.clone());
+        }
+        (Some(_), Some(priority)) => problems.push(
+            Diagnostic::new(
+                Code::WrongValue,
+                &priority.origin,
+                "a real-time priority goes from 1 to 99",
+            )
+            .help("for example: priority = 10"),
+        ),
+        (Some(scheduler), None) => problems.push(
+            Diagnostic::new(
+                Code::Needs,
+                &scheduler.origin,
+                "a real-time policy has a priority",
+            )
+            .help("write `priority` too, for example: priority = 10"),
+        ),
+        (None, Some(priority)) => problems.push(
+            Diagnostic::new(
+                Code::Needs,
+                &priority.origin,
+                "only the real-time policies have a priority",
+            )
+            .help("write scheduler = \"fifo\" or \"rr\"; or `nice`, for the others"),
+        ),
+        (None, None) => {}
+    }
+    None
 }
 
 /// A list of processors as sched_setaffinity(2) takes it: a bit for each.

@@ -1,5 +1,6 @@
 //! `terminal`: whose terminal the command works at.
 
+use super::streams::Source;
 use super::{Process, Session};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::op::{Op, Stream, TerminalOwner};
@@ -110,6 +111,7 @@ impl Process {
     pub(super) fn terminals(&self, identity: &Identity, draft: &mut Draft<'_>) {
         self.terminal(identity, draft);
         if let Some(origin) = self.keeps_terminals_away()
+            && *self.stream(0) == Source::Inherit
             && draft.host.terminal_of(0).is_some()
             && !draft.is_own_terminal(0)
         {
@@ -121,11 +123,12 @@ impl Process {
     fn terminal(&self, identity: &Identity, draft: &mut Draft<'_>) {
         let origin = &self.terminal.origin;
         let is_own = self.terminal.value == Terminal::Own;
+        let is_callers = [0, 1, 2].map(|number| *self.stream(number) == Source::Inherit);
         let caller = match self.terminal.value {
             Terminal::Caller | Terminal::None => return,
             Terminal::Own => draft.host.any_terminal(),
             Terminal::Auto => {
-                if self.session.value == Session::Inherit {
+                if self.session.value == Session::Inherit || !(is_callers[0] && is_callers[1]) {
                     return;
                 }
                 match draft.host.interactive_terminal() {
@@ -170,7 +173,9 @@ impl Process {
                 gid: identity.gid,
             },
         };
-        let streams = (0..3).zip(is_terminal).filter(|(_, is)| *is);
+        let streams = (0..3).zip(is_terminal).zip(is_callers);
+        // What the profile names is no terminal.
+        let streams = streams.filter_map(|((stream, is), own)| (is && own).then_some((stream, is)));
         let take = Op::TakeTerminal {
             slot,
             streams: streams.map(|(stream, _)| stream).collect(),

@@ -2,13 +2,13 @@
 
 use super::User;
 use super::map::{Map, Range, check_ranges};
-use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::accounts::Accounts;
 use crate::plan::Draft;
 use crate::plan::op::Ids;
 use crate::profile::node::{Content, Node};
-use crate::profile::shape::Kind;
-use crate::profile::table::{Value, read_integer, read_string, wrong};
+use crate::profile::shape::{Kind, Word};
+use crate::profile::table::{List, Value, read_integer, read_string, wrong};
 use crate::sections::{Profile, rootfs::Source};
 use std::fmt;
 use std::path::Path;
@@ -78,6 +78,38 @@ impl Value for Id {
     }
 }
 
+/// Supplementary groups: which, or those of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Groups {
+    /// These.
+    Ids(Vec<At<Id>>),
+    /// Those that name the user as a member.
+    Account,
+}
+
+impl Value for Groups {
+    const KIND: Kind = Kind::Either(&[
+        Kind::Choice(&[Word {
+            word: "account",
+            doc: &["Every group that names the user as a member."],
+        }]),
+        Kind::List(&Id::KIND),
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        match &node.value {
+            Content::String(text) if text == "account" => Some(Self::Account),
+            Content::Array(_) => List::<Id>::read(node, problems).map(|list| Self::Ids(list.0)),
+            _ => {
+                let help = "for example: groups = [\"audio\", 44], or groups = \"account\"";
+                wrong(&origin, "no list of groups".into(), help, problems);
+                None
+            }
+        }
+    }
+}
+
 /// Where names are looked up, and for what.
 struct Lookup<'a> {
     accounts: &'a Accounts,
@@ -108,6 +140,33 @@ impl Lookup<'_> {
             return None;
         };
         Some(At::new(Id::Number(number), id.origin.clone()))
+    }
+
+    /// The groups that name a user as a member, at the line that asks for them.
+    fn groups_of(&mut self, user: Option<&At<Id>>, line: &Origin) -> Vec<At<Id>> {
+        let name = match user.map(|user| &user.value) {
+            Some(Id::Name(name)) => Some(name.as_str()),
+            Some(Id::Number(uid)) => self.accounts.name(*uid),
+            None => None,
+        };
+        let Some(name) = name else {
+            let message = match user {
+                Some(user) => format!(
+                    "no user in {} has the id {}",
+                    self.root.join("etc/passwd").display(),
+                    user.value
+                ),
+                None => "the groups of an account, and no account is named".to_owned(),
+            };
+            let help = "write `uid` too, as the name of a user, or name the groups";
+            let problem = Diagnostic::new(Code::NoAccount, line, message);
+            self.problems.push(problem.help(help));
+            return Vec::new();
+        };
+        let groups = self.accounts.groups_of(name).into_iter();
+        groups
+            .map(|gid| At::new(Id::Number(gid), line.clone()))
+            .collect()
     }
 
     fn map(&mut self, map: &At<Map>, ids: Ids) -> At<Map> {
@@ -151,7 +210,7 @@ impl User {
     /// its group, where nothing else says which.
     #[must_use]
     pub fn on_this_machine(&self, profile: &Profile, draft: &mut Draft<'_>) -> Self {
-        if !self.has_names() {
+        if !self.has_names() && self.of_account.is_none() {
             return self.clone();
         }
         let outside = draft.host.accounts();
@@ -184,10 +243,15 @@ impl User {
         };
         let uid = self.uid.as_ref();
         let uid = uid.and_then(|id| inside.number(id, Ids::User));
-        let groups = self.groups.iter();
-        let groups = groups
-            .filter_map(|id| inside.number(id, Ids::Group))
-            .collect();
+        let groups = match &self.of_account {
+            Some(line) => inside.groups_of(self.uid.as_ref(), line),
+            None => {
+                let groups = self.groups.iter();
+                groups
+                    .filter_map(|id| inside.number(id, Ids::Group))
+                    .collect()
+            }
+        };
         let mut outside = Lookup {
             accounts: outside,
             root: Path::new("/"),
@@ -197,6 +261,7 @@ impl User {
             uid,
             gid,
             groups,
+            of_account: None,
             uid_map: outside.map(&self.uid_map, Ids::User),
             gid_map: outside.map(&self.gid_map, Ids::Group),
         };

@@ -18,6 +18,7 @@ impl User {
             uid,
             gid,
             groups,
+            of_account,
             uid_map,
             gid_map,
         } = self;
@@ -36,6 +37,16 @@ impl User {
                         ids.iter()
                             .map(|id| has(&id.value, 0, what, key, &id.origin)),
                     );
+                    if let Some(origin) = of_account.as_ref().filter(|_| what == "group") {
+                        let user = uid
+                            .as_ref()
+                            .map_or("nobody".to_owned(), |uid| uid.value.to_string());
+                        let words = format!("have the host's groups of {user}");
+                        let extent = Extent::Same(words.clone());
+                        let key = "user:groups";
+                        let grant = Grant::new(Area::Identity, key, extent, words, origin);
+                        grants.push(grant.share(2_000));
+                    }
                     continue;
                 }
                 Map::Own | Map::Root | Map::Auto => {
@@ -56,6 +67,16 @@ impl User {
                 let grant = Grant::new(Area::Identity, key, extent, format!("take {ids}"), origin);
                 let is_root = value.outside.number() == Some(0);
                 grants.push(grant.share(if is_root { 8_000 } else { 1_000 }));
+            }
+            if let Some(origin) = of_account.as_ref().filter(|_| what == "group") {
+                // Which groups those are, the machine decides: any that the map holds.
+                for At { value: range, .. } in ranges {
+                    let (extent, ids) = outside(&range.outside, 0, range.count, what);
+                    let key = format!("user:{key}");
+                    let words = format!("have any of {ids}");
+                    let grant = Grant::new(Area::Identity, key, extent, words, origin);
+                    grants.push(grant.share(1_000));
+                }
             }
             let first = ranges
                 .first()
