@@ -67,9 +67,16 @@ fn read(arguments: &Run, session: &mut Session) -> Result<Read, Refused> {
     let host = Host::here();
     let command = command_of(&arguments.command, &profile, &host)?;
     // What is only kept open is planned for any command.
-    let command = command.or_else(|| arguments.open.then(|| placeholder(c"true")));
-    let command = command.ok_or_else(nothing_to_run)?;
+    let mut command = command.or_else(|| arguments.open.then(|| placeholder(c"true")));
+    let tells = profile.rootfs.tells_once_fetched();
+    if command.is_none() && !tells {
+        return Err(nothing_to_run().into());
+    }
     session.hold(&profile, &host)?;
+    if command.is_none() && session.unpack(&profile)? {
+        command = command_of(&arguments.command, &profile, &host)?;
+    }
+    let command = command.ok_or_else(nothing_to_run)?;
     Ok(Read {
         profile,
         command,

@@ -1,5 +1,7 @@
 //! Roots that are unpacked: from archives and from images, whoever made them.
 
+mod registry;
+
 use crate::support::{Done, Project, done, is_root, skip};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
