@@ -222,13 +222,20 @@ fn execute<'p>(
     supervisor::execute_observed(plan, &say, observer)
 }
 
-/// Says where the changes are that are kept, if there are any.
+/// Says where the changes are that are kept, if there are any, and whether all of them may be.
 fn hint(plan: &Plan, session: &Session) {
     for step in &plan.steps {
-        if let Op::KeepChanges { kept, .. } = &step.op
-            && store::has_changes(kept)
-        {
-            let (source, name) = (kept.source.display(), &kept.name);
+        let Op::KeepChanges { kept, .. } = &step.op else {
+            continue;
+        };
+        let (source, name) = (kept.source.display(), &kept.name);
+        if store::is_full(kept) {
+            let store = kept.store.display();
+            session.say(&format!(
+                "the file system of {store} is full: what the command could not write there is not among the changes to {source}"
+            ));
+        }
+        if store::has_changes(kept) {
             session.say(&format!(
                 "changes to {source} are kept: `sandbox changes diff {name}` shows them, `sandbox changes apply {name}` takes them over"
             ));

@@ -1,11 +1,13 @@
 """A registry of one image: serves an image layout on loopback, and does wrong as it is told to.
 
-registry.py LAYOUT MODE LOG: prints its port; LOG gets a line for each question, with what came of who asks.
+registry.py LAYOUT MODE LOG [ADDRESS CERTIFICATE]: prints its port; LOG gets a line for each question, with what
+came of who asks. With a certificate, it speaks TLS, on port 443 of the address.
 """
 
 import hashlib
 import http.server
 import pathlib
+import ssl
 import sys
 import time
 
@@ -103,7 +105,12 @@ class Registry(http.server.BaseHTTPRequestHandler):
         return self.answer(200, body)
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+place = (sys.argv[4], 443) if sys.argv[4:] else ("127.0.0.1", 0)
+server = http.server.ThreadingHTTPServer(place, Registry)
+if sys.argv[5:]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[5])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 server.daemon_threads = True
 # Who hangs up is refused what it was sent, as it should be.
 server.handle_error = lambda *_: None

@@ -1,7 +1,7 @@
 //! Images in registries, which are served on loopback.
 
 use super::{Layout, cached, caches, command, images, layers, needs_busybox, run, sha256};
-use crate::support::{Project, done, finished, skip};
+use crate::support::{Project, done, finished, is_root, skip};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -277,6 +277,83 @@ fn runs_side_by_side_fetch_once_and_a_killed_one_leaves_nothing() {
     blobs.dedup();
     assert_eq!(blobs.len(), all);
     assert_eq!(cached(&project, "unpacking"), [""; 0]);
+}
+
+/// A network with one more address, which has a name, and certificates for it.
+const ELSEWHERE: &str = r#"
+    set -e
+    ip link set lo up
+    ip address add 192.0.2.7/32 dev lo
+    echo "192.0.2.7 registry.example" >hosts
+    mount --bind hosts /etc/hosts
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2
+    openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=x
+    echo subjectAltName=DNS:registry.example >names
+    openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.pem -subj /CN=other -days 2
+    cat key.pem cert.pem >both.pem
+"#;
+
+#[test]
+fn a_registry_elsewhere_is_asked_over_tls_and_has_to_be_who_it_says() {
+    let test = "a_registry_elsewhere_is_asked_over_tls_and_has_to_be_who_it_says";
+    if !is_root() {
+        skip(
+            test,
+            "only root can make a network with an address of its own",
+        );
+        return;
+    }
+    let Some((project, manifest, _)) = prepared(test) else {
+        return;
+    };
+    project.write("registry.py", SERVER);
+    let profile = |host: &str| {
+        format!("[rootfs]\nproject = \"hide\"\nimage = \"registry:{host}/a/image@{manifest}\"\n")
+    };
+    project.write("named.toml", profile("registry.example"));
+    project.write("numbered.toml", profile("192.0.2.7"));
+    project.write("plain.toml", profile("192.0.2.7:80"));
+    let script = r#"
+        start() { "$SANDBOX" --profile "$1" -- /bin/echo "$1" 2>&1 || echo "code: $?"; }
+        python3 registry.py image open log 192.0.2.7 both.pem >port & server=$!
+        trap 'kill $server' EXIT
+        while [ ! -s port ]; do sleep 0.1; done
+        SSL_CERT_FILE=$PWD/other.pem start named.toml
+        export SSL_CERT_FILE=$PWD/ca.pem
+        echo "-- asked: $(wc -l <log)"
+        start numbered.toml
+        start plain.toml
+        echo "-- asked: $(wc -l <log)"
+        start named.toml
+        echo "-- asked: $(wc -l <log)"
+    "#;
+    let log = project.write("log", "");
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "--propagation", "private", "sh", "-c"])
+        .arg(format!(
+            "({ELSEWHERE}) >made 2>&1 || {{ cat made; exit 77; }}{script}"
+        ))
+        .env("SANDBOX", crate::support::program())
+        .env("XDG_CACHE_HOME", caches(&project))
+        .current_dir(project.path())
+        .output()
+        .unwrap();
+    let said = finished(output).ok();
+    let parts: Vec<_> = said.split("-- asked: ").collect();
+    let [other, others, right, end] = &parts[..] else {
+        panic!("{said}")
+    };
+    // Nothing is asked of who is not known.
+    assert!(other.contains("invalid peer certificate"), "{said}");
+    assert!(other.ends_with("code: 125\n"), "{said}");
+    assert!(others.starts_with("0\n"), "{said}");
+    // The certificate is for the name alone; and no registry elsewhere is asked without one.
+    assert!(others.contains("invalid peer certificate"), "{said}");
+    assert_eq!(others.matches("code: 125").count(), 2, "{said}");
+    assert!(right.starts_with("0\nnamed.toml\n"), "{said}");
+    assert_eq!(*end, "5\n", "{said}");
+    assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), 5);
 }
 
 #[test]

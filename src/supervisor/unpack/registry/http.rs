@@ -221,7 +221,6 @@ fn unanswered(uri: &Uri, error: &Error) -> String {
         Error::HostNotFound => "there is no such name".into(),
         Error::Timeout(_) => "it does not answer in time".into(),
         Error::Io(error) => error.to_string(),
-        Error::Rustls(error) => format!("its identity cannot be verified: {error}"),
         other => other.to_string(),
     };
     format!("{host} cannot be asked: {why}")

@@ -35,10 +35,8 @@ pub(super) fn fetch(
     credentials: &[PathBuf],
     folder: &Path,
 ) -> Result<Image, String> {
-    let with = |why: String| format!("{reference}: {why}");
-    let mut registry = Registry::new(reference, credentials).map_err(with)?;
-    registry.fetch(wanted, bounds, folder).map_err(with)?;
-    Image::read(folder, None).map_err(with)
+    Registry::new(reference, credentials)?.fetch(wanted, bounds, folder)?;
+    Image::read(folder, None)
 }
 
 /// Asks a registry which digest a tag has now.
