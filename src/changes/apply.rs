@@ -181,10 +181,10 @@ impl Run<'_> {
             && anew
         {
             let (of, first) = self.place(first).map_err(words)?;
-            self.clear(&folder, &name, None).map_err(words)?;
+            removal::remove(folder.fd(), ASIDE).map_err(words)?;
             let flags = AtFlags::empty();
             linkat(of.fd(), first.as_c_str(), folder.fd(), ASIDE, flags).map_err(words)?;
-            return self.settle(&folder, &name).map_err(words);
+            return self.settle(Ok(()), &folder, &name, None).map_err(words);
         }
         if change.same_as.is_some() {
             // Its first name is the same file, and has been changed.
@@ -207,9 +207,8 @@ impl Run<'_> {
         }
     }
 
-    /// Makes room: what is left of an earlier attempt goes, and what cannot be replaced by a rename.
-    fn clear(&self, folder: &Folder, name: &CStr, kind: Option<&Kind>) -> nix::Result<()> {
-        removal::remove(folder.fd(), ASIDE)?;
+    /// Makes room where what is there cannot be replaced by a rename.
+    fn room(folder: &Folder, name: &CStr, kind: Option<&Kind>) -> nix::Result<()> {
         let there = folder.look(name)?;
         match there.map(|there| there.kind) {
             Some(Kind::Directory) if kind != Some(&Kind::Directory) => {
@@ -222,19 +221,33 @@ impl Run<'_> {
         }
     }
 
-    /// Puts what is whole into its place.
-    fn settle(&self, folder: &Folder, name: &CStr) -> nix::Result<()> {
-        let settled = renameat(folder.fd(), ASIDE, folder.fd(), name);
+    /// Puts what was made aside into its place, if it is whole. Until then, what is there stays.
+    fn settle(
+        &self,
+        made: nix::Result<()>,
+        folder: &Folder,
+        name: &CStr,
+        kind: Option<&Kind>,
+    ) -> nix::Result<()> {
+        let settled = made
+            .and_then(|()| Self::room(folder, name, kind))
+            .and_then(|()| renameat(folder.fd(), ASIDE, folder.fd(), name));
         // Of two names of one file, rename(2) leaves both.
         let rest = removal::remove(folder.fd(), ASIDE);
         settled.and(rest)
     }
 
     fn directory(&mut self, change: &Change, folder: &Folder, name: &CStr) -> nix::Result<()> {
-        self.clear(folder, name, Some(&Kind::Directory))?;
-        match mkdirat(folder.fd(), name, Mode::S_IRWXU) {
-            Err(Errno::EEXIST) if change.what == What::Modified => Ok(()),
-            result => result,
+        match folder.look(name)? {
+            Some(there) if there.kind == Kind::Directory => match change.what {
+                What::Modified => Ok(()),
+                _ => Err(Errno::EEXIST),
+            },
+            _ => {
+                removal::remove(folder.fd(), ASIDE)?;
+                let made = mkdirat(folder.fd(), ASIDE, Mode::S_IRWXU);
+                self.settle(made, folder, name, Some(&Kind::Directory))
+            }
         }
     }
 
@@ -266,7 +279,7 @@ impl Run<'_> {
     ) -> nix::Result<()> {
         let (aside, own) = self.changes.aside(&change.path)?;
         let mut from = aside.file(&own)?;
-        self.clear(folder, name, Some(&Kind::File))?;
+        removal::remove(folder.fd(), ASIDE)?;
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let made = openat(folder.fd(), ASIDE, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -275,13 +288,7 @@ impl Run<'_> {
             .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))
             .and_then(|_| self.dress(&to, change, after));
         drop(to);
-        match written {
-            Ok(()) => self.settle(folder, name),
-            Err(errno) => {
-                let _ = removal::remove(folder.fd(), ASIDE);
-                Err(errno)
-            }
-        }
+        self.settle(written, folder, name, Some(&Kind::File))
     }
 
     /// Owner, attributes, mode and times, in this order: a change of owner clears setuid bits.
@@ -337,7 +344,18 @@ impl Run<'_> {
         folder: &Folder,
         name: &CStr,
     ) -> nix::Result<()> {
-        self.clear(folder, name, Some(kind))?;
+        removal::remove(folder.fd(), ASIDE)?;
+        let made = self.make_special(kind, change, after, folder);
+        self.settle(made, folder, name, Some(kind))
+    }
+
+    fn make_special(
+        &mut self,
+        kind: &Kind,
+        change: &Change,
+        after: &Look,
+        folder: &Folder,
+    ) -> nix::Result<()> {
         let device = |flag, number| mknodat(folder.fd(), ASIDE, flag, Mode::empty(), number);
         match kind {
             Kind::Link(to) => symlinkat(OsStr::from_bytes(to), folder.fd(), ASIDE)?,
@@ -363,7 +381,6 @@ impl Run<'_> {
         }
         let time = TimeSpec::new(after.modified.0, after.modified.1);
         let flag = UtimensatFlags::NoFollowSymlink;
-        utimensat(folder.fd(), ASIDE, &TimeSpec::UTIME_OMIT, &time, flag)?;
-        self.settle(folder, name)
+        utimensat(folder.fd(), ASIDE, &TimeSpec::UTIME_OMIT, &time, flag)
     }
 }

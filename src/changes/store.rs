@@ -305,6 +305,67 @@ impl Held {
         removal::remove(&self.store, &name).map_err(call)
     }
 
+    /// Makes what an overlay needs, where it is missing.
+    fn fill(&self, kept: &Kept, before: Option<About>) -> Result<(), StoreError> {
+        let Kept {
+            store,
+            name,
+            source,
+            owner,
+            mount_points,
+        } = kept;
+        let call = |errno| StoreError::Call(self.path.clone(), errno);
+        let place = nix::sys::statfs::fstatfs(&self.folder).map_err(call)?;
+        if place.filesystem_type() == nix::sys::statfs::OVERLAYFS_SUPER_MAGIC {
+            return Err(StoreError::OnOverlay(store.clone()));
+        }
+        if let Some(about) = before.as_ref().filter(|about| about.source != *source) {
+            return Err(StoreError::OfAnother {
+                name: name.clone(),
+                other: about.source.display().to_string(),
+                wanted: source.display().to_string(),
+            });
+        }
+        let lost = |error: &std::io::Error| {
+            let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+            StoreError::Call(source.clone(), errno)
+        };
+        let look = std::fs::metadata(source).map_err(|error| lost(&error))?;
+        self.directory(&self.folder, "layers", 0o700)
+            .map_err(call)?;
+        let layers = openat(&self.folder, "layers", DIRECTORY, Mode::empty()).map_err(call)?;
+        let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+        let mine = Uid::effective() == uid && nix::unistd::getegid() == gid;
+        let give = |directory: &OwnedFd| match mine {
+            true => Ok(()),
+            false => fchown(directory, Some(uid), Some(gid)),
+        };
+        give(&layers).map_err(call)?;
+        for (name, mode) in [("work", 0o700), ("upper", look.mode() & 0o1777)] {
+            if let Some(made) = self.directory(&layers, name, mode).map_err(call)? {
+                give(&made).map_err(call)?;
+            }
+        }
+        let goes_on = before.as_ref().filter(|_| !self.is_empty());
+        let mut about = match goes_on {
+            Some(about) => about.clone(),
+            None => About {
+                version: VERSION,
+                source: source.clone(),
+                real: std::fs::canonicalize(source).map_err(|error| lost(&error))?,
+                since: self.now().map_err(call)?,
+                mount_points: Vec::new(),
+            },
+        };
+        about.mount_points.extend(mount_points.iter().cloned());
+        about.mount_points.sort();
+        about.mount_points.dedup();
+        match before.as_ref() == Some(&about) {
+            true => Ok(()),
+            false => self.note(&about),
+        }
+    }
+
     /// Writes a file of the folder, whole or not at all.
     fn write(&self, name: &str, contents: &[u8]) -> Result<(), Errno> {
         let aside = format!("{name}.new");
@@ -314,8 +375,14 @@ impl Held {
         let errno =
             |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
         let mut file = File::from(file);
-        file.write_all(contents).map_err(errno)?;
-        nix::fcntl::renameat(&self.folder, aside.as_str(), &self.folder, name)
+        let written = file
+            .write_all(contents)
+            .map_err(errno)
+            .and_then(|()| nix::fcntl::renameat(&self.folder, aside.as_str(), &self.folder, name));
+        written.inspect_err(|_| {
+            let flag = nix::unistd::UnlinkatFlags::NoRemoveDir;
+            let _ = nix::unistd::unlinkat(&self.folder, aside.as_str(), flag);
+        })
     }
 
     /// The clock of the file system, as it stamps a change.
@@ -343,13 +410,7 @@ impl Held {
 /// # Errors
 /// When they are in use or about something else, or something cannot be made.
 pub fn prepare(kept: &Kept) -> Result<Held, StoreError> {
-    let Kept {
-        store,
-        name,
-        source,
-        owner,
-        mount_points,
-    } = kept;
+    let Kept { store, name, .. } = kept;
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -367,54 +428,24 @@ pub fn prepare(kept: &Kept) -> Result<Held, StoreError> {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(errno) => return Err(call(errno)),
     }
-    let held = Held::take(store, name)?;
-    let place = nix::sys::statfs::fstatfs(&held.folder).map_err(call)?;
-    if place.filesystem_type() == nix::sys::statfs::OVERLAYFS_SUPER_MAGIC {
-        return Err(StoreError::OnOverlay(store.clone()));
-    }
+    let held = Held::take(store, name).inspect_err(|error| {
+        // There is no room for the lock, perhaps; what has something in it stays.
+        if matches!(error, StoreError::Call(..)) {
+            let _ = std::fs::remove_dir(&path);
+        }
+    })?;
     let before = held.about()?;
-    if let Some(about) = before.as_ref().filter(|about| about.source != *source) {
-        return Err(StoreError::OfAnother {
-            name: name.clone(),
-            other: about.source.display().to_string(),
-            wanted: source.display().to_string(),
-        });
-    }
-    let lost = |error: &std::io::Error| {
-        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
-        StoreError::Call(source.clone(), errno)
-    };
-    let look = std::fs::metadata(source).map_err(|error| lost(&error))?;
-    held.directory(&held.folder, "layers", 0o700)
-        .map_err(call)?;
-    let layers = openat(&held.folder, "layers", DIRECTORY, Mode::empty()).map_err(call)?;
-    let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
-    let mine = Uid::effective() == uid && nix::unistd::getegid() == gid;
-    let give = |directory: &OwnedFd| match mine {
-        true => Ok(()),
-        false => fchown(directory, Some(uid), Some(gid)),
-    };
-    give(&layers).map_err(call)?;
-    for (name, mode) in [("work", 0o700), ("upper", look.mode() & 0o1777)] {
-        if let Some(made) = held.directory(&layers, name, mode).map_err(call)? {
-            give(&made).map_err(call)?;
+    let is_new = before.is_none();
+    match held.fill(kept, before) {
+        Ok(()) => Ok(held),
+        Err(error) => {
+            // Half of what an overlay needs is of no use, and nothing was changed yet.
+            if is_new {
+                let _ = held.discard();
+            }
+            Err(error)
         }
     }
-    let mut about = match before.filter(|_| !held.is_empty()) {
-        Some(about) => about,
-        None => About {
-            version: VERSION,
-            source: source.clone(),
-            real: std::fs::canonicalize(source).map_err(|error| lost(&error))?,
-            since: held.now().map_err(call)?,
-            mount_points: Vec::new(),
-        },
-    };
-    about.mount_points.extend(mount_points.iter().cloned());
-    about.mount_points.sort();
-    about.mount_points.dedup();
-    held.note(&about)?;
-    Ok(held)
 }
 
 /// Whether there is nothing in a folder but what the sandbox has made.
@@ -440,6 +471,16 @@ fn holds_only(folder: &Folder, path: &Path, own: &BTreeSet<PathBuf>) -> nix::Res
 #[must_use]
 pub fn has_changes(kept: &Kept) -> bool {
     !is_thrown(&kept.name) && kept.layers().exists()
+}
+
+/// Whether there is no room any more where the changes of a run are: what the command could not write there is
+/// not among them.
+#[must_use]
+pub fn is_full(kept: &Kept) -> bool {
+    let found = nix::sys::statvfs::statvfs(&kept.store);
+    found.is_ok_and(|found| {
+        found.blocks_available() == 0 || found.files() > 0 && found.files_available() == 0
+    })
 }
 
 /// The names under which something is kept.

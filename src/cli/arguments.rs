@@ -59,7 +59,7 @@ pub(super) enum Action {
     /// Unpack the root of a profile, list the roots that were unpacked, or remove those that no run uses
     ///
     /// Roots that a profile names by `archive` or `image` are unpacked once, into $XDG_CACHE_HOME/sandbox,
-    /// else ~/.cache/sandbox; for root into /var/cache/sandbox.
+    /// else ~/.cache/sandbox; for root into /var/cache/sandbox. Those in a registry are fetched before that.
     Images(Images),
     /// List the profiles that can be named, where each comes from, and which hides which
     Profiles(Profiles),
@@ -517,6 +517,8 @@ pub(super) enum OfImages {
     List(ListImages),
     /// Unpack the root of a profile, as its first run would
     Unpack(UnpackImage),
+    /// Ask a registry which image a tag is now, and print the line that names it in a profile
+    Pin(PinImage),
     /// Remove those that no run uses, and what was left by a run that was killed while it unpacked
     Prune(PruneImages),
 }
@@ -536,6 +538,14 @@ pub(super) struct UnpackImage {
     pub(super) selection: Selection,
     #[command(flatten)]
     pub(super) ceilings: Ceilings,
+}
+
+/// Asking for a digest.
+#[derive(Debug, Args)]
+pub(super) struct PinImage {
+    /// Which: registry:HOST/NAME:TAG
+    #[arg(value_name = "REFERENCE")]
+    pub(super) reference: String,
 }
 
 /// Removing unpacked roots.

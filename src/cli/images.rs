@@ -1,13 +1,14 @@
 //! `sandbox images`: the roots that were unpacked.
 
-use super::arguments::{Images, ListImages, OfImages, PruneImages, UnpackImage};
+use super::arguments::{Images, ListImages, OfImages, PinImage, PruneImages, UnpackImage};
 use super::{Refused, Session, output, output_json, variables};
 use crate::diag::{Code, Diagnostic, Origin, printable};
 use crate::host::Host;
-use crate::host::images::Owners;
 use crate::host::images::cache::{Cache, Entry};
+use crate::host::images::{Owners, Reference};
 use crate::profile::value::Size;
-use crate::supervisor::prune;
+use crate::sections::rootfs;
+use crate::supervisor::{prune, resolve};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub(super) fn run(arguments: &Images, session: &mut Session) -> Result<u8, Refus
         None => list(&ListImages { json: false }),
         Some(OfImages::List(arguments)) => list(arguments),
         Some(OfImages::Unpack(arguments)) => unpack(arguments, session),
+        Some(OfImages::Pin(arguments)) => pin(arguments),
         Some(OfImages::Prune(arguments)) => remove(arguments),
     }
 }
@@ -115,6 +117,30 @@ fn unpack(arguments: &UnpackImage, session: &mut Session) -> Result<u8, Refused>
         false => "it is unpacked already\n",
     };
     output(done)?;
+    Ok(0)
+}
+
+/// Asks a registry, and says what to write.
+fn pin(arguments: &PinImage) -> Result<u8, Refused> {
+    let text = &arguments.reference;
+    let text = text.strip_prefix(rootfs::REGISTRY).unwrap_or(text);
+    let reference = Reference::parse(text).map_err(|why| {
+        let message = format!("`{text}` is no reference to an image: {why}");
+        Diagnostic::new(Code::WrongValue, &Origin::CommandLine, message)
+            .help("for example: registry:docker.io/library/debian:12")
+    })?;
+    if reference.tag().is_none() {
+        let message = format!("{reference} has no tag, so that there is nothing to ask");
+        let problem = Diagnostic::new(Code::Needs, &Origin::CommandLine, message);
+        return Err(problem.help("it is named by its digest already").into());
+    }
+    let files = rootfs::credentials(&variables()?);
+    let digest = resolve(&reference, &files).map_err(|why| {
+        let why = printable(&why).into_owned();
+        Diagnostic::new(Code::NotHere, &Origin::CommandLine, why)
+            .help("see docs/images.md for whom a registry answers")
+    })?;
+    output(&format!("image = \"{}\"\n", reference.pinned(digest)))?;
     Ok(0)
 }
 

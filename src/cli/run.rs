@@ -67,9 +67,16 @@ fn read(arguments: &Run, session: &mut Session) -> Result<Read, Refused> {
     let host = Host::here();
     let command = command_of(&arguments.command, &profile, &host)?;
     // What is only kept open is planned for any command.
-    let command = command.or_else(|| arguments.open.then(|| placeholder(c"true")));
-    let command = command.ok_or_else(nothing_to_run)?;
+    let mut command = command.or_else(|| arguments.open.then(|| placeholder(c"true")));
+    let tells = profile.rootfs.tells_once_fetched();
+    if command.is_none() && !tells {
+        return Err(nothing_to_run().into());
+    }
     session.hold(&profile, &host)?;
+    if command.is_none() && session.unpack(&profile)? {
+        command = command_of(&arguments.command, &profile, &host)?;
+    }
+    let command = command.ok_or_else(nothing_to_run)?;
     Ok(Read {
         profile,
         command,
@@ -215,13 +222,20 @@ fn execute<'p>(
     supervisor::execute_observed(plan, &say, observer)
 }
 
-/// Says where the changes are that are kept, if there are any.
+/// Says where the changes are that are kept, if there are any, and whether all of them may be.
 fn hint(plan: &Plan, session: &Session) {
     for step in &plan.steps {
-        if let Op::KeepChanges { kept, .. } = &step.op
-            && store::has_changes(kept)
-        {
-            let (source, name) = (kept.source.display(), &kept.name);
+        let Op::KeepChanges { kept, .. } = &step.op else {
+            continue;
+        };
+        let (source, name) = (kept.source.display(), &kept.name);
+        if store::is_full(kept) {
+            let store = kept.store.display();
+            session.say(&format!(
+                "the file system of {store} is full: what the command could not write there is not among the changes to {source}"
+            ));
+        }
+        if store::has_changes(kept) {
             session.say(&format!(
                 "changes to {source} are kept: `sandbox changes diff {name}` shows them, `sandbox changes apply {name}` takes them over"
             ));

@@ -12,7 +12,7 @@ use super::op::{
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
 use crate::diag::Sources;
-use crate::host::images::Owners;
+use crate::host::images::{Owners, Source};
 use crate::profile::value::{Duration, Size};
 use crate::sys::mount::{Attributes, Depth};
 use std::ffi::CStr;
@@ -287,7 +287,11 @@ impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unpack(unpacking) => {
-                let path = unpacking.source.path().display().to_string();
+                let source = unpacking.source.to_string();
+                let verb = match unpacking.source {
+                    Source::Registry { .. } => "fetch",
+                    _ => "unpack",
+                };
                 let base = unpacking.cache.base().display().to_string();
                 let owners = match unpacking.owners {
                     Owners::Kept => "with its owners",
@@ -296,8 +300,8 @@ impl fmt::Display for Op {
                 };
                 write!(
                     f,
-                    "unpack {} into {}, {owners} (at most {} members, {} of files)",
-                    crate::diag::printable(&path),
+                    "{verb} {} into {}, {owners} (at most {} members, {} of files)",
+                    crate::diag::printable(&source),
                     crate::diag::printable(&base),
                     unpacking.bounds.entries,
                     Size(unpacking.bounds.bytes)

@@ -2,6 +2,8 @@
 
 mod packed;
 
+pub use packed::{REGISTRY, credentials};
+
 use super::changes::{self, Aside, Changes, Place};
 use super::wanted::{self, Item, Wanted};
 use super::{Profile, host_path, mounts, split, user::Identity};
@@ -68,8 +70,9 @@ crate::table! {
         /// A tar archive of a root, plain or compressed with gzip, xz or zstd. It is unpacked once, into the
         /// cache (`sandbox images`), and anew when it has changed.
         archive: String,
-        /// An image: an OCI image layout as a directory or a tar archive, or what `docker save` writes. Its
-        /// layers are verified by their digests and unpacked as an archive is.
+        /// An image: an OCI image layout as a directory or a tar archive, or what `docker save` writes; or one in a
+        /// registry, as `"registry:HOST/NAME:TAG@sha256:…"`, which the first run fetches (`sandbox images pin` tells
+        /// the digest). Its layers are verified by their digests and unpacked as an archive is.
         image: String,
         /// Which one, where there are several: its name or tag, as it stands in the index.
         image_name: String,
@@ -396,15 +399,18 @@ impl Rootfs {
             }
             // Whatever is in it, and nothing else of the host.
             Source::Packed(packed) => {
-                let path = packed.source.path();
                 let group = Group {
-                    key: path.display().to_string(),
-                    words: format!("the root that is unpacked from {}", path.display()),
+                    key: packed.source.to_string(),
+                    words: format!("the root that is unpacked from {}", packed.source),
                     share: 200,
                 };
+                // Of a registry, nothing is this machine's.
+                let path = packed.source.path().cloned().unwrap_or_default();
+                let mut root = shown(path, access, group);
+                root.host = root.host.filter(|_| packed.source.path().is_some());
                 view.show(Shown {
                     target: "/".into(),
-                    ..shown(path.clone(), access, group)
+                    ..root
                 });
             }
             Source::Programs(programs) => {

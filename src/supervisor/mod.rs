@@ -25,7 +25,7 @@ mod watch;
 
 pub use failure::Failure;
 pub use mount_point::sweep as sweep_mount_points;
-pub use unpack::{Pruned, prepare, prune};
+pub use unpack::{Pruned, prepare, prune, resolve};
 
 use crate::changes::store;
 use crate::child::{self, Child, Tag};

@@ -126,6 +126,79 @@ image_config = true
 }
 
 #[test]
+fn an_image_in_a_registry_that_is_not_named_whole() {
+    let wrong = checked(
+        r#"
+[rootfs]
+image = "registry:debian:12"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0004]: `registry:debian:12` is no reference to an image: it names no registry
+     --> sandbox.toml:2:9
+      |
+    2 | image = "registry:debian:12"
+      |         ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: for example: image = "registry:docker.io/library/debian:12@sha256:…"
+    "#);
+    let wrong = checked(
+        r#"
+[rootfs]
+image = "registry:docker.io/library/debian:12"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0012]: an image in a registry has to be named by its digest: a tag may be another image tomorrow
+     --> sandbox.toml:2:9
+      |
+    2 | image = "registry:docker.io/library/debian:12"
+      |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: `sandbox images pin registry:docker.io/library/debian:12` asks the registry, and prints the line to write
+    "#);
+}
+
+#[test]
+fn an_image_in_a_registry_that_is_named_twice() {
+    let wrong = checked(
+        r#"
+[rootfs]
+image = "registry:quay.io/a:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+digest = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+image_name = "b"
+"#,
+    );
+    insta::assert_snapshot!(wrong, @r#"
+    error[SBX0007]: another digest of the image
+     --> sandbox.toml:3:10
+      |
+    3 | digest = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+      |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+     ::: sandbox.toml:2:9
+      |
+    2 | image = "registry:quay.io/a:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+      |         ---------------------------------------------------------------------------------------------- the first one
+      |
+      = help: keep one of them
+
+    error[SBX0007]: `image_name` is about a layout that holds several, and a registry is asked for one
+     --> sandbox.toml:4:14
+      |
+    4 | image_name = "b"
+      |              ^^^
+      |
+     ::: sandbox.toml:2:9
+      |
+    2 | image = "registry:quay.io/a:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+      |         ---------------------------------------------------------------------------------------------- the registry
+      |
+      = help: remove the line: the reference says which
+    "#);
+}
+
+#[test]
 fn a_missing_image() {
     let wrong = explained(
         r#"

@@ -132,7 +132,7 @@ fn every_action_has_a_manual_page_without_mistakes() {
     expected.push("sandbox.1".into());
     let of_changes = ["apply", "diff", "discard", "list"];
     expected.extend(of_changes.map(|action| format!("sandbox-changes-{action}.1")));
-    let of_images = ["list", "prune", "unpack"];
+    let of_images = ["list", "pin", "prune", "unpack"];
     expected.extend(of_images.map(|action| format!("sandbox-images-{action}.1")));
     expected.sort_unstable();
     assert_eq!(pages, expected);

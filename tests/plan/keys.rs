@@ -63,6 +63,11 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("rootfs", "empty = true", "image = \"/srv/r\""),
     (
         "rootfs",
+        "image = \"registry:quay.io/a@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+        "image = \"registry:quay.io/a@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\"",
+    ),
+    (
+        "rootfs",
         "archive = \"/srv/r.tar\"\ndigest = \"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
         "archive = \"/srv/r.tar\"",
     ),

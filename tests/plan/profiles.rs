@@ -208,6 +208,7 @@ fn rootfs() -> BoxedStrategy<String> {
         2 => Just("host = \"all\"\n".to_owned()),
         3 => Just("empty = true\n".to_owned()),
         1 => Just("archive = \"/srv/rootfs.tar.zst\"\n".to_owned()),
+        1 => Just(format!("image = \"registry:quay.io/a:1@sha256:{}\"\n", "a".repeat(64))),
         1 => Just("image = \"/srv/image\"\nimage_config = true\n".to_owned()),
     ]
     .prop_flat_map(|source| {

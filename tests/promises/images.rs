@@ -1,5 +1,7 @@
 //! Roots that are unpacked: from archives and from images, whoever made them.
 
+mod registry;
+
 use crate::support::{Done, Project, done, is_root, skip};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -595,6 +597,13 @@ fn what_an_archive_would_do_outside_is_refused_and_nothing_is_written_there() {
         [bytes, archive(&[file("x", "")])].concat()
     };
     let whole_root = archive(&[file("x", &"x".repeat(4000))]);
+    // Of few bytes each: a million names, and a file of a terabyte that claims to have none.
+    let mut names = file("f", "");
+    names.mode = 0o600;
+    let name = &archive(&[names])[..512];
+    let million = gzip(&name.repeat(1_000_000));
+    assert!(million.len() < 4 << 20);
+    let zeros = gzip(&[huge.as_bytes(), &vec![0; 64 << 20][..]].concat());
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (
             archive(&[to_canary(), beyond()]),
@@ -661,6 +670,9 @@ fn what_an_archive_would_do_outside_is_refused_and_nothing_is_written_there() {
             "leads upwards",
         ),
         (archive(&many), "max_entries"),
+        (million, "max_entries"),
+        (zeros, "max_size"),
+        (pax("22 size=1099511627776\n"), "max_size"),
         (archive(&[file("x", &"x".repeat(70_000))]), "max_size"),
         ([huge.as_bytes(), &[0; 1024][..]].concat(), "max_size"),
         ([sparse.as_bytes(), &[0; 1024][..]].concat(), "sparse"),

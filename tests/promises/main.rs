@@ -56,6 +56,7 @@ mod stopping;
 mod streams;
 mod stress;
 mod support;
+mod swaps;
 mod sysctls;
 mod terminal;
 mod traces;

@@ -167,7 +167,8 @@ impl<R: Skip> Members<R> {
             let kind = header.entry_type();
             let size = header.entry_size().map_err(|e| e.to_string())?;
             if is_record(kind) {
-                records = records.saturating_add(size);
+                // The block of its header too: an endless run of empty ones is no member either.
+                records = records.saturating_add(size).saturating_add(BLOCK);
                 if records > RECORDS {
                     return Err(format!(
                         "the records about one member take more than {RECORDS} bytes"
@@ -453,6 +454,17 @@ mod tests {
         assert_eq!(time("12.5"), Some((12, 500_000_000)));
         assert_eq!(time("-1.25"), Some((-2, 750_000_000)));
         assert_eq!(time("x"), None);
+    }
+
+    #[test]
+    fn records_without_end_are_no_member() {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::XHeader);
+        header.set_size(0);
+        header.set_cksum();
+        let many = header.as_bytes().repeat(3000);
+        let said = Members::new(&many[..]).advance().unwrap_err();
+        assert!(said.contains("take more than 1048576 bytes"), "{said}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where unpacked roots are kept: `images/` holds a folder for each, named by the digest of what it was
 //! unpacked from, `unpacking/` those that are being made, `archives/` the digests of archives that were
-//! read before.
+//! read before, and of the images of indexes.
 //!
 //! Nothing here writes. A folder in `images/` is whole, since it was moved there when it was; who uses
 //! one holds a shared lock on it (flock(2)).
@@ -144,7 +144,7 @@ impl Cache {
         format!("{}-{}.{}", digest.algorithm(), digest.hex(), owners.word())
     }
 
-    /// The root of that name, if it is there.
+    /// The root of that content, if it is there; of an index, that of its image for this platform.
     ///
     /// # Errors
     /// A sentence: somebody else may have written to the cache.
@@ -152,11 +152,17 @@ impl Cache {
         if !self.is_safe()? {
             return Ok(None);
         }
-        let folder = self.images().join(Self::name(digest, owners));
-        match statat(CWD, &folder, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(_) => Ok(Some(Entry { folder })),
-            Err(rustix::io::Errno::NOENT) => Ok(None),
-            Err(errno) => Err(format!("{}: {}", folder.display(), said(errno))),
+        let there = |digest: &Digest| {
+            let folder = self.images().join(Self::name(digest, owners));
+            match statat(CWD, &folder, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => Ok(Some(Entry { folder })),
+                Err(rustix::io::Errno::NOENT) => Ok(None),
+                Err(errno) => Err(format!("{}: {}", folder.display(), said(errno))),
+            }
+        };
+        match (there(digest)?, self.noted(&Self::index_note(digest))) {
+            (None, Some(image)) => there(&image),
+            (entry, _) => Ok(entry),
         }
     }
 
@@ -204,13 +210,22 @@ impl Cache {
         if !self.is_safe()? {
             return Ok(None);
         }
-        let note = self.archives().join(Self::note(&stat));
-        let text = open_regular(&note).ok().and_then(|file| {
-            let mut text = String::new();
-            file.take(256).read_to_string(&mut text).ok()?;
-            Some(text)
-        });
-        Ok(text.and_then(|text| Digest::parse(text.trim())))
+        Ok(self.noted(&Self::note(&stat)))
+    }
+
+    /// The digest that stands in a note.
+    fn noted(&self, note: &str) -> Option<Digest> {
+        let file = open_regular(&self.archives().join(note)).ok()?;
+        let mut text = String::new();
+        file.take(256).read_to_string(&mut text).ok()?;
+        Digest::parse(text.trim())
+    }
+
+    /// The name under which it is noted which image an index has for this platform.
+    #[must_use]
+    pub fn index_note(index: &Digest) -> String {
+        let facts = format!("index {index} {}", super::layout::platform());
+        Digest::of(facts.as_bytes()).hex().to_owned()
     }
 
     /// The name under which the digest of a file is noted: what the kernel says of the file, the time of

@@ -16,13 +16,13 @@ use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The most bytes of a document, as registries have it.
-const DOCUMENT: u64 = 4 << 20;
+pub const DOCUMENT: u64 = 4 << 20;
 
 /// The most members of a layout that is a tar archive.
 const MEMBERS: usize = 100_000;
 
 /// How many indexes are read for one image: each may name others.
-const INDEXES: usize = 64;
+pub const INDEXES: usize = 64;
 
 /// An image.
 #[derive(Debug)]
@@ -119,6 +119,79 @@ struct Saved {
     config: String,
     repo_tags: Option<Vec<String>>,
     layers: Vec<String>,
+}
+
+/// Something that a document names by its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What its digest has to be.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// What a document of an image names.
+#[derive(Debug)]
+pub enum Parts {
+    /// An index: the manifest of the only image for this platform, or another index.
+    Index(Part),
+    /// A manifest: the configuration, and the layers.
+    Manifest(Part, Vec<Part>),
+}
+
+/// A document of which nothing is known yet.
+#[derive(Deserialize)]
+struct Document {
+    manifests: Option<Vec<Descriptor>>,
+    config: Option<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
+}
+
+impl Parts {
+    /// Of a document whose digest was verified.
+    ///
+    /// # Errors
+    /// A sentence: it is neither an index nor a manifest, or has no image for this platform.
+    pub fn of(text: &[u8]) -> Result<Self, String> {
+        let document: Document = parsed("the manifest", text)?;
+        match (document.manifests, document.config, document.layers) {
+            (Some(manifests), None, None) => {
+                let fitting: Vec<_> = manifests.iter().filter(|one| one.fits()).collect();
+                match &fitting[..] {
+                    [only] => only.part().map(Self::Index),
+                    [] => Err(format!("it holds no image for {}", platform())),
+                    several => {
+                        let digests = several.iter().map(|one| one.digest.as_str());
+                        let digests: Vec<_> = digests.collect();
+                        Err(format!(
+                            "it holds {} images for {}; name the one that is meant by its own digest: {}",
+                            several.len(),
+                            platform(),
+                            digests.join(", ")
+                        ))
+                    }
+                }
+            }
+            (None, Some(config), Some(layers)) => {
+                let layers = layers.iter().map(Descriptor::part);
+                Ok(Self::Manifest(
+                    config.part()?,
+                    layers.collect::<Result<_, _>>()?,
+                ))
+            }
+            // What is both could be taken for the one here and for the other elsewhere.
+            _ => Err("it is neither an index nor a manifest of an image, or it is both".into()),
+        }
+    }
+}
+
+/// The `index.json` of a layout that holds one image.
+#[must_use]
+pub fn index_of(manifest: &Part) -> String {
+    let Part { digest, size } = manifest;
+    format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":{size}}}]}}"#
+    )
 }
 
 impl Image {
@@ -243,7 +316,7 @@ impl Image {
 }
 
 /// The name of the platform that this program was built for.
-fn platform() -> String {
+pub(super) fn platform() -> String {
     format!("linux/{}", architecture())
 }
 
@@ -276,7 +349,9 @@ fn is_index(media_type: &str) -> bool {
     )
 }
 
-fn blob(digest: &Digest) -> String {
+/// The name of a part in a layout.
+#[must_use]
+pub fn blob(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
 
@@ -314,6 +389,13 @@ impl Configuration {
 impl Descriptor {
     fn digest(&self) -> Result<Digest, String> {
         Digest::parse(&self.digest).ok_or_else(|| no_digest(&self.digest))
+    }
+
+    fn part(&self) -> Result<Part, String> {
+        Ok(Part {
+            digest: self.digest()?,
+            size: self.size,
+        })
     }
 
     fn annotation(&self, key: &str) -> Option<&str> {

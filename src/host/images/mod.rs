@@ -8,13 +8,16 @@ pub mod archive;
 pub mod cache;
 pub mod digest;
 pub mod layout;
+pub mod reference;
 pub mod stream;
 
 pub use cache::{Cache, Entry};
 pub use digest::Digest;
+pub use reference::Reference;
 
 use super::Host;
 use super::caller::{self, IdRange};
+use std::fmt;
 use std::path::PathBuf;
 
 /// What a root is unpacked from.
@@ -29,14 +32,41 @@ pub enum Source {
         /// Which of several images.
         name: Option<String>,
     },
+    /// An image in a registry.
+    Registry {
+        /// Which; by its digest.
+        reference: Reference,
+        /// Files that may have the caller's credentials for it; the first that does counts.
+        credentials: Vec<PathBuf>,
+    },
 }
 
 impl Source {
-    /// Its path.
+    /// Its path, if it is on this machine.
     #[must_use]
-    pub fn path(&self) -> &PathBuf {
+    pub const fn path(&self) -> Option<&PathBuf> {
         match self {
-            Self::Archive(path) | Self::Image { path, .. } => path,
+            Self::Archive(path) | Self::Image { path, .. } => Some(path),
+            Self::Registry { .. } => None,
+        }
+    }
+
+    /// What it is, in a word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Archive(_) => "archive",
+            Self::Image { .. } | Self::Registry { .. } => "image",
+        }
+    }
+}
+
+/// Where it is.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Archive(path) | Self::Image { path, .. } => path.display().fmt(f),
+            Self::Registry { reference, .. } => reference.fmt(f),
         }
     }
 }
@@ -117,7 +147,8 @@ impl Owners {
 pub struct Unpacking {
     /// From what.
     pub source: Source,
-    /// What its digest has to be: of an archive, if the profile says it; of an image, what was read.
+    /// What its digest has to be: of an archive, if the profile says it; of an image, what was read; of one in a
+    /// registry, what its reference says, which may be that of an index.
     pub digest: Option<Digest>,
     /// How much at most.
     pub bounds: Bounds,
@@ -154,7 +185,7 @@ impl Host {
     }
 
     /// What is known of the source of a root; nothing is unpacked, and of an image only its
-    /// documents are read.
+    /// documents are read. Of one in a registry, nothing is: nobody is asked.
     ///
     /// # Errors
     /// A sentence about what is wrong with it.
@@ -163,6 +194,7 @@ impl Host {
             return Ok(Known::default());
         }
         match source {
+            Source::Registry { .. } => Ok(Known::default()),
             Source::Archive(path) => Ok(Known {
                 digest: cache.remembered(path)?,
                 config: layout::Config::default(),

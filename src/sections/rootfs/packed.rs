@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::host::accounts::Accounts;
 use crate::host::images::cache::{Cache, Entry};
 use crate::host::images::layout::Config;
-use crate::host::images::{self, Bounds, Digest, Owners, Unpacking};
+use crate::host::images::{self, Bounds, Digest, Owners, Reference, Unpacking};
 use crate::plan::draft::{Command, c_string};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::value::Size;
@@ -15,6 +15,7 @@ use crate::review::{Area, Extent, Grant};
 use crate::sections::namespaces::Namespaces;
 use crate::sections::{Profile, host_path};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The most members of a root, unless the profile says otherwise: three times those of a large desktop.
 const ENTRIES: u64 = 1_000_000;
@@ -105,10 +106,10 @@ pub(super) fn check(
         entries: raw.max_entries.as_ref().map_or(ENTRIES, |at| at.value),
         bytes: raw.max_size.as_ref().map_or(BYTES, |at| at.value.0),
     };
-    let packed = |source, config| {
+    let packed = |source, digest, config| {
         Source::Packed(Box::new(Packed {
             source,
-            digest: digest.clone(),
+            digest,
             bounds,
             config,
         }))
@@ -117,19 +118,110 @@ pub(super) fn check(
     if let Some(archive) = &raw.archive
         && let Some(path) = host_path(archive, variables, problems)
     {
-        let source = packed(images::Source::Archive(path), None);
+        let source = packed(images::Source::Archive(path), digest.clone(), None);
         sources.push(At::new(source, archive.origin.clone()));
     }
-    if let Some(image) = &raw.image
-        && let Some(path) = host_path(image, variables, problems)
-    {
-        let name = raw.image_name.as_ref().map(|name| name.value.clone());
-        let config = raw.image_config.as_ref().filter(|config| config.value);
-        let config = config.map(|config| config.origin.clone());
-        let source = packed(images::Source::Image { path, name }, config);
-        sources.push(At::new(source, image.origin.clone()));
+    if let Some(image) = &raw.image {
+        let found = match image.value.strip_prefix(REGISTRY) {
+            Some(text) => in_registry(text, image, raw, digest, variables, problems),
+            None => host_path(image, variables, problems).map(|path| {
+                let name = raw.image_name.as_ref().map(|name| name.value.clone());
+                (images::Source::Image { path, name }, digest)
+            }),
+        };
+        if let Some((source, digest)) = found {
+            let config = raw.image_config.as_ref().filter(|config| config.value);
+            let config = config.map(|config| config.origin.clone());
+            let source = packed(source, digest, config);
+            sources.push(At::new(source, image.origin.clone()));
+        }
     }
     sources
+}
+
+/// How an image begins that is in a registry.
+pub const REGISTRY: &str = "registry:";
+
+/// An image in a registry, and its digest: without one, what runs would be whatever is there on that day.
+fn in_registry(
+    text: &str,
+    image: &At<String>,
+    raw: &RawRootfs,
+    digest: Option<At<Digest>>,
+    variables: &Variables,
+    problems: &mut Diagnostics,
+) -> Option<(images::Source, Option<At<Digest>>)> {
+    const SAMPLE: &str = "registry:docker.io/library/debian:12@sha256:…";
+    let reference = match Reference::parse(text) {
+        Ok(reference) => reference,
+        Err(why) => {
+            let message = format!("`{}` is no reference to an image: {why}", image.value);
+            problems.push(
+                Diagnostic::new(Code::WrongValue, &image.origin, message)
+                    .help(format!("for example: image = \"{SAMPLE}\"")),
+            );
+            return None;
+        }
+    };
+    if let Some(name) = &raw.image_name {
+        let message =
+            "`image_name` is about a layout that holds several, and a registry is asked for one";
+        problems.push(
+            Diagnostic::new(Code::Conflict, &name.origin, message)
+                .and(&image.origin, "the registry")
+                .help("remove the line: the reference says which"),
+        );
+    }
+    let own = reference.digest();
+    let own = own.map(|own| At::new(own.clone(), image.origin.clone()));
+    match (&own, &digest) {
+        (Some(own), Some(other)) if own.value != other.value => {
+            problems.push(
+                Diagnostic::new(Code::Conflict, &other.origin, "another digest of the image")
+                    .and(&own.origin, "the first one")
+                    .help("keep one of them"),
+            );
+        }
+        (None, None) if raw.digest.is_none() => {
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    &image.origin,
+                    "an image in a registry has to be named by its digest: a tag may be another image tomorrow",
+                )
+                .help(format!(
+                    "`sandbox images pin {reference}` asks the registry, and prints the line to write"
+                )),
+            );
+        }
+        _ => {}
+    }
+    let digest = own.or(digest)?;
+    let source = images::Source::Registry {
+        reference: reference.pinned(digest.value.clone()),
+        credentials: credentials(variables),
+    };
+    Some((source, Some(digest)))
+}
+
+/// Where the caller's credentials for registries may be: those of podman come first (containers-auth.json(5)).
+#[must_use]
+pub fn credentials(variables: &Variables) -> Vec<PathBuf> {
+    let folder = |name: &str| {
+        let path = variables.environment.get(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    let home = |below: &str| variables.home.as_ref().map(|home| home.join(below));
+    let named = folder("REGISTRY_AUTH_FILE");
+    let runtime = folder("XDG_RUNTIME_DIR").map(|path| path.join("containers/auth.json"));
+    let config = folder("XDG_CONFIG_HOME").or_else(|| home(".config"));
+    let config = config.map(|path| path.join("containers/auth.json"));
+    let docker = folder("DOCKER_CONFIG").or_else(|| home(".docker"));
+    let docker = docker.map(|path| path.join("config.json"));
+    [named, runtime, config, docker]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn place<T>(value: &Option<At<T>>) -> Option<&Origin> {
@@ -149,7 +241,7 @@ impl Packed {
             bounds,
             config,
         } = self;
-        let path = source.path().display();
+        let path = source;
         let name = match source {
             images::Source::Image {
                 name: Some(name), ..
@@ -195,6 +287,14 @@ impl Packed {
             )
             .share(10),
         ];
+        if let images::Source::Registry { reference, .. } = source {
+            let host = reference.host();
+            let words = format!(
+                "have the registry {host} asked for the root, with the caller's credentials there"
+            );
+            let key = format!("root:registry:{host}");
+            grants.push(Grant::rank(Area::Network, key, 1, words, origin).share(10));
+        }
         if let Some(config) = config {
             let words =
                 "let the image say who the command is, which variables it has and where it starts";
@@ -232,7 +332,6 @@ impl Packed {
             .help("see `sandbox images`")
         };
         let owners = owners(profile, namespaces, host);
-        let path = self.source.path();
         if let Some(pinned) = &self.digest {
             // What was verified once need not be there any more.
             let entry = host.unpacked_root(&pinned.value, &owners, &cache);
@@ -251,24 +350,18 @@ impl Packed {
             }
         }
         let known = host.known_root(&self.source, &cache).map_err(|why| {
-            let what = match self.source {
-                images::Source::Archive(_) => "archive",
-                images::Source::Image { .. } => "image",
-            };
+            let what = self.source.word();
             Diagnostic::new(
                 Code::NotFound,
                 origin,
-                format!("the {what} {} cannot be used: {why}", path.display()),
+                format!("the {what} {} cannot be used: {why}", self.source),
             )
             .help("make it, or correct the path")
         })?;
         if let (Some(pinned), Some(found)) = (&self.digest, &known.digest)
             && pinned.value != *found
         {
-            let text = format!(
-                "{} has the digest {found}, and not this one",
-                path.display()
-            );
+            let text = format!("{} has the digest {found}, and not this one", self.source);
             return Err(Diagnostic::new(Code::NotFound, &pinned.origin, text).help(
                 "find out who has changed it; if that is as it should be, write the new digest",
             ));
@@ -323,6 +416,14 @@ impl Rootfs {
             Source::Packed(packed) => Some(packed),
             _ => None,
         }
+    }
+
+    /// Whether the image may say what the command is, once it was fetched.
+    #[must_use]
+    pub fn tells_once_fetched(&self) -> bool {
+        let registry = |packed: &&Packed| matches!(packed.source, images::Source::Registry { .. });
+        let packed = self.packed().filter(registry);
+        packed.is_some_and(|packed| packed.config.is_some())
     }
 
     /// Whether the root has to be unpacked.

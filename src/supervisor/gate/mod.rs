@@ -18,7 +18,7 @@ mod ledger;
 mod names;
 mod observe;
 mod relay;
-mod upstream;
+pub(in crate::supervisor) mod upstream;
 
 use crate::plan::Op;
 use crate::plan::egress::{End, Permit, Protocol, Reason, Rules};

@@ -23,7 +23,7 @@ const FILE: u64 = 1 << 20;
 
 /// Of which family addresses are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(in crate::supervisor) enum Family {
     /// IPv4.
     Four,
     /// IPv6.
@@ -41,15 +41,15 @@ impl Family {
 
 /// What a name leads to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) addresses: Vec<IpAddr>,
+pub(in crate::supervisor) struct Found {
+    pub(in crate::supervisor) addresses: Vec<IpAddr>,
     /// For how long it does.
     pub(super) seconds: u32,
 }
 
 /// Why a name leads nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(in crate::supervisor) enum Failure {
     /// There is no such name.
     NotThere,
     /// Nobody can say.
@@ -58,14 +58,14 @@ pub(super) enum Failure {
 
 /// Who is asked.
 #[derive(Debug, Default)]
-pub(super) struct Upstream {
+pub(in crate::supervisor) struct Upstream {
     hosts: HashMap<String, Vec<IpAddr>>,
     servers: Vec<SocketAddr>,
 }
 
 impl Upstream {
     /// As the files of this machine say.
-    pub(super) fn of_this_machine() -> Self {
+    pub(in crate::supervisor) fn of_this_machine() -> Self {
         Self {
             hosts: hosts(&text("/etc/hosts")),
             servers: servers(&text("/etc/resolv.conf")),
@@ -73,7 +73,11 @@ impl Upstream {
     }
 
     /// Looks a name up.
-    pub(super) fn look_up(&self, name: &Name, family: Family) -> Result<Found, Failure> {
+    pub(in crate::supervisor) fn look_up(
+        &self,
+        name: &Name,
+        family: Family,
+    ) -> Result<Found, Failure> {
         if let Some(addresses) = self.hosts.get(name.as_str()) {
             let of_family = addresses.iter().filter(|address| family.holds(**address));
             return Ok(Found {

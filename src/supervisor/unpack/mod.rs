@@ -2,26 +2,28 @@
 //!
 //! Made aside, and moved when it is whole and on the disk, so that a kill at any moment leaves nothing that
 //! would be taken for a root. What it leaves is taken away by the next one who unpacks the same, and by
-//! `sandbox images prune`.
+//! `sandbox images prune`. An image in a registry becomes a layout first, which goes once it is unpacked.
 
 mod namespace;
 mod place;
 mod prune;
+mod registry;
 mod tree;
 
 pub use prune::{Pruned, prune};
+pub use registry::resolve;
 
 use super::Failure;
 use crate::host::images::archive::{Members, unread};
 use crate::host::images::cache::{Cache, Description, VERSION};
 use crate::host::images::layout::{Config, Image, wrong_digest};
 use crate::host::images::stream::{Hashed, Stream};
-use crate::host::images::{Digest, Source, Unpacking};
+use crate::host::images::{Digest, Reference, Source, Unpacking};
 use crate::plan::{Op, Plan};
 use place::Place;
 use rustix::fs::Stat;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tree::Tree;
 
@@ -50,8 +52,14 @@ enum Opened {
 const COMPRESSED: &str = "it is compressed, and has only a digest of what it decompresses to: save the image as an OCI layout";
 
 fn unpack(unpacking: &Unpacking) -> Result<(), String> {
-    let path = unpacking.source.path();
-    let (opened, digest) = open(&unpacking.source)?;
+    let path = match &unpacking.source {
+        Source::Registry {
+            reference,
+            credentials,
+        } => return fetch(unpacking, reference, credentials),
+        Source::Archive(path) | Source::Image { path, .. } => path,
+    };
+    let (opened, digest) = open(&unpacking.source, path)?;
     if let Some(expected) = unpacking
         .digest
         .as_ref()
@@ -59,41 +67,86 @@ fn unpack(unpacking: &Unpacking) -> Result<(), String> {
     {
         return Err(format!("it has the digest {digest}, and not {expected}"));
     }
-    let name = Cache::name(&digest, &unpacking.owners);
-    if let Some(place) = Place::begin(&unpacking.cache, &name)? {
-        let counts = namespace::within(&unpacking.owners, || {
-            let root = place.root()?;
-            let tree = Tree::new(root, unpacking.bounds, &unpacking.owners);
-            let filled = opened.fill(tree, &digest);
-            // Half a root is of no use, and may be large.
-            let (entries, bytes) = filled.inspect_err(|_| drop(place.clear()))?;
-            Ok(format!("{entries} {bytes}"))
-        });
-        let counts = counts.inspect_err(|_| place.give_up())?;
-        let mut counts = counts.split(' ').map(|count| count.parse().unwrap_or(0));
-        place.finish(&Description {
-            version: VERSION,
-            digest: digest.to_string(),
-            source: path.display().to_string(),
-            entries: counts.next().unwrap_or(0),
-            bytes: counts.next().unwrap_or(0),
-            config: opened.config(),
-        })?;
-    }
+    make(unpacking, &opened, &digest)?;
     match &opened {
-        Opened::Archive { stat, .. } => place::remember(&unpacking.cache, stat, &digest),
+        Opened::Archive { stat, .. } => {
+            place::remember(&unpacking.cache, &Cache::note(stat), &digest)
+        }
         Opened::Image(_) => Ok(()),
     }
 }
 
-fn open(source: &Source) -> Result<(Opened, Digest), String> {
+/// Fetches an image, and unpacks it. What was fetched goes in any case.
+fn fetch(
+    unpacking: &Unpacking,
+    reference: &Reference,
+    credentials: &[PathBuf],
+) -> Result<(), String> {
+    let Unpacking {
+        bounds,
+        owners,
+        cache,
+        ..
+    } = unpacking;
+    let wanted = unpacking.digest.as_ref().ok_or("its digest is not known")?;
+    // Whoever wants the same waits here, and then finds the root.
+    let name = format!("{}.fetched", Cache::name(wanted, owners));
+    let Some(place) = Place::begin(cache, &name)? else {
+        return Ok(());
+    };
+    let fetched = || {
+        if cache.entry(wanted, owners)?.is_some() {
+            return Ok(());
+        }
+        let layout = place.layout()?;
+        let image = registry::fetch(reference, wanted, *bounds, credentials, &layout)?;
+        let digest = image.digest.clone();
+        make(unpacking, &Opened::Image(image), &digest)?;
+        match digest == *wanted {
+            true => Ok(()),
+            false => place::remember(cache, &Cache::index_note(wanted), &digest),
+        }
+    };
+    let result = fetched();
+    let cleared = place.clear();
+    place.give_up();
+    result.and(cleared)
+}
+
+/// Makes the root, unless it is there by now.
+fn make(unpacking: &Unpacking, opened: &Opened, digest: &Digest) -> Result<(), String> {
+    let name = Cache::name(digest, &unpacking.owners);
+    let Some(place) = Place::begin(&unpacking.cache, &name)? else {
+        return Ok(());
+    };
+    let counts = namespace::within(&unpacking.owners, || {
+        let root = place.root()?;
+        let tree = Tree::new(root, unpacking.bounds, &unpacking.owners);
+        let filled = opened.fill(tree, digest);
+        // Half a root is of no use, and may be large.
+        let (entries, bytes) = filled.inspect_err(|_| drop(place.clear()))?;
+        Ok(format!("{entries} {bytes}"))
+    });
+    let counts = counts.inspect_err(|_| place.give_up())?;
+    let mut counts = counts.split(' ').map(|count| count.parse().unwrap_or(0));
+    place.finish(&Description {
+        version: VERSION,
+        digest: digest.to_string(),
+        source: unpacking.source.to_string(),
+        entries: counts.next().unwrap_or(0),
+        bytes: counts.next().unwrap_or(0),
+        config: opened.config(),
+    })
+}
+
+fn open(source: &Source, path: &Path) -> Result<(Opened, Digest), String> {
     match source {
-        Source::Image { path, name } => {
+        Source::Image { name, .. } => {
             let image = Image::read(path, name.as_deref())?;
             let digest = image.digest.clone();
             Ok((Opened::Image(image), digest))
         }
-        Source::Archive(path) => {
+        _ => {
             let (file, stat) = settled(path)?;
             let length = file.metadata().map_err(|e| e.to_string())?.len();
             let again = file.try_clone().map_err(|e| e.to_string())?;

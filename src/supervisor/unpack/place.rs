@@ -7,12 +7,15 @@
 use super::tree::remove;
 use crate::host::images::cache::Description;
 use crate::host::images::{Cache, Digest};
-use rustix::fs::{Stat, fsync, renameat, syncfs};
+use rustix::fs::{fsync, renameat, syncfs};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+/// What is fetched from a registry.
+const LAYOUT: &str = "layout";
 
 /// A root that is being made.
 #[derive(Debug)]
@@ -76,6 +79,15 @@ impl Place {
         File::open(&root).map(OwnedFd::from).map_err(fail)
     }
 
+    /// An empty folder for what is fetched before it is unpacked.
+    pub(super) fn layout(&self) -> Result<PathBuf, String> {
+        self.clear()?;
+        let layout = self.path.join(LAYOUT);
+        let made = DirBuilder::new().mode(0o700).create(&layout);
+        made.map_err(|e| format!("{}: {e}", layout.display()))?;
+        Ok(layout)
+    }
+
     /// Takes away what is in it.
     pub(super) fn clear(&self) -> Result<(), String> {
         clear(&self.folder).map_err(|e| format!("{}: {e}", self.path.display()))
@@ -103,7 +115,7 @@ impl Place {
 
 /// Takes away what is in the folder of a root.
 pub(super) fn clear(folder: &File) -> io::Result<()> {
-    for name in ["root", "description.json"] {
+    for name in ["root", "description.json", LAYOUT] {
         match remove(folder.as_fd(), name.as_ref()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
@@ -112,9 +124,9 @@ pub(super) fn clear(folder: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Notes the digest of an archive for as long as that is not changed.
-pub(super) fn remember(cache: &Cache, stat: &Stat, digest: &Digest) -> Result<(), String> {
-    let note = cache.archives().join(Cache::note(stat));
+/// Notes a digest under a name: that of an archive for as long as it is not changed, that of the image of an index.
+pub(super) fn remember(cache: &Cache, note: &str, digest: &Digest) -> Result<(), String> {
+    let note = cache.archives().join(note);
     let aside = note.with_extension(std::process::id().to_string());
     let _ = std::fs::remove_file(&aside);
     write_new(&aside, &digest.to_string())

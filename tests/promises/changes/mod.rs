@@ -1,5 +1,6 @@
 //! Changes that do not go into the tree: thrown away, or kept, told of and taken over.
 
+mod disk;
 mod property;
 
 use crate::support::{Done, Project, done, is_root, mounts};
@@ -215,7 +216,11 @@ fn what_was_in_a_directory_that_was_made_anew_is_gone() {
     // The directories of the same names below it have no mark of their own.
     let script = "rm -rf d; mkdir -p d/c/e; echo new >d/c/e/new; echo stays >d/c/stays";
     assert_eq!(kept.run(script).code, 0);
-    let told: BTreeSet<_> = kept.told().into_iter().map(|(what, path, _)| format!("{what} {path}")).collect();
+    let told: BTreeSet<_> = kept
+        .told()
+        .into_iter()
+        .map(|(what, path, _)| format!("{what} {path}"))
+        .collect();
     for line in ["added d/c/e/new", "deleted d/c/e/old", "modified d/c/stays"] {
         assert!(told.contains(line), "{line}: {told:?}");
     }
