@@ -48,6 +48,10 @@ pub struct About {
     /// What the sandbox itself has made in it, relative to the tree.
     #[serde(default)]
     pub mount_points: Vec<String>,
+    /// The digest of what the tree was unpacked from, where it is one of the cache: that is shared, and
+    /// nothing is taken over into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked: Option<String>,
 }
 
 impl About {
@@ -346,6 +350,7 @@ pub fn prepare(kept: &Kept) -> Result<Held, StoreError> {
         store,
         name,
         source,
+        unpacked,
         owner,
         mount_points,
     } = kept;
@@ -407,6 +412,7 @@ pub fn prepare(kept: &Kept) -> Result<Held, StoreError> {
             real: std::fs::canonicalize(source).map_err(|error| lost(&error))?,
             since: held.now().map_err(call)?,
             mount_points: Vec::new(),
+            unpacked: unpacked.clone(),
         },
     };
     about.mount_points.extend(mount_points.iter().cloned());

@@ -81,6 +81,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::OpenSource { .. }
         | Op::AttachStaging
         | Op::StageFile { .. }
+        | Op::StageSecret { .. }
         | Op::AttachRoot(_)
         | Op::AttachSource { .. }
         | Op::Protect { .. }
@@ -119,6 +120,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::MakeMountPoint { .. }
         | Op::MakeSource { .. }
         | Op::KeepChanges { .. }
+        | Op::LockFile(_)
+        | Op::TakeSecret { .. }
         | Op::ProvideMountPoint { .. }
         | Op::MakePipes { .. }
         | Op::TakePipes { .. }
@@ -151,6 +154,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::AwaitRelease
         | Op::TakeIds { .. }
         | Op::MakeDirectory(..)
+        | Op::DressDirectory(..)
         | Op::MakeFile(_)
         | Op::MakeSymlink(..)
         | Op::SetSysctl { .. }

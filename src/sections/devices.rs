@@ -7,10 +7,12 @@ use super::{Profile, limits, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, What, tmpfs};
+use crate::plan::op::Ids;
 use crate::profile::table::List;
-use crate::profile::value::Size;
+use crate::profile::value::Space;
 use crate::review::tree::Access;
 use crate::review::view::{Group, HostFiles, Shown, View};
+use crate::sections::user::Identity;
 use crate::sys::mount::Attributes;
 use std::path::{Component, Path, PathBuf};
 
@@ -27,8 +29,11 @@ crate::table! {
         /// tty), such as `"kvm"` or `"net/tun"`; or `{ name = "dri", optional = true }`, which is left out where this
         /// machine lacks it.
         nodes: List<Item>,
-        /// The most that /dev/shm may hold.
-        shm_size: Size = "256M",
+        /// The most that /dev/shm may hold: a size, or a share of the machine's memory (`"25%"`).
+        shm_size: Space = "256M",
+        /// The group of pseudo-terminals, an id inside, such as that of the group `tty`. Default: that of the process
+        /// that opens one.
+        pts_group: u32,
     }
 }
 
@@ -36,7 +41,8 @@ crate::table! {
 #[derive(Clone, Debug)]
 pub struct Devices {
     nodes: Vec<At<Wanted>>,
-    shm_size: At<Size>,
+    shm_size: At<Space>,
+    pts_group: Option<At<u32>>,
     table: Origin,
 }
 
@@ -51,7 +57,7 @@ const LINKS: &[(&str, &str)] = &[
 ];
 
 /// An own instance, with a bound on how many there can be.
-pub const PTS_OPTIONS: &[(&str, Option<&str>)] = &[
+const PTS_OPTIONS: &[(&str, Option<&str>)] = &[
     ("newinstance", None),
     ("ptmxmode", Some("0666")),
     ("mode", Some("0620")),
@@ -81,7 +87,7 @@ impl Devices {
             }
         }
         let shm_size = raw.shm_size;
-        if shm_size.value.0 == 0 {
+        if shm_size.value.is_zero() {
             problems.push(
                 Diagnostic::new(Code::WrongValue, &shm_size.origin, "0 would mean no bound")
                     .help("for example: shm_size = \"64M\""),
@@ -90,6 +96,7 @@ impl Devices {
         Self {
             nodes,
             shm_size,
+            pts_group: raw.pts_group,
             table,
         }
     }
@@ -135,6 +142,9 @@ impl Devices {
                 );
             }
         }
+        if let Some(group) = &self.pts_group {
+            profile.user.knows(Ids::Group, group, problems);
+        }
         if self.shm_size.origin.is_default() {
             return;
         }
@@ -152,9 +162,29 @@ impl Devices {
         }
     }
 
+    /// An own instance of pseudo-terminals.
+    #[must_use]
+    pub fn terminals(&self) -> What {
+        let group = self.pts_group();
+        let options = PTS_OPTIONS.iter();
+        let options = options.map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned)));
+        let group = group.map(|group| ("gid".to_owned(), Some(group.to_string())));
+        What::Filesystem {
+            kind: "devpts",
+            options: options.chain(group).collect(),
+            sealed: false,
+        }
+    }
+
+    /// The group of pseudo-terminals, if it is not the command's.
+    #[must_use]
+    pub fn pts_group(&self) -> Option<u32> {
+        self.pts_group.as_ref().map(|group| group.value)
+    }
+
     /// How much /dev/shm may hold.
     #[must_use]
-    pub fn shm_size(&self) -> &At<Size> {
+    pub fn shm_size(&self) -> &At<Space> {
         &self.shm_size
     }
 
@@ -164,6 +194,8 @@ impl Devices {
         let Self {
             nodes,
             shm_size: _,
+            // Of terminals that are the sandbox's own.
+            pts_group: _,
             table: _,
         } = self;
         let default = Origin::Default("devices");
@@ -218,7 +250,10 @@ impl Devices {
     }
 
     /// Adds /dev.
-    pub fn entries(&self, draft: &mut Draft<'_>) {
+    pub fn entries(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
+        if let Some(group) = &self.pts_group {
+            profile.user.holds(Ids::Group, group, identity, draft);
+        }
         let default = Origin::Default("devices");
         let plain = Attributes::NOSUID.with(Attributes::NOEXEC);
         let dev = Path::new("/dev");
@@ -256,16 +291,14 @@ impl Devices {
                 &default,
             );
         }
-        let pts = PTS_OPTIONS
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned)))
-            .collect();
-        let pts = What::Filesystem {
-            kind: "devpts",
-            options: pts,
-            sealed: false,
-        };
-        put("pts", pts, plain, false, &default);
+        let origin = self.pts_group.as_ref().map(|group| &group.origin);
+        put(
+            "pts",
+            self.terminals(),
+            plain,
+            false,
+            origin.unwrap_or(&default),
+        );
         // Each file takes memory of the kernel's, even an empty one.
         let shm = sized(self.shm_size.value, DEFAULT_INODES, "1777", false);
         put(

@@ -392,7 +392,7 @@ impl Process {
             Op::ChangeDirectory(c_string(cwd)),
             &origin,
         );
-        self.terminal(identity, draft);
+        self.terminal(profile, identity, draft);
         self.scheduling.steps(draft);
         self.descriptors.steps(draft);
         draft.step(

@@ -8,11 +8,11 @@ mod map;
 pub use map::Map;
 
 use account::{Id, number, numbers};
-use known::outside;
+use known::{no_id, outside};
 use map::check_ranges;
 
 use super::{Profile, namespaces::Choice, split};
-use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::diag::{At, Diagnostics, Origin};
 use crate::host::Host;
 use crate::host::accounts::Accounts;
 use crate::host::caller::auto;
@@ -169,14 +169,7 @@ impl User {
         };
         for id in user.uid.iter().chain(&user.gid).chain(&user.groups) {
             if id.value == Id::Number(u32::MAX) {
-                problems.push(
-                    Diagnostic::new(
-                        Code::BadIds,
-                        &id.origin,
-                        "4294967295 stands for no id at all",
-                    )
-                    .help("choose a smaller one"),
-                );
+                problems.push(no_id(&id.origin));
             }
         }
         user

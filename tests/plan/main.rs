@@ -62,6 +62,7 @@ fn place(op: &Op) -> Option<(PathBuf, bool)> {
         | Op::MakeFile(name)
         | Op::MakeSymlink(name, _)
         | Op::ProvideMountPoint { name, .. } => (path(&name.parent).join(path(&name.name)), false),
+        Op::DressDirectory(target, _) => (path(target), false),
         Op::MountFilesystem { target, .. }
         | Op::AttachSource { target, .. }
         | Op::MountOverlay { target, .. }

@@ -23,6 +23,7 @@ mod egress;
 mod explained;
 mod fail_closed;
 mod families;
+mod files;
 mod gc;
 mod idle;
 mod ids;

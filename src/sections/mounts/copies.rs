@@ -54,7 +54,11 @@ pub(super) fn check(raw: &RawMount, origin: &Origin, problems: &mut Diagnostics)
             .help(format!("write {}, or remove `propagation`", lines.join(", "))),
         );
     }
-    let held = [("noexec", &raw.noexec), ("idmap", &raw.idmap)];
+    let held = [
+        ("noexec", &raw.noexec),
+        ("nosymfollow", &raw.nosymfollow),
+        ("idmap", &raw.idmap),
+    ];
     for (key, value) in held {
         if let Some(place) = value.as_ref().filter(|value| value.value) {
             problems.push(

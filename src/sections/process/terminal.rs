@@ -53,7 +53,7 @@ impl Process {
     }
 
     /// Adds the sandbox's own terminal, where it is to have one.
-    pub(super) fn terminal(&self, identity: &Identity, draft: &mut Draft<'_>) {
+    pub(super) fn terminal(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
         let origin = &self.terminal.origin;
         let is_own = self.terminal.value == Terminal::Own;
         let caller = match self.terminal.value {
@@ -100,7 +100,7 @@ impl Process {
             size: caller.map(|caller| caller.size).unwrap_or_default(),
             owner: TerminalOwner {
                 uid: identity.uid,
-                gid: identity.gid,
+                gid: profile.devices.pts_group().unwrap_or(identity.gid),
             },
         };
         let streams = (0..3).zip(is_terminal).filter(|(_, is)| *is);
