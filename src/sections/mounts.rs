@@ -9,6 +9,7 @@ mod kernel;
 mod nesting;
 mod overlay;
 mod own;
+mod owners;
 mod relate;
 mod several;
 
@@ -18,6 +19,7 @@ pub(super) use exposure::in_one_home;
 pub use kernel::{Hidepid, Subset};
 pub(super) use own::Owner;
 pub use own::{Atime, RawOwner};
+pub use owners::RawIdmap;
 
 use super::changes::{Aside, Changes, Place};
 use super::{Profile, absolute, enforce::Level, host_path, user::Identity};
@@ -137,7 +139,9 @@ crate::table! {
         propagation: Propagation,
         /// `bind`: whether the owner of the source appears as the command, where root calls.
         /// Default: true; for what is read-only or has devices (`nodev = false`), where its file system can.
-        idmap: bool,
+        /// Or which owners are who inside: `[{ source = 1000, inside = 0, count = 1 }]`, of users and of groups; other owners
+        /// are strangers then, and others than root are refused.
+        idmap: RawIdmap,
         /// `proc`: which part of it there is. Default: all, reduced.
         subset: Subset,
         /// `proc`: which processes of its pid namespace show to which others (proc(5)). Where that namespace is not
@@ -182,6 +186,7 @@ struct Mount {
     subset: Option<At<Subset>>,
     hidepid: Option<At<Hidepid>>,
     idmap: Option<At<bool>>,
+    owners: Vec<At<owners::Mapped>>,
     size: At<Space>,
     inodes: At<u64>,
     mode: Option<Mode>,
@@ -402,6 +407,7 @@ fn check_one(
         .with_if(flag(&raw.nosuid, true), Attributes::NOSUID)
         .with_if(flag(&raw.nodev, true), Attributes::NODEV)
         .with_if(flag(&raw.noexec, false), Attributes::NOEXEC);
+    let (idmap, owners) = owners::check(raw.idmap, problems);
     let (several, target) = place?;
     let mount = Mount {
         kind,
@@ -418,7 +424,8 @@ fn check_one(
             .unwrap_or_else(|| At::default_of("mounts.propagation", Propagation::Private)),
         subset: raw.subset,
         hidepid: raw.hidepid,
-        idmap: raw.idmap,
+        idmap,
+        owners,
         size: raw
             .size
             .unwrap_or_else(|| At::default_of("mounts.size", DEFAULT_SIZE)),
@@ -570,14 +577,22 @@ fn show(
         (Level::Require, None) if read_only || devices => Some(IdmapNeed::Optional),
         (Level::Require, _) => Some(IdmapNeed::Required),
     };
-    let idmap = need.and_then(|need| {
+    let by_owner = |need| {
         let caller = &draft.host.caller;
         if made {
             return identity.owner_map(caller.uid, caller.gid, need);
         }
         let owner = draft.host.tree.target(&source);
         identity.owner_map(owner.uid, owner.gid, need)
-    });
+    };
+    let idmap = if mount.owners.is_empty() {
+        need.and_then(by_owner)
+    } else {
+        match owners::map(mount, identity, draft) {
+            None => return,
+            map => map,
+        }
+    };
     if !copies::can_be_had(&source, mount, idmap.as_ref(), profile, origin, draft)
         || !own::can_be_had(&source, mount, idmap.as_ref(), profile, draft)
     {

@@ -100,6 +100,22 @@ impl Identity {
         })
     }
 
+    /// The id outside of the first of some ids inside that lie in one range of the map.
+    #[must_use]
+    pub fn outside(&self, ids: Ids, first: u32, count: u32) -> Option<u32> {
+        let map = match ids {
+            Ids::User => &self.users,
+            Ids::Group => &self.groups,
+        };
+        // Without a namespace of its own, ids are what they are.
+        if map.is_empty() {
+            return Some(first);
+        }
+        let last = first.checked_add(count.checked_sub(1)?)?;
+        let range = map.iter().find(|range| holds(range, first))?;
+        holds(range, last).then(|| first - range.inside + range.outside)
+    }
+
     /// How the owners in a whole root are mapped: as the ids of the same number inside.
     #[must_use]
     pub fn root_map(&self) -> Option<Idmap> {

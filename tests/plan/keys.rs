@@ -477,6 +477,12 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"\nidmap = [{ source = 5, inside = 0, count = 2 }]",
+        "type = \"bind\"\ntarget = \"/a\"\nidmap = [{ source = 5, inside = 0, count = 3 }]",
+    ),
+    ("devices", "", "nodes = [\"input/event*\"]"),
+    (
+        "[mounts]",
         "type = \"tmpfs\"\ntarget = \"/a\"\nsize = \"10%\"",
         "type = \"tmpfs\"\ntarget = \"/a\"\nsize = \"11%\"",
     ),

@@ -266,7 +266,7 @@ fn secrets_are_files_of_the_commands_and_nothing_else() {
     let script = "cd /run/secrets && cat token && echo && cat /etc/app/key &&
         stat -c '%a %u %g' token /etc/app/key && id -u && id -g &&
         ! sh -c 'echo x >token' 2>/dev/null && ! rm -f token 2>/dev/null && ls /run/secrets &&
-        env | grep -c DEPLOY; tr '\\0' '\\n' </proc/1/environ 2>/dev/null | grep -c of-a; true";
+        env | grep -c DEPLOY; { tr '\\0' '\\n' </proc/1/environ; } 2>/dev/null | grep -c of-a; true";
     let run = |program: &mut std::process::Command| done(program.env("DEPLOY_TOKEN", TOKEN));
     let out = run(&mut project.script(&profile, script)).ok();
     let lines: Vec<_> = out.lines().collect();
@@ -284,7 +284,7 @@ fn secrets_are_files_of_the_commands_and_nothing_else() {
         &["explain", "--profile", "secrets.toml", "--", "true"][..],
         &[
             "explain",
-            "--json",
+            "--why",
             "--profile",
             "secrets.toml",
             "--",
@@ -432,4 +432,84 @@ fn a_file_is_locked_while_the_sandbox_runs() {
             .fails(125)
             .contains("is a directory")
     );
+}
+
+#[test]
+fn a_pattern_of_devices_stands_for_what_the_machine_has() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let test = "a_pattern_of_devices_stands_for_what_the_machine_has";
+    let minimal = [
+        "null", "zero", "full", "random", "urandom", "tty", "ptmx", "console",
+    ];
+    let found = std::fs::read_dir("/dev")
+        .unwrap()
+        .flatten()
+        .find_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let device = entry.file_type().ok()?.is_char_device();
+            (device && !minimal.contains(&name.as_str())).then_some(name)
+        });
+    let Some(name) = found else {
+        return skip(test, "/dev has minimal devices alone");
+    };
+    let project = Project::new();
+    let (begin, _) = name.split_at(name.len() - 1);
+    // What is there anyway, or named beside it, is no second mount.
+    let profile = format!("[devices]\nnodes = [\"{begin}?\", \"{name}\", \"[nz]*[lo]\"]\n");
+    let script = format!("[ -c /dev/{name} ] && [ -c /dev/null ] && echo there");
+    assert_eq!(project.run(&profile, &script).ok(), "there\n");
+    let none = "[devices]\nnodes = [\"no-such-device-*\"]\n";
+    let refused = project.run(none, "true").fails(125);
+    assert!(refused.contains("this machine has nothing"), "{refused}");
+    let none = "[devices]\nnodes = [{ name = \"no-such-device-*\", optional = true }]\n";
+    project.run(none, "true").ok();
+}
+
+#[test]
+fn owners_of_a_mount_are_who_the_profile_says() {
+    let project = Project::new();
+    let source = Project::new();
+    let path = source.path().display();
+    let profile = |inside: u32| {
+        format!(
+            "[user]
+uid_map = \"root\"
+[[mounts]]
+type = \"bind\"
+target = \"/data\"
+source = \"{path}\"
+read_only = false
+idmap = [{{ source = 1234, inside = {inside} }}, {{ source = 77, inside = {} }}]
+",
+            inside + 1
+        )
+    };
+    if !is_root() {
+        let one = profile(0).replace(", { source = 77, inside = 1 }", "");
+        let refused = project.run(&one, "true").fails(125);
+        assert!(refused.contains("only root can say"), "{refused}");
+        return;
+    }
+    let file = source.write("file", "x");
+    for path in [&file, source.path()] {
+        std::os::unix::fs::chown(path, Some(1234), Some(1234)).unwrap();
+    }
+    let other = source.write("other", "x");
+    let script = "cd /data && stat -c '%u:%g' file other && echo new >made && stat -c '%u:%g' made";
+    let one = profile(0).replace(", { source = 77, inside = 1 }", "");
+    let out = project.run(&one, script).ok();
+    assert_eq!(out, "0:0\n65534:65534\n0:0\n");
+    use std::os::unix::fs::MetadataExt as _;
+    let made = source.path().join("made").metadata().unwrap();
+    assert_eq!((made.uid(), made.gid()), (1234, 1234));
+    assert_eq!(other.metadata().unwrap().uid(), 0);
+    let both = profile(0).replace("\"root\"", "\"auto\"");
+    std::os::unix::fs::chown(&other, Some(77), Some(77)).unwrap();
+    let out = project
+        .run(&both, "cd /data && stat -c '%u:%g' file other")
+        .ok();
+    assert_eq!(out, "0:0\n1:1\n");
+    // The sandbox has to have the ids.
+    let refused = project.run(&profile(0), "true").fails(125);
+    assert!(refused.contains("no range that holds uid 1"), "{refused}");
 }

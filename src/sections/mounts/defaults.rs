@@ -119,6 +119,7 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         subset: None,
         hidepid: None,
         idmap: None,
+        owners: Vec::new(),
         size: At::default_of("mounts.size", DEFAULT_SIZE),
         inodes: At::default_of("mounts.inodes", DEFAULT_INODES),
         mode: None,

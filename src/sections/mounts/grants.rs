@@ -2,7 +2,7 @@
 
 use super::Hidepid;
 use super::kernel::{PROC_HIDDEN, PROC_READ_ONLY};
-use super::{DEFAULT_INODES, DEFAULT_SIZE, Kind, Mount, Mounts, home, own};
+use super::{DEFAULT_INODES, DEFAULT_SIZE, Kind, Mount, Mounts, home, own, owners};
 use crate::diag::{At, Origin};
 use crate::profile::value::{Size, Space};
 use crate::review::grant::UNLIMITED;
@@ -122,6 +122,7 @@ impl Mounts {
             }
         }
         for At { value, origin } in &self.0 {
+            grants.extend(owners::grants(value));
             match value.kind {
                 Kind::Tmpfs => {
                     memory.take(value.size.value, value.inodes.value, origin);
@@ -312,6 +313,7 @@ impl Mount {
             subset,
             hidepid,
             idmap: _,
+            owners: _,
             size: _,
             inodes: _,
             mode: _,
