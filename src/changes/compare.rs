@@ -122,7 +122,11 @@ pub fn compare(
     aside: std::os::fd::OwnedFd,
 ) -> Result<Changes, CompareError> {
     let mut walk = Walk {
-        since: about.since,
+        // What is named by its digest has not changed since, whenever it was unpacked.
+        since: match about.unpacked {
+            Some(_) => (i64::MAX, 0),
+            None => about.since,
+        },
         provided: about.mount_points.iter().map(PathBuf::from).collect(),
         list: Vec::new(),
         leaders: BTreeMap::new(),

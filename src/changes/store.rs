@@ -49,6 +49,10 @@ pub struct About {
     /// What the sandbox itself has made in it, relative to the tree.
     #[serde(default)]
     pub mount_points: Vec<String>,
+    /// The digest of what the tree was unpacked from, where it is one of the cache: that is shared, and
+    /// nothing is taken over into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked: Option<String>,
 }
 
 impl About {
@@ -311,6 +315,7 @@ impl Held {
             store,
             name,
             source,
+            unpacked,
             owner,
             mount_points,
         } = kept;
@@ -355,6 +360,7 @@ impl Held {
                 real: std::fs::canonicalize(source).map_err(|error| lost(&error))?,
                 since: self.now().map_err(call)?,
                 mount_points: Vec::new(),
+                unpacked: unpacked.clone(),
             },
         };
         about.mount_points.extend(mount_points.iter().cloned());

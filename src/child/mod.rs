@@ -292,6 +292,8 @@ impl Child<'_> {
             | Op::CreateGroup { .. }
             | Op::SetLimit(_)
             | Op::KeepChanges { .. }
+            | Op::LockFile(_)
+            | Op::TakeSecret { .. }
             | Op::MakeIdmap { .. }
             | Op::MakePipes { .. }
             | Op::KeepFlags(_)

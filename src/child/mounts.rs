@@ -3,7 +3,7 @@
 
 use super::Child;
 use crate::plan::Op;
-use crate::plan::op::{HostPath, NewName, NewRoot, Slot};
+use crate::plan::op::{Dress, HostPath, NewName, NewRoot, Slot};
 use crate::sys::descriptor::{self, Resolve};
 use crate::sys::mount::{self, Attributes, Depth};
 use crate::sys::{self};
@@ -81,23 +81,41 @@ impl Child<'_> {
                 slot,
                 name,
                 contents,
-                mode,
+                dress,
             } => {
                 let file = Fd(descriptor::create_file(self.staging, name, 0o600)?);
                 descriptor::write_all(file.0, contents)?;
-                descriptor::set_mode(file.0, *mode)?;
-                let path = Fd(descriptor::open_path(
-                    self.staging,
-                    name,
-                    Resolve::BeneathWithoutLinks,
-                )?);
-                let tree = mount::clone_tree(path.0, Depth::Whole)?;
-                self.put(*slot, tree)
+                put_on(file.0, *dress)?;
+                self.put_staged(*slot, name)
+            }
+            Op::StageSecret {
+                slot,
+                secret,
+                name,
+                dress,
+            } => {
+                let secret = Fd(self.take(*secret)?);
+                let file = Fd(descriptor::create_file(self.staging, name, 0o600)?);
+                let mut part = [0; 4096];
+                loop {
+                    let length = descriptor::read(secret.0, &mut part)?;
+                    let Some(read @ [_, ..]) = part.get(..length) else {
+                        break;
+                    };
+                    descriptor::write_all(file.0, read)?;
+                }
+                put_on(file.0, *dress)?;
+                self.put_staged(*slot, name)
             }
             Op::AttachRoot(root) => self.attach_root(root),
             Op::MakeDirectory(name, mode) => {
                 let parent = self.parent(name)?;
                 descriptor::make_directory(parent.fd(), &name.name, *mode)
+            }
+            Op::DressDirectory(target, dress) => {
+                let target = self.target(target)?;
+                let directory = Fd(descriptor::open_for_reading_at(target.0, c".")?);
+                put_on(directory.0, *dress)
             }
             Op::MakeFile(name) => {
                 let parent = self.parent(name)?;
@@ -163,6 +181,17 @@ impl Child<'_> {
         }
     }
 
+    /// Opens a file that was written aside as a detached mount.
+    fn put_staged(&mut self, slot: Slot, name: &CStr) -> sys::Result<()> {
+        let path = Fd(descriptor::open_path(
+            self.staging,
+            name,
+            Resolve::BeneathWithoutLinks,
+        )?);
+        let tree = mount::clone_tree(path.0, Depth::Whole)?;
+        self.put(slot, tree)
+    }
+
     fn attach_root(&mut self, root: &NewRoot) -> sys::Result<()> {
         self.root = match root {
             NewRoot::Tmpfs(options) => new_tmpfs(
@@ -226,6 +255,14 @@ impl Child<'_> {
             fd => Ok(fd),
         }
     }
+}
+
+/// The owner comes first: a change of it takes bits of the mode away (chown(2)).
+fn put_on(fd: RawFd, dress: Dress) -> sys::Result<()> {
+    if let Some((uid, gid)) = dress.owner {
+        descriptor::set_owner(fd, uid, gid)?;
+    }
+    descriptor::set_mode(fd, dress.mode)
 }
 
 pub(super) fn new_tmpfs<'a>(

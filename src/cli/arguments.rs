@@ -672,6 +672,9 @@ pub(super) struct ApplyChanges {
     /// Over what was changed in the tree meanwhile too
     #[arg(long)]
     pub(super) overwrite: bool,
+    /// Changes to an unpacked root: into this copy of it, and they are kept
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) onto: Option<std::path::PathBuf>,
 }
 
 /// Throwing changes away.

@@ -68,20 +68,29 @@ fn wrong(error: &StoreError) -> Diagnostic {
 }
 
 /// What is kept under a name, beside the tree as it is.
-fn changes(store: &Path, name: &str) -> Result<(Held, Option<Changes>), Refused> {
+fn changes(
+    store: &Path,
+    name: &str,
+    onto: Option<&Path>,
+) -> Result<(Held, Option<Changes>), Refused> {
     let held = Held::take(store, name).map_err(|error| wrong(&error))?;
-    let Some(about) = held.about().map_err(|error| wrong(&error))? else {
+    let Some(mut about) = held.about().map_err(|error| wrong(&error))? else {
         return Ok((held, None));
     };
+    if let Some(onto) = onto {
+        about = elsewhere(about, onto)?;
+    }
     let upper = held.upper().map_err(|error| wrong(&error))?;
-    let source = about.source.clone();
+    let (source, unpacked) = (about.source.clone(), about.unpacked.is_some());
     let tree = about.open().map_err(|errno| {
         let text = format!("cannot open {}: {}", source.display(), errno.desc());
-        refusal(
-            Code::NotFound,
-            text,
-            "they are changes to it: put it back, or discard them",
-        )
+        let help = match unpacked {
+            true => {
+                "they are changes to it: unpack it again (`sandbox images unpack`), or discard them"
+            }
+            false => "they are changes to it: put it back, or discard them",
+        };
+        refusal(Code::NotFound, text, help)
     })?;
     let found = compare(about, tree, upper).map_err(|error| {
         let text = format!(
@@ -96,6 +105,34 @@ fn changes(store: &Path, name: &str) -> Result<(Held, Option<Changes>), Refused>
         )
     })?;
     Ok((held, Some(found)))
+}
+
+/// The same changes, to a copy of the tree that is the caller's own.
+fn elsewhere(mut about: About, folder: &Path) -> Result<About, Refused> {
+    if about.unpacked.is_none() {
+        let text = format!(
+            "these are changes to {}, and are taken over into that",
+            show::escaped(about.source.as_os_str().as_bytes())
+        );
+        let help = "leave `--onto` out: it is for changes to an unpacked root";
+        return Err(refusal(Code::Conflict, text, help).into());
+    }
+    let real = std::fs::canonicalize(folder).map_err(|error| {
+        let shown = show::escaped(folder.as_os_str().as_bytes());
+        let text = format!("cannot open {shown}: {error}");
+        refusal(
+            Code::NotFound,
+            text,
+            "name a folder that holds a copy of the tree",
+        )
+    })?;
+    if real.parent().and_then(Path::parent) == about.real.parent().and_then(Path::parent) {
+        let text = "this is an unpacked root of the cache itself, which others use";
+        let help = "copy it to a folder of your own";
+        return Err(refusal(Code::Conflict, text.into(), help).into());
+    }
+    (about.source, about.real) = (real.clone(), real);
+    Ok(about)
 }
 
 fn list(store: &Path, as_json: bool) -> Result<u8, Refused> {
@@ -115,13 +152,17 @@ fn list(store: &Path, as_json: bool) -> Result<u8, Refused> {
                 continue;
             }
         };
-        let source = about.map(|About { source, .. }| source);
-        data.push(json!({ "name": name, "source": source, "in_use": used }));
-        let words = match (source, used) {
-            (_, true) => "in use".into(),
-            (Some(source), _) => show::escaped(source.as_os_str().as_bytes()),
-            (None, _) => "nothing yet".into(),
+        let (source, unpacked) =
+            about.map_or((None, None), |about| (Some(about.source), about.unpacked));
+        let words = match (&source, &unpacked, used) {
+            (_, _, true) => "in use".into(),
+            (Some(source), None, _) => show::escaped(source.as_os_str().as_bytes()),
+            (Some(_), Some(digest), _) => {
+                format!("the unpacked root {}", show::escaped(digest.as_bytes()))
+            }
+            (None, _, _) => "nothing yet".into(),
         };
+        data.push(json!({ "name": name, "source": source, "unpacked": unpacked, "in_use": used }));
         let _ = writeln!(text, "{name}: {words}");
     }
     if as_json {
@@ -133,7 +174,7 @@ fn list(store: &Path, as_json: bool) -> Result<u8, Refused> {
 }
 
 fn tell(store: &Path, name: &str, as_json: bool, lines: bool) -> Result<u8, Refused> {
-    let (_held, found) = changes(store, name)?;
+    let (_held, found) = changes(store, name, None)?;
     if as_json {
         let nothing = || json!({ "version": show::VERSION, "name": name, "source": Value::Null, "changes": [] });
         output_json(&found.map_or_else(nothing, |found| show::data(name, &found, lines)))?;
@@ -154,11 +195,23 @@ fn take_over(store: &Path, arguments: &ApplyChanges, session: &Session) -> Resul
         privileges,
         devices,
         overwrite,
+        onto,
     } = arguments;
-    let (held, found) = changes(store, name)?;
+    let (held, found) = changes(store, name, onto.as_deref())?;
     let Some(found) = found else {
         return discard(held);
     };
+    if let (Some(digest), None) = (&found.about.unpacked, onto) {
+        let text = format!(
+            "these are changes to the unpacked root {}, which every run with that digest shares: nothing is taken over into it",
+            show::escaped(digest.as_bytes())
+        );
+        let tree = show::escaped(found.about.source.as_os_str().as_bytes());
+        let help = format!(
+            "runs that keep them have them already; for a tree of your own: `cp -a {tree} FOLDER`, then `sandbox changes apply --onto FOLDER {name}`"
+        );
+        return Err(refusal(Code::Conflict, text, &help).into());
+    }
     let conflicts = found.list.iter().filter(|change| change.conflict.is_some());
     let conflicts: Vec<_> = conflicts.map(show::line).collect();
     if !conflicts.is_empty() && !overwrite {
@@ -191,7 +244,11 @@ fn take_over(store: &Path, arguments: &ApplyChanges, session: &Session) -> Resul
             failed.why
         ));
     }
-    if applied.without.is_empty() && applied.failed.is_empty() {
+    let whole = applied.without.is_empty() && applied.failed.is_empty();
+    if onto.is_some() {
+        return Ok(if whole { 0 } else { LEFT });
+    }
+    if whole {
         return discard(held);
     }
     session.say(&format!(

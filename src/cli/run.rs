@@ -236,9 +236,14 @@ fn hint(plan: &Plan, session: &Session) {
             ));
         }
         if store::has_changes(kept) {
-            session.say(&format!(
-                "changes to {source} are kept: `sandbox changes diff {name}` shows them, `sandbox changes apply {name}` takes them over"
-            ));
+            session.say(&match &kept.unpacked {
+                None => format!(
+                    "changes to {source} are kept: `sandbox changes diff {name}` shows them, `sandbox changes apply {name}` takes them over"
+                ),
+                Some(_) => format!(
+                    "changes to the unpacked root are kept for the next run: `sandbox changes diff {name}` shows them, `sandbox changes discard {name}` removes them"
+                ),
+            });
         }
     }
 }

@@ -13,6 +13,8 @@ struct Mount {
     point: PathBuf,
     /// Whether it hears of what others of a peer group mount: as a member of one, or as a slave.
     hears: bool,
+    /// When the time of the last reading is noted.
+    atime: &'static str,
 }
 
 impl Mounts {
@@ -42,10 +44,20 @@ impl Mounts {
     /// Whether what is mounted later where a path is can be heard of.
     #[must_use]
     pub fn hear(&self, path: &Path) -> bool {
+        self.over(path).is_some_and(|mount| mount.hears)
+    }
+
+    /// When the time of the last reading is noted where a path is, as mount(8) calls it.
+    #[must_use]
+    pub fn atime(&self, path: &Path) -> &'static str {
+        self.over(path).map_or("relatime", |mount| mount.atime)
+    }
+
+    /// The mount that a path is on.
+    fn over(&self, path: &Path) -> Option<&Mount> {
         let over = self.0.iter().filter(|mount| path.starts_with(&mount.point));
         // Of several on one point, the last is on top.
-        let nearest = over.max_by_key(|mount| mount.point.components().count());
-        nearest.is_some_and(|mount| mount.hears)
+        over.max_by_key(|mount| mount.point.components().count())
     }
 }
 
@@ -53,12 +65,21 @@ impl Mounts {
 fn parse(line: &[u8]) -> Option<Mount> {
     let mut words = line.split(|byte| *byte == b' ');
     let point = words.nth(4)?;
-    let optional = words.skip(1).take_while(|word| *word != b"-");
+    let options: Vec<_> = words.next()?.split(|byte| *byte == b',').collect();
+    let atime = if options.contains(&&b"noatime"[..]) {
+        "noatime"
+    } else if options.contains(&&b"relatime"[..]) {
+        "relatime"
+    } else {
+        "strictatime"
+    };
+    let optional = words.take_while(|word| *word != b"-");
     let mut hears =
         optional.filter(|word| word.starts_with(b"shared:") || word.starts_with(b"master:"));
     Some(Mount {
         point: unescaped(point),
         hears: hears.next().is_some(),
+        atime,
     })
 }
 
@@ -92,6 +113,18 @@ mod tests {
         assert!(mounts.hear(Path::new("/usr/bin")));
         assert!(!mounts.hear(Path::new("/srv/a b")));
         assert!(!mounts.hear(Path::new("/srv/a b/c/d")));
+        let options = b"1 0 8:1 / / rw,relatime - ext4 /dev/sda rw
+2 1 0:5 / /a rw,noatime - tmpfs none rw
+3 1 0:6 / /b rw,nosuid - tmpfs none rw,noatime
+";
+        let times = Mounts::parse(options);
+        for (path, atime) in [
+            ("/x", "relatime"),
+            ("/a/x", "noatime"),
+            ("/b", "strictatime"),
+        ] {
+            assert_eq!(times.atime(Path::new(path)), atime);
+        }
         let below = |path: &str| mounts.below(Path::new(path)).count();
         assert_eq!(
             (below("/srv"), below("/srv/a b"), below("/srv/a b/c")),

@@ -6,8 +6,8 @@ use super::egress::Rule;
 use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
-    ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NamespaceKind, NewName,
-    NewRoot, Op, Over, Slot, Stream, USUAL_PERIOD_US, Upper,
+    ClockOffset, Dress, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NamespaceKind, NewName,
+    NewRoot, Op, Over, SecretFrom, Slot, Stream, USUAL_PERIOD_US, Upper,
 };
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
@@ -104,13 +104,25 @@ impl fmt::Display for Attributes {
             (Self::NOSUID, "nosuid"),
             (Self::NODEV, "nodev"),
             (Self::NOEXEC, "noexec"),
+            (Self::NOSYMFOLLOW, "nosymfollow"),
         ];
         let words: Vec<_> = words
             .into_iter()
             .filter(|(a, _)| self.contains(*a))
             .map(|(_, word)| word)
+            .chain(self.atime_word())
             .collect();
         f.write_str(&words.join(", "))
+    }
+}
+
+impl fmt::Display for Dress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mode {:03o}", self.mode)?;
+        match self.owner {
+            Some((uid, gid)) => write!(f, ", owner {uid}:{gid}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -370,6 +382,15 @@ impl fmt::Display for Op {
                     crate::diag::printable(&store.to_string())
                 )
             }
+            Self::LockFile(path) => write!(f, "lock {path} for reading, until the end"),
+            Self::TakeSecret { from, .. } => match from {
+                SecretFrom::File(path) => write!(f, "read a secret from {path}"),
+                SecretFrom::Variable(name) => write!(
+                    f,
+                    "read a secret from the caller's variable {}",
+                    crate::diag::printable(name)
+                ),
+            },
             Self::AskForScope(scope) => {
                 let (manager, socket) = (scope.manager.name(), scope.socket.path.display());
                 let (unit, slice) = (&scope.unit, &scope.slice);
@@ -646,13 +667,12 @@ impl fmt::Display for Op {
                 f.write_str("enter the inner user namespace, away from the mounts")
             }
             Self::AttachStaging => f.write_str("mount a tmpfs aside, for files of the profile"),
-            Self::StageFile { contents, mode, .. } => {
-                write!(
-                    f,
-                    "write a file of {} bytes aside (mode {mode:03o})",
-                    contents.len()
-                )
+            Self::StageFile {
+                contents, dress, ..
+            } => {
+                write!(f, "write a file of {} bytes aside ({dress})", contents.len())
             }
+            Self::StageSecret { dress, .. } => write!(f, "write a secret aside ({dress})"),
             Self::AttachRoot(NewRoot::Tmpfs(_)) => {
                 f.write_str("mount an empty tmpfs as the new root")
             }
@@ -683,6 +703,9 @@ impl fmt::Display for Op {
                 write!(f, "provide the mount point {name} ({kind}): if missing")
             }
             Self::MakeDirectory(name, _) => write!(f, "make the directory {name}"),
+            Self::DressDirectory(target, dress) => {
+                write!(f, "set the directory /{}: {dress}", s(target))
+            }
             Self::MakeFile(name) => write!(f, "make the empty file {name}"),
             Self::MakeSymlink(name, to) => write!(f, "make the link {name} -> {}", s(to)),
             Self::MountFilesystem {

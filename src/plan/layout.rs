@@ -16,7 +16,7 @@ mod steps;
 mod tests;
 
 use super::draft::Draft;
-use super::op::{IdRange, IdmapNeed, Kept, Slot};
+use super::op::{Dress, IdRange, IdmapNeed, Kept, SecretSource, Slot};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::host::tree::{ByPath, Kind};
 use crate::sys::mount::{Attributes, Depth};
@@ -66,6 +66,8 @@ pub enum What {
         depth: Depth,
         /// Whether it receives what the host mounts there later.
         receives: bool,
+        /// Whether it is a file that is locked while it is used.
+        locked: bool,
         /// Where changes to it go, if not into it.
         changes: Option<Changes>,
     },
@@ -78,12 +80,14 @@ pub enum What {
         /// Whether it becomes read-only once everything is in place.
         sealed: bool,
     },
-    /// A file with these contents and this mode.
-    File(Vec<u8>, u32),
+    /// A file with these contents.
+    File(Vec<u8>, Dress),
+    /// A file with a secret.
+    Secret(SecretSource, Dress),
     /// A symbolic link to this path.
     Symlink(PathBuf),
-    /// A directory of this mode.
-    Directory(u32),
+    /// A directory.
+    Directory(Dress),
     /// Nothing: what is there is hidden.
     Mask,
     /// What is there, with the entry's attributes added.
@@ -101,6 +105,7 @@ impl What {
             made: false,
             depth: Depth::Whole,
             receives: false,
+            locked: false,
             changes: None,
         }
     }
@@ -109,8 +114,8 @@ impl What {
 /// Where changes to a tree go that stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// Into memory, of which this much may be used: bytes and files.
-    Memory(u64, u64),
+    /// Into memory, of which this much may be used: the option `size` of tmpfs(5), and files.
+    Memory(String, u64),
     /// To disk.
     Disk(Box<Kept>),
 }
@@ -270,7 +275,7 @@ impl Layout<'_, '_> {
         let attributes = Attributes::NOSUID.with(Attributes::NODEV);
         let (what, of, sealed) = match root {
             Root::Scaffold { of, names, idmap } => (
-                What::Directory(0o755),
+                What::Directory(0o755.into()),
                 of.map(|of| (of, names, idmap)),
                 true,
             ),
@@ -423,7 +428,7 @@ impl Layout<'_, '_> {
                 }
                 Kind::File => Some(Point::File),
             },
-            What::File(..) => Some(Point::File),
+            What::File(..) | What::Secret(..) => Some(Point::File),
             What::Filesystem { .. } => Some(Point::Directory),
             What::Symlink(_) | What::Directory(_) => None,
             What::Mask | What::Protect => {

@@ -84,6 +84,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::OpenProgram { .. }
         | Op::AttachStaging
         | Op::StageFile { .. }
+        | Op::StageSecret { .. }
         | Op::AttachRoot(_)
         | Op::AttachSource { .. }
         | Op::Protect { .. }
@@ -128,6 +129,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::MakeMountPoint { .. }
         | Op::MakeSource { .. }
         | Op::KeepChanges { .. }
+        | Op::LockFile(_)
+        | Op::TakeSecret { .. }
         | Op::ProvideMountPoint { .. }
         | Op::MakePipes { .. }
         | Op::KeepFlags(_)
@@ -170,6 +173,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::AwaitRelease
         | Op::TakeIds { .. }
         | Op::MakeDirectory(..)
+        | Op::DressDirectory(..)
         | Op::MakeFile(_)
         | Op::MakeSymlink(..)
         | Op::SetSysctl { .. }

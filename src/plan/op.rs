@@ -34,6 +34,21 @@ pub struct TerminalOwner {
     pub gid: u32,
 }
 
+/// The mode of something that the sandbox makes, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dress {
+    /// The mode.
+    pub mode: u32,
+    /// The user and the group, by ids inside; without them, who makes it: the command.
+    pub owner: Option<(u32, u32)>,
+}
+
+impl From<u32> for Dress {
+    fn from(mode: u32) -> Self {
+        Self { mode, owner: None }
+    }
+}
+
 /// A path of the host, split where trust ends: up to `trusted` it is resolved as usual, `beneath`
 /// it no symbolic link is followed, because a command that was granted the tree may have planted
 /// one.
@@ -43,6 +58,24 @@ pub struct HostPath {
     pub trusted: CString,
     /// The rest, relative, without a leading slash.
     pub beneath: Option<CString>,
+}
+
+/// Where a secret comes from; never what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file of the host.
+    File(PathBuf),
+    /// A variable of the caller's environment.
+    Variable(String),
+}
+
+/// The same, as it is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretFrom {
+    /// A file of the host.
+    File(HostPath),
+    /// A variable of the caller's environment.
+    Variable(String),
 }
 
 /// A path in the new root, relative, without a leading slash; empty for the root itself.
@@ -128,6 +161,8 @@ pub struct Kept {
     pub name: String,
     /// The tree, which stays as it is.
     pub source: PathBuf,
+    /// The digest of what the tree was unpacked from, where it is one of the cache.
+    pub unpacked: Option<String>,
     /// The owner of what is made for the overlay: who mounts it, as the file system has it.
     pub owner: (u32, u32),
     /// What the sandbox itself makes in it, relative to the tree.
@@ -204,6 +239,15 @@ pub enum Op {
         lock: Slot,
         /// Which.
         kept: Box<Kept>,
+    },
+    /// Takes a lock for reading on a file of the host (fcntl(2), `F_SETLK`), until the run is over.
+    LockFile(HostPath),
+    /// Reads a secret into a file in memory.
+    TakeSecret {
+        /// Where its descriptor goes.
+        slot: Slot,
+        /// Where it comes from.
+        from: SecretFrom,
     },
     /// Asks a manager of systemd for a scope, and moves this process into it.
     AskForScope(Box<Scope>),
@@ -465,13 +509,26 @@ pub enum Op {
         name: CString,
         /// What it holds.
         contents: Vec<u8>,
-        /// Its mode.
-        mode: u32,
+        /// Its mode and its owner.
+        dress: Dress,
+    },
+    /// Writes a secret there and opens its file as a detached mount.
+    StageSecret {
+        /// Where the descriptor goes.
+        slot: Slot,
+        /// The one that holds it.
+        secret: Slot,
+        /// Its name there.
+        name: CString,
+        /// Its mode and its owner.
+        dress: Dress,
     },
     /// Attaches the new root.
     AttachRoot(NewRoot),
     /// Makes a directory in the new root.
     MakeDirectory(NewName, u32),
+    /// Gives a directory of the new root, just made, its owner and the whole of its mode.
+    DressDirectory(Target, Dress),
     /// Makes an empty file in the new root, as a mount point.
     MakeFile(NewName),
     /// Makes a symbolic link in the new root.

@@ -72,8 +72,12 @@ phases! {
     Group: Supervisor,
     /// Its limits are written and read back.
     Limits: Supervisor,
+    /// Files of the host are locked.
+    Locks: Supervisor,
     /// Host paths whose owners are mapped are opened and mapped.
     MappedSources: Supervisor,
+    /// Secrets are read, to be handed to init.
+    Secrets: Supervisor,
     /// The pipes for what the command writes are made, and the caller's terminal is looked after.
     Output: Supervisor,
     /// Resource limits above the caller's own are raised, until init is cloned.
@@ -234,6 +238,10 @@ rules! {
     Limits < Clone: "on v2 the clone is what puts init into the group, and nothing may run there unlimited",
     Limits < JoinGroup: "the same on v1: init enters a group whose limits hold already",
     MappedSources < Clone: "mapping the owners of a mount needs the rights over its file system, which only the outside has",
+    MountPoints < Locks: "a file that is locked may lie in what has to be made first",
+    Locks < MappedSources: "a file is held before anything of it is used",
+    Locks < Clone: "the same where init opens it",
+    Secrets < Clone: "init gets the descriptor of a secret through the clone",
     Output < Clone: "the command's ends of the pipes come to it through the clone",
     OwnLimits < Clone: "the clone hands them on, and a user namespace is bound by what its maker has",
     Clone < IdMaps: "the maps are files of the cloned process",

@@ -83,6 +83,67 @@ impl fmt::Display for Size {
     }
 }
 
+/// How much a file system in memory may hold: a size, or a share of the machine's memory (`"25%"`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// In bytes.
+    Bytes(Size),
+    /// In per cent, of 1 to 100.
+    Share(u32),
+}
+
+impl Space {
+    /// As the option `size` of tmpfs(5) takes it.
+    #[must_use]
+    pub fn option(self) -> String {
+        match self {
+            Self::Bytes(size) => size.0.to_string(),
+            Self::Share(share) => format!("{share}%"),
+        }
+    }
+
+    /// Whether it would mean no bound.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        matches!(self, Self::Bytes(Size(0)))
+    }
+}
+
+impl Value for Space {
+    const KIND: Kind = Kind::Either(&[
+        Size::KIND,
+        Kind::Text {
+            what: "a share of the memory",
+            form: "^([1-9][0-9]?|100)%$",
+        },
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let text = match &node.value {
+            Content::String(text) => text.strip_suffix('%'),
+            _ => None,
+        };
+        let Some(text) = text else {
+            return Size::read(node, problems).map(Self::Bytes);
+        };
+        match text.parse() {
+            Ok(share @ 1..=100) if text.starts_with(|c: char| c.is_ascii_digit()) => {
+                Some(Self::Share(share))
+            }
+            _ => {
+                let message = format!("`{text}%` is no share of the memory");
+                wrong(
+                    &node.origin,
+                    message,
+                    "for example: \"25%\"; of 1 to 100",
+                    problems,
+                );
+                None
+            }
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct V;

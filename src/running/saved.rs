@@ -212,8 +212,12 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::ForbidUserNamespaces
         | Op::AttachStaging
         | Op::StageFile { .. }
+        | Op::StageSecret { .. }
+        | Op::LockFile(_)
+        | Op::TakeSecret { .. }
         | Op::AttachRoot(_)
         | Op::MakeDirectory(..)
+        | Op::DressDirectory(..)
         | Op::MakeFile(_)
         | Op::MakeSymlink(..)
         | Op::MountFilesystem { .. }

@@ -6,7 +6,7 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::Draft;
 use crate::plan::layout::{self, Idmap};
 use crate::plan::op::{IdRange, Kept};
-use crate::profile::value::Size;
+use crate::profile::value::Space;
 use std::path::Path;
 
 crate::choice! {
@@ -36,8 +36,8 @@ crate::choice! {
 /// What becomes of changes that do not go into the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Aside {
-    /// Thrown away, from memory: the most that it holds, bytes and files.
-    Memory(Size, u64),
+    /// Thrown away, from memory: the most that it holds, of memory and files.
+    Memory(Space, u64),
     /// Thrown away, from disk.
     Disk,
     /// Kept under a name; without one, under that of the tree.
@@ -63,7 +63,7 @@ pub struct Keys<'k> {
     /// Where they are while they last.
     pub place: (&'static str, Option<&'k At<Place>>),
     /// The most that they hold in memory.
-    pub size: (&'static str, Option<&'k At<Size>>),
+    pub size: (&'static str, Option<&'k At<Space>>),
     /// The most files of them in memory.
     pub inodes: (&'static str, Option<&'k At<u64>>),
 }
@@ -156,7 +156,9 @@ pub(super) fn aside(
         return None;
     }
     let (name, named) = match aside {
-        Aside::Memory(size, inodes) => return Some(layout::Changes::Memory(size.0, *inodes)),
+        Aside::Memory(size, inodes) => {
+            return Some(layout::Changes::Memory(size.option(), *inodes));
+        }
         Aside::Disk => (store::thrown(draft.slot()), None),
         Aside::Kept(Some(name)) => (name.value.clone(), Some(&name.origin)),
         Aside::Kept(None) => (store::name_of(source), None),
@@ -204,6 +206,7 @@ pub(super) fn aside(
         store: folder,
         name,
         source: source.into(),
+        unpacked: None,
         owner: identity.on_disk(idmap),
         mount_points: Vec::new(),
     })))

@@ -5,13 +5,18 @@ use super::mounts::{DEFAULT_INODES, sized};
 use super::wanted::{self, Item, Wanted};
 use super::{Profile, limits, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::host::expand::{MOST, Unclear};
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, What, tmpfs};
+use crate::plan::op::Ids;
+use crate::profile::pattern::{PathPattern, is_pattern};
 use crate::profile::table::List;
-use crate::profile::value::Size;
+use crate::profile::value::Space;
 use crate::review::tree::Access;
 use crate::review::view::{Group, HostFiles, Shown, View};
+use crate::sections::user::Identity;
 use crate::sys::mount::Attributes;
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 crate::table! {
@@ -25,10 +30,14 @@ crate::table! {
     pub struct RawDevices as "[devices]" {
         /// Nodes of the host's /dev besides the minimal ones (null, zero, full, random, urandom,
         /// tty), such as `"kvm"` or `"net/tun"`; or `{ name = "dri", optional = true }`, which is left out where this
-        /// machine lacks it.
+        /// machine lacks it. A name may be a pattern, with `*`, `?` and `[…]` within one component each (glob(7)), such
+        /// as `"input/event*"`: whatever it stands for when the run is planned.
         nodes: List<Item>,
-        /// The most that /dev/shm may hold.
-        shm_size: Size = "256M",
+        /// The most that /dev/shm may hold: a size, or a share of the machine's memory (`"25%"`).
+        shm_size: Space = "256M",
+        /// The group of pseudo-terminals, an id inside, such as that of the group `tty`. Default: that of the process
+        /// that opens one.
+        pts_group: u32,
     }
 }
 
@@ -36,7 +45,8 @@ crate::table! {
 #[derive(Clone, Debug)]
 pub struct Devices {
     nodes: Vec<At<Wanted>>,
-    shm_size: At<Size>,
+    shm_size: At<Space>,
+    pts_group: Option<At<u32>>,
     table: Origin,
 }
 
@@ -51,12 +61,18 @@ const LINKS: &[(&str, &str)] = &[
 ];
 
 /// An own instance, with a bound on how many there can be.
-pub const PTS_OPTIONS: &[(&str, Option<&str>)] = &[
+const PTS_OPTIONS: &[(&str, Option<&str>)] = &[
     ("newinstance", None),
     ("ptmxmode", Some("0666")),
     ("mode", Some("0620")),
     ("max", Some("256")),
 ];
+
+/// What a name stands for that is a pattern.
+fn pattern(name: &str) -> Option<PathPattern> {
+    let pattern = || PathPattern::below(Path::new("/dev"), name).ok();
+    is_pattern(name).then(pattern).flatten()
+}
 
 impl Devices {
     /// Checks the names.
@@ -67,6 +83,14 @@ impl Devices {
             .map(|list| wanted::names(list.value))
             .unwrap_or_default();
         for node in &nodes {
+            if is_pattern(&node.value.name) {
+                if let Err(why) = PathPattern::below(Path::new("/dev"), &node.value.name) {
+                    problems.push(
+                        Diagnostic::new(Code::BadPattern, &node.origin, why)
+                            .help("for example: \"input/event*\""),
+                    );
+                }
+            }
             let path = Path::new(&node.value.name);
             let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
             if !plain || node.value.name.is_empty() {
@@ -81,7 +105,7 @@ impl Devices {
             }
         }
         let shm_size = raw.shm_size;
-        if shm_size.value.0 == 0 {
+        if shm_size.value.is_zero() {
             problems.push(
                 Diagnostic::new(Code::WrongValue, &shm_size.origin, "0 would mean no bound")
                     .help("for example: shm_size = \"64M\""),
@@ -90,6 +114,7 @@ impl Devices {
         Self {
             nodes,
             shm_size,
+            pts_group: raw.pts_group,
             table,
         }
     }
@@ -103,10 +128,10 @@ impl Devices {
     /// The nodes that the profile names, as paths inside, each with its place.
     pub fn named(&self) -> impl Iterator<Item = (PathBuf, &Origin)> {
         let dev = Path::new("/dev");
-        let others = self
-            .nodes
-            .iter()
-            .filter(|node| !MINIMAL.contains(&node.value.name.as_str()));
+        let others = self.nodes.iter().filter(|node| {
+            let name = node.value.name.as_str();
+            !MINIMAL.contains(&name) && !is_pattern(name)
+        });
         others.map(move |node| (dev.join(&node.value.name), &node.origin))
     }
 
@@ -115,6 +140,8 @@ impl Devices {
         let links = LINKS.iter().map(|(name, _)| *name);
         let fixed = MINIMAL.iter().copied().chain(links).chain(["pts", "shm"]);
         let named = self.nodes.iter().map(|node| node.value.name.as_str());
+        // What a pattern stands for is where the machine has it.
+        let named = named.filter(|name| !is_pattern(name));
         fixed.chain(named).map(|name| Path::new("/dev").join(name))
     }
 
@@ -135,6 +162,9 @@ impl Devices {
                 );
             }
         }
+        if let Some(group) = &self.pts_group {
+            profile.user.knows(Ids::Group, group, problems);
+        }
         if self.shm_size.origin.is_default() {
             return;
         }
@@ -152,9 +182,77 @@ impl Devices {
         }
     }
 
+    /// The nodes besides the minimal ones, each once: those that are named, and those that a pattern stands for.
+    fn found(&self, draft: &mut Draft<'_>) -> Vec<(String, bool, Origin)> {
+        let mut found = Vec::new();
+        let mut known: BTreeSet<PathBuf> = self.targets().collect();
+        for At { value, origin } in &self.nodes {
+            let Some(pattern) = pattern(&value.name) else {
+                found.push((value.name.clone(), value.optional, origin.clone()));
+                continue;
+            };
+            let shown = Path::new("/dev").join(&value.name);
+            let shown = shown.display();
+            // What is a link in the host's /dev, root has put there.
+            let paths = match draft.host.tree.expand(&pattern, true) {
+                Ok(expansion) => expansion.paths,
+                Err(Unclear::TooMany) => {
+                    let text = format!("{shown} stands for more than {MOST} paths");
+                    draft.refuse(origin, text, "narrow the pattern");
+                    continue;
+                }
+                Err(Unclear::Unreadable) => {
+                    let text = format!("cannot list {}", pattern.base.display());
+                    draft.refuse(origin, text, "the caller needs read permission for it");
+                    continue;
+                }
+            };
+            if paths.is_empty() {
+                let text = format!("this machine has nothing that {shown} stands for");
+                if value.optional {
+                    draft.note(origin, format!("{text}: left out"));
+                } else {
+                    let help = format!(
+                        "correct the pattern, or write {{ name = \"{}\", optional = true }}",
+                        value.name
+                    );
+                    draft.problem(Diagnostic::new(Code::NotFound, origin, text).help(help));
+                }
+            }
+            for path in paths {
+                let name = path.strip_prefix("/dev").ok().and_then(Path::to_str);
+                let name = name.map(str::to_owned);
+                if let Some(name) = name.filter(|_| known.insert(path.clone())) {
+                    found.push((name, true, origin.clone()));
+                }
+            }
+        }
+        found
+    }
+
+    /// An own instance of pseudo-terminals.
+    #[must_use]
+    pub fn terminals(&self) -> What {
+        let group = self.pts_group();
+        let options = PTS_OPTIONS.iter();
+        let options = options.map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned)));
+        let group = group.map(|group| ("gid".to_owned(), Some(group.to_string())));
+        What::Filesystem {
+            kind: "devpts",
+            options: options.chain(group).collect(),
+            sealed: false,
+        }
+    }
+
+    /// The group of pseudo-terminals, if it is not the command's.
+    #[must_use]
+    pub fn pts_group(&self) -> Option<u32> {
+        self.pts_group.as_ref().map(|group| group.value)
+    }
+
     /// How much /dev/shm may hold.
     #[must_use]
-    pub fn shm_size(&self) -> &At<Size> {
+    pub fn shm_size(&self) -> &At<Space> {
         &self.shm_size
     }
 
@@ -164,6 +262,8 @@ impl Devices {
         let Self {
             nodes,
             shm_size: _,
+            // Of terminals that are the sandbox's own.
+            pts_group: _,
             table: _,
         } = self;
         let default = Origin::Default("devices");
@@ -188,9 +288,14 @@ impl Devices {
         });
         let named = nodes.iter().map(|node| {
             let name = node.value.name.as_str();
+            let what = if is_pattern(name) {
+                "devices"
+            } else {
+                "device"
+            };
             let group = Group {
                 key: dev.join(name).display().to_string(),
-                words: format!("the device {name}"),
+                words: format!("the {what} {name}"),
                 share: if MINIMAL.contains(&name) { 0 } else { 2_500 },
             };
             (name, node.value.optional, &node.origin, group)
@@ -200,12 +305,15 @@ impl Devices {
                 .with(Access::WRITE)
                 .with(Access::DEVICES)
                 .with(Access::MOUNTS);
+            let pattern = pattern(name);
             view.show(Shown {
+                // What a pattern covers is not known.
+                covers: pattern.is_none(),
                 host: Some(HostFiles {
                     source: dev.join(name),
                     access,
                     program: None,
-                    pattern: None,
+                    pattern,
                     of_root: false,
                 }),
                 yields: origin.is_default(),
@@ -218,7 +326,11 @@ impl Devices {
     }
 
     /// Adds /dev.
-    pub fn entries(&self, draft: &mut Draft<'_>) {
+    pub fn entries(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
+        if let Some(group) = &self.pts_group {
+            profile.user.holds(Ids::Group, group, identity, draft);
+        }
+        let named = self.found(draft);
         let default = Origin::Default("devices");
         let plain = Attributes::NOSUID.with(Attributes::NOEXEC);
         let dev = Path::new("/dev");
@@ -238,14 +350,23 @@ impl Devices {
             false,
             &default,
         );
-        let minimal = MINIMAL.iter().map(|name| (*name, false, &default));
-        let named = self.nodes.iter().map(|node| {
-            let Wanted { name, optional } = &node.value;
-            (name.as_str(), *optional, &node.origin)
-        });
-        for (name, optional, origin) in minimal.chain(named) {
-            let bind = What::bind(dev.join(name), None);
-            put(name, bind, plain, optional, origin);
+        for name in MINIMAL {
+            put(
+                name,
+                What::bind(dev.join(name), None),
+                plain,
+                false,
+                &default,
+            );
+        }
+        for (name, optional, origin) in &named {
+            put(
+                name,
+                What::bind(dev.join(name), None),
+                plain,
+                *optional,
+                origin,
+            );
         }
         for (name, to) in LINKS {
             put(
@@ -256,16 +377,14 @@ impl Devices {
                 &default,
             );
         }
-        let pts = PTS_OPTIONS
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned)))
-            .collect();
-        let pts = What::Filesystem {
-            kind: "devpts",
-            options: pts,
-            sealed: false,
-        };
-        put("pts", pts, plain, false, &default);
+        let origin = self.pts_group.as_ref().map(|group| &group.origin);
+        put(
+            "pts",
+            self.terminals(),
+            plain,
+            false,
+            origin.unwrap_or(&default),
+        );
         // Each file takes memory of the kernel's, even an empty one.
         let shm = sized(self.shm_size.value, DEFAULT_INODES, "1777", false);
         put(

@@ -225,6 +225,20 @@ impl Environment {
         (there, line.unwrap_or(Origin::Default("environment")))
     }
 
+    /// The line by which the command is told a variable of the caller's under its own name.
+    #[must_use]
+    pub fn tells(&self, name: &str) -> Option<&Origin> {
+        const DEFAULT: &Origin = &Origin::Default("environment");
+        if self.unset.iter().any(|unset| matches(&unset.value, name)) {
+            return None;
+        }
+        let named = self.inherit.iter().rev();
+        let named = named.filter(|pattern| matches(&pattern.value, name));
+        let default = INHERITED.iter().any(|known| matches(known, name));
+        let mut lines = named.map(|pattern| &pattern.origin);
+        lines.next().or_else(|| default.then_some(DEFAULT))
+    }
+
     /// Which of the caller's variables the command is told. HOME and PATH always are.
     ///
     /// What is `set` grants nothing: the command could set it itself. A value that is taken from the

@@ -19,7 +19,7 @@ use crate::plan::op::{Limit, Over};
 use crate::profile::node::Node;
 use crate::profile::shape::Kind;
 use crate::profile::table::{List, Map, Value, read_integer};
-use crate::profile::value::{Cores, Duration, Grace, Size, StopSignal};
+use crate::profile::value::{Cores, Duration, Grace, Size, Space, StopSignal};
 use crate::profile::variables::Variables;
 pub use asked::Asked;
 use io::{Io, RawIo};
@@ -408,9 +408,10 @@ pub(crate) fn key(limit: &Limit) -> &'static str {
 }
 
 /// What is in a file system in memory counts as memory: before it is full, the sandbox is killed.
-pub(super) fn fits_memory(size: &At<Size>, profile: &Profile, problems: &mut Diagnostics) {
+pub(super) fn fits_memory(space: &At<Space>, profile: &Profile, problems: &mut Diagnostics) {
     let limits = &profile.limits;
-    let Some(memory) = limits.memory.as_ref() else {
+    // A share is of the machine's memory, which is not known here.
+    let (Some(memory), Space::Bytes(size)) = (limits.memory.as_ref(), space.value) else {
         return;
     };
     let swap = limits.group.iter().find_map(|limit| match limit.value {
@@ -418,14 +419,11 @@ pub(super) fn fits_memory(size: &At<Size>, profile: &Profile, problems: &mut Dia
         _ => None,
     });
     let held = memory.value.0.saturating_add(swap.unwrap_or(0));
-    if !size.origin.is_default()
-        && size.value.0 > held
-        && profile.enforce.limits.value != Level::Off
-    {
+    if !space.origin.is_default() && size.0 > held && profile.enforce.limits.value != Level::Off {
         problems.push(
             Diagnostic::new(
                 Code::SizeAboveMemory,
-                &size.origin,
+                &space.origin,
                 "before this is full, the sandbox is killed for its memory",
             )
             .and(&memory.origin, "the memory that it has")

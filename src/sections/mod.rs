@@ -20,6 +20,7 @@ pub mod report;
 pub mod rlimits;
 pub mod rootfs;
 pub mod seccomp;
+pub mod secrets;
 pub mod test;
 pub mod user;
 pub mod wanted;
@@ -71,6 +72,8 @@ crate::table! {
         user: user::RawUser,
         /// What is mounted.
         mounts: List<mounts::RawMount>,
+        /// What only files inside hold.
+        secrets: List<secrets::RawSecret>,
         /// What /dev holds.
         devices: devices::RawDevices,
         /// What of the network there is.
@@ -109,6 +112,8 @@ pub struct Profile {
     pub user: user::User,
     /// What is mounted besides the defaults.
     pub mounts: mounts::Mounts,
+    /// What only files inside hold.
+    pub secrets: secrets::Secrets,
     /// What /dev holds.
     pub devices: devices::Devices,
     /// The network.
@@ -172,6 +177,7 @@ pub fn check(
         rootfs: rootfs::Rootfs::check(raw.rootfs, variables, problems),
         user: user::User::check(raw.user, problems),
         mounts: mounts::Mounts::check(raw.mounts, variables, problems),
+        secrets: secrets::Secrets::check(raw.secrets, variables, problems),
         devices: devices::Devices::check(raw.devices, problems),
         seccomp: seccomp::Seccomp::check(
             raw.seccomp,
@@ -199,6 +205,7 @@ pub fn check(
     profile.namespaces.relate(&profile, problems);
     profile.user.relate(&profile, problems);
     profile.devices.relate(&profile, problems);
+    profile.secrets.relate(&profile, problems);
     profile.capabilities.relate(&profile, problems);
     profile.process.relate(&profile, problems);
     profile.enforce.relate(&profile, problems);
@@ -218,6 +225,7 @@ impl Profile {
             namespaces,
             user,
             mounts,
+            secrets,
             devices,
             network,
             capabilities,
@@ -237,6 +245,7 @@ impl Profile {
             let mut view = View::default();
             mounts.show(self, &mut view);
             devices.show(&mut view);
+            secrets.show(&mut view);
             rootfs.show(self, &mut view);
             let project = variables.project.as_deref();
             grants.extend(view.grants(project, variables.home.as_deref()));
@@ -251,6 +260,7 @@ impl Profile {
         grants.extend(limits.grants(self));
         grants.extend(rlimits.grants());
         grants.extend(environment.grants());
+        grants.extend(secrets.grants());
         grants.extend(process.grants());
         grants.extend(enforce.grants());
         grants.extend(report.grants());
@@ -300,7 +310,8 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     profile.user.steps(&identity, profile, &mut draft);
     if profile.namespaces.builds_root() {
         profile.mounts.entries(profile, &identity, &mut draft);
-        profile.devices.entries(&mut draft);
+        profile.devices.entries(profile, &identity, &mut draft);
+        profile.secrets.entries(profile, &identity, &mut draft);
         profile.network.entries(profile, &mut draft);
         let (root, origin) = profile.rootfs.root(profile, &identity, &mut draft);
         layout::lay(&mut draft, root, &origin);

@@ -8,6 +8,8 @@ mod grants;
 mod kernel;
 mod nesting;
 mod overlay;
+mod own;
+mod owners;
 mod relate;
 mod several;
 
@@ -15,15 +17,19 @@ pub use copies::Propagation;
 pub use defaults::home;
 pub(super) use exposure::in_one_home;
 pub use kernel::{Hidepid, Subset};
+pub(super) use own::Owner;
+pub use own::{Atime, RawOwner};
+pub use owners::RawIdmap;
 
 use super::changes::{Aside, Changes, Place};
 use super::{Profile, absolute, enforce::Level, host_path, user::Identity};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::host::tree;
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, What, tmpfs};
 use crate::plan::op::IdmapNeed;
 use crate::profile::table::List;
-use crate::profile::value::{Mode, Size};
+use crate::profile::value::{Mode, Size, Space};
 use crate::profile::variables::Variables;
 use crate::sys::mount::Attributes;
 use std::path::PathBuf;
@@ -92,7 +98,9 @@ crate::table! {
         /// most 1000 paths, appears at the same path, or in the folder `target` under its own name.
         /// Links are left out where the mount or the folder can be written to.
         source: String,
-        /// `bind`, `tmpfs`: whether it is read-only. Default: true for `bind`, false for `tmpfs`.
+        /// `bind`, `tmpfs`, `file`, `proc`, `sysfs`: whether it is read-only. Default: false for `tmpfs`, else true. Of
+        /// `proc` that is what acts on the kernel (`sys`, `fs`, `irq`, `bus`, `sysrq-trigger`). What is written to a
+        /// `file` goes with the run.
         read_only: bool,
         /// `bind`: what becomes of changes: `"forbid"` is `read_only = true`, `"write"` is `read_only = false`,
         /// and the other two leave a directory on the host as it is.
@@ -107,6 +115,11 @@ crate::table! {
         nodev: bool,
         /// Whether nothing can be executed. Default: false for `bind` and `tmpfs`.
         noexec: bool,
+        /// `bind`, `tmpfs`: whether symbolic links on it are not followed (Linux 5.14). Default: false.
+        nosymfollow: bool,
+        /// `bind`, `tmpfs`: when the time of the last reading is noted. Default: as on the host; for `tmpfs`
+        /// `"relatime"`. Of a bind it can be changed by root, where owners are mapped.
+        atime: Atime,
         /// `bind`: whether to leave it out where the source is missing. Default: false.
         optional: bool,
         /// `bind`: whether the source, a directory, is made on the host where it is missing, with
@@ -117,24 +130,33 @@ crate::table! {
         /// `bind`: whether what is mounted below the source shows too. Where something is, leaving it out
         /// takes the right to unmount it: root with `idmap`, or with the host's user namespace. Default: true.
         recursive: bool,
+        /// `bind` of a file: whether the sandbox holds a lock for reading on it while it runs (fcntl(2),
+        /// `F_SETLK`), so that others can tell that it is used. Default: false.
+        lock: bool,
         /// `bind`: what becomes of what is mounted later. What shows so has the host's options, so that
         /// `"slave"` wants `read_only`, `nosuid` and `nodev` to be false, and its owners are not mapped; the source
         /// has to be in a shared mount. Default: `"private"`.
         propagation: Propagation,
         /// `bind`: whether the owner of the source appears as the command, where root calls.
-        /// Default: true; for what is read-only, where its file system can.
-        idmap: bool,
+        /// Default: true; for what is read-only or has devices (`nodev = false`), where its file system can.
+        /// Or which owners are who inside: `[{ source = 1000, inside = 0, count = 1 }]`, of users and of groups; other owners
+        /// are strangers then, and others than root are refused.
+        idmap: RawIdmap,
         /// `proc`: which part of it there is. Default: all, reduced.
         subset: Subset,
         /// `proc`: which processes of its pid namespace show to which others (proc(5)). Where that namespace is not
         /// new, `subset` and `hidepid` take the host's user namespace, and root. Default: `"off"`.
         hidepid: Hidepid,
-        /// `tmpfs`, `bind` with `changes = "discard"`: the most it may hold. Default: 1G.
-        size: Size,
+        /// `tmpfs`, `bind` with `changes = "discard"`: the most it may hold: a size, or a share of the machine's
+        /// memory (`"25%"`). Default: 1G.
+        size: Space,
         /// `tmpfs`, `bind` with `changes = "discard"`: the most files and directories it may hold. Default: 1048576.
         inodes: u64,
         /// `tmpfs`, `file`, `directory`: the mode. Default: 755, for a file 644.
         mode: Mode,
+        /// `tmpfs`, `file`, `directory`: whose it is, by ids inside: `{ uid = 33, gid = 33 }`. Default: the
+        /// command's. The id maps have to hold them.
+        owner: RawOwner,
         /// `file`: what it holds.
         contents: String,
         /// `symlink`: where it points.
@@ -157,15 +179,20 @@ struct Mount {
     optional: bool,
     create: bool,
     recursive: bool,
+    lock: Option<At<bool>>,
     /// What becomes of changes that do not go into the source, and the line that says so.
     aside: Option<At<Aside>>,
     propagation: At<Propagation>,
     subset: Option<At<Subset>>,
     hidepid: Option<At<Hidepid>>,
     idmap: Option<At<bool>>,
-    size: At<Size>,
+    owners: Vec<At<owners::Mapped>>,
+    size: At<Space>,
     inodes: At<u64>,
     mode: Option<Mode>,
+    owner: Option<own::Owner>,
+    /// The line that says when the time of reading is noted.
+    atime: Option<Origin>,
     nosuid: Option<At<bool>>,
     contents: String,
     to: PathBuf,
@@ -185,9 +212,12 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
             "nosuid",
             "nodev",
             "noexec",
+            "nosymfollow",
+            "atime",
             "optional",
             "create",
             "recursive",
+            "lock",
             "propagation",
             "idmap",
         ],
@@ -196,20 +226,24 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
             "nosuid",
             "nodev",
             "noexec",
+            "nosymfollow",
+            "atime",
             "size",
             "inodes",
             "mode",
+            "owner",
         ],
-        Kind::Proc => &["subset", "hidepid"],
-        Kind::Sysfs | Kind::Devpts | Kind::Mqueue | Kind::Cgroup | Kind::Mask => &[],
-        Kind::File => &["contents", "mode"],
+        Kind::Proc => &["read_only", "subset", "hidepid"],
+        Kind::Sysfs => &["read_only"],
+        Kind::Devpts | Kind::Mqueue | Kind::Cgroup | Kind::Mask => &[],
+        Kind::File => &["contents", "read_only", "mode", "owner"],
         Kind::Symlink => &["to"],
-        Kind::Directory => &["mode"],
+        Kind::Directory => &["mode", "owner"],
     }
 }
 
 /// The most that a tmpfs holds unless the profile says otherwise.
-pub(super) const DEFAULT_SIZE: Size = Size(1 << 30);
+pub(super) const DEFAULT_SIZE: Space = Space::Bytes(Size(1 << 30));
 /// The most inodes of a tmpfs unless the profile says otherwise.
 pub(super) const DEFAULT_INODES: u64 = 1 << 20;
 
@@ -282,9 +316,13 @@ fn check_one(
         ("nosuid", raw.nosuid.as_ref().map(|at| &at.origin)),
         ("nodev", raw.nodev.as_ref().map(|at| &at.origin)),
         ("noexec", raw.noexec.as_ref().map(|at| &at.origin)),
+        ("nosymfollow", raw.nosymfollow.as_ref().map(|at| &at.origin)),
+        ("atime", raw.atime.as_ref().map(|at| &at.origin)),
+        ("owner", raw.owner.as_ref().map(|at| &at.origin)),
         ("optional", raw.optional.as_ref().map(|at| &at.origin)),
         ("create", raw.create.as_ref().map(|at| &at.origin)),
         ("recursive", raw.recursive.as_ref().map(|at| &at.origin)),
+        ("lock", raw.lock.as_ref().map(|at| &at.origin)),
         ("propagation", raw.propagation.as_ref().map(|at| &at.origin)),
         ("subset", raw.subset.as_ref().map(|at| &at.origin)),
         ("hidepid", raw.hidepid.as_ref().map(|at| &at.origin)),
@@ -348,7 +386,7 @@ fn check_one(
             .help("1 is the root directory alone; for example: inodes = 10000"),
         );
     }
-    if let Some(size) = raw.size.as_ref().filter(|size| size.value.0 == 0) {
+    if let Some(size) = raw.size.as_ref().filter(|size| size.value.is_zero()) {
         problems.push(
             Diagnostic::new(
                 Code::WrongValue,
@@ -359,14 +397,17 @@ fn check_one(
         );
     }
     let flag = |value: &Option<At<bool>>, default| value.as_ref().map_or(default, |at| at.value);
-    let attributes = Attributes::NONE
-        .with_if(
-            flag(&raw.read_only, kind == Kind::Bind && is_forbidden(&raw)),
-            Attributes::READ_ONLY,
-        )
+    let read_only = match kind {
+        Kind::Bind => is_forbidden(&raw),
+        Kind::Tmpfs => false,
+        _ => true,
+    };
+    let attributes = own::attributes(&raw)
+        .with_if(flag(&raw.read_only, read_only), Attributes::READ_ONLY)
         .with_if(flag(&raw.nosuid, true), Attributes::NOSUID)
         .with_if(flag(&raw.nodev, true), Attributes::NODEV)
         .with_if(flag(&raw.noexec, false), Attributes::NOEXEC);
+    let (idmap, owners) = owners::check(raw.idmap, problems);
     let (several, target) = place?;
     let mount = Mount {
         kind,
@@ -376,13 +417,15 @@ fn check_one(
         optional: flag(&raw.optional, false),
         create: flag(&raw.create, false),
         recursive: flag(&raw.recursive, true),
+        lock: raw.lock.filter(|lock| lock.value),
         aside,
         propagation: raw
             .propagation
             .unwrap_or_else(|| At::default_of("mounts.propagation", Propagation::Private)),
         subset: raw.subset,
         hidepid: raw.hidepid,
-        idmap: raw.idmap,
+        idmap,
+        owners,
         size: raw
             .size
             .unwrap_or_else(|| At::default_of("mounts.size", DEFAULT_SIZE)),
@@ -390,6 +433,8 @@ fn check_one(
             .inodes
             .unwrap_or_else(|| At::default_of("mounts.inodes", DEFAULT_INODES)),
         mode: raw.mode.map(|at| at.value),
+        owner: own::Owner::check(raw.owner, problems),
+        atime: raw.atime.map(|at| at.origin),
         contents: raw.contents.map(|at| at.value).unwrap_or_default(),
         to: raw.to.map(|at| at.value.into()).unwrap_or_default(),
         nosuid: raw.nosuid,
@@ -422,7 +467,8 @@ impl Mount {
         origin: &Origin,
         draft: &mut Draft<'_>,
     ) {
-        let mode = |default: u32| self.mode.unwrap_or(Mode(default));
+        let mut dress = |default| self.dress(default, profile, identity, draft);
+        let writable = own::is_writable(self.kind, self.attributes);
         let what = match self.kind {
             Kind::Bind => {
                 return bind(
@@ -435,14 +481,19 @@ impl Mount {
                 );
             }
             Kind::Tmpfs => {
-                let mode = mode(0o755).to_string();
-                sized(self.size.value, self.inodes.value, &mode, false)
+                let dress = dress(0o755);
+                let mode = Mode(dress.mode).to_string();
+                own::owned(
+                    sized(self.size.value, self.inodes.value, &mode, false),
+                    dress,
+                )
             }
             Kind::Proc => {
                 let options = kernel::options(self);
                 return kernel::proc(
                     &self.target.value,
                     &options,
+                    writable,
                     profile,
                     identity,
                     origin,
@@ -450,21 +501,21 @@ impl Mount {
                 );
             }
             Kind::Sysfs => kernel::pseudo("sysfs", &[]),
-            Kind::Devpts => kernel::pseudo("devpts", super::devices::PTS_OPTIONS),
+            Kind::Devpts => profile.devices.terminals(),
             Kind::Mqueue => kernel::pseudo("mqueue", &[]),
             Kind::Cgroup => return kernel::cgroup(&self.target.value, origin, draft),
-            Kind::File => What::File(self.contents.clone().into_bytes(), mode(0o644).0),
+            Kind::File => What::File(self.contents.clone().into_bytes(), dress(0o644)),
             Kind::Symlink => What::Symlink(self.to.clone()),
-            Kind::Directory => What::Directory(mode(0o755).0),
+            Kind::Directory => What::Directory(dress(0o755)),
             Kind::Mask => What::Mask,
         };
         let inert = Attributes::INERT;
         let attributes = match self.kind {
             Kind::Tmpfs => self.attributes,
-            Kind::Sysfs => inert.with(Attributes::READ_ONLY),
-            Kind::File => Attributes::READ_ONLY
-                .with(Attributes::NOSUID)
-                .with(Attributes::NODEV),
+            Kind::Sysfs => inert.with_if(!writable, Attributes::READ_ONLY),
+            Kind::File => Attributes::NOSUID
+                .with(Attributes::NODEV)
+                .with_if(!writable, Attributes::READ_ONLY),
             // A pty is a device.
             Kind::Devpts => Attributes::NOSUID.with(Attributes::NOEXEC),
             _ => inert,
@@ -515,25 +566,47 @@ fn show(
     draft: &mut Draft<'_>,
 ) {
     let read_only = mount.attributes.contains(Attributes::READ_ONLY);
+    let devices = !mount.attributes.contains(Attributes::NODEV);
     let wanted = mount.idmap.as_ref().map(|at| at.value);
     let need = match (profile.enforce.idmap.value, wanted) {
         (Level::Off, _) | (_, Some(false)) => None,
         // What is mounted later has no map either.
         _ if mount.receives() => None,
         (Level::Prefer, _) => Some(IdmapNeed::Preferred),
-        (Level::Require, None) if read_only => Some(IdmapNeed::Optional),
+        // Nor can devtmpfs, where a bind of devices mostly is.
+        (Level::Require, None) if read_only || devices => Some(IdmapNeed::Optional),
         (Level::Require, _) => Some(IdmapNeed::Required),
     };
-    let idmap = need.and_then(|need| {
+    let by_owner = |need| {
         let caller = &draft.host.caller;
         if made {
             return identity.owner_map(caller.uid, caller.gid, need);
         }
         let owner = draft.host.tree.target(&source);
         identity.owner_map(owner.uid, owner.gid, need)
-    });
-    if !copies::can_be_had(&source, mount, idmap.as_ref(), profile, origin, draft) {
+    };
+    let idmap = if mount.owners.is_empty() {
+        need.and_then(by_owner)
+    } else {
+        match owners::map(mount, identity, draft) {
+            None => return,
+            map => map,
+        }
+    };
+    if !copies::can_be_had(&source, mount, idmap.as_ref(), profile, origin, draft)
+        || !own::can_be_had(&source, mount, idmap.as_ref(), profile, draft)
+    {
         return;
+    }
+    if let Some(lock) = &mount.lock
+        && draft.host.tree.target(&source).kind == tree::Kind::Directory
+    {
+        let text = format!(
+            "{} is a directory, which has no such lock",
+            source.display()
+        );
+        let help = "lock a file in it, by a mount of its own";
+        return draft.problem(Diagnostic::new(Code::NotHere, &lock.origin, text).help(help));
     }
     let changes = match &mount.aside {
         None => None,
@@ -563,6 +636,7 @@ fn show(
             made,
             depth: mount.depth(),
             receives: mount.receives(),
+            locked: mount.lock.is_some(),
         },
         attributes: mount.attributes,
         optional: mount.optional,
@@ -570,8 +644,8 @@ fn show(
     });
 }
 
-pub(super) fn sized(size: Size, inodes: u64, mode: &str, sealed: bool) -> What {
-    match tmpfs(&size.0.to_string(), mode, sealed) {
+pub(super) fn sized(size: Space, inodes: u64, mode: &str, sealed: bool) -> What {
+    match tmpfs(&size.option(), mode, sealed) {
         What::Filesystem {
             kind,
             mut options,

@@ -497,7 +497,7 @@ impl Process {
             Op::ChangeDirectory(c_string(cwd)),
             &origin,
         );
-        self.terminals(identity, draft);
+        self.terminals(profile, identity, draft);
         self.input(profile, draft);
         self.labels.steps(&profile.enforce.labels, draft);
         self.scheduling.steps(draft);

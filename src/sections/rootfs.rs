@@ -11,9 +11,9 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
 use crate::host::program::ProgramError;
 use crate::host::tree::Kind;
 use crate::plan::Draft;
-use crate::plan::layout::{Entry, Names, Root, What};
+use crate::plan::layout::{self, Entry, Names, Root, What};
 use crate::profile::table::List;
-use crate::profile::value::Size;
+use crate::profile::value::{Size, Space};
 use crate::profile::variables::Variables;
 use crate::review::Grant;
 use crate::review::tree::{Access, Program};
@@ -88,18 +88,21 @@ crate::table! {
         max_size: Size,
         /// Nothing but what `[[mounts]]` puts there.
         empty: bool,
-        /// What becomes of changes to the root. All but `"forbid"` take a root that is a directory.
+        /// What becomes of changes to the root. All but `"forbid"` take a root that is a directory, or one that
+        /// is unpacked: that stays as it is, since others use it too, so that `"write"` is for directories alone.
         changes: Changes = "forbid",
         /// How the command sees the project's folder.
         project: Project = "write",
-        /// `changes = "keep"`: the name of the changes. Default: that of the directory.
+        /// `changes = "keep"`: the name of the changes. Default: that of the directory; of what is unpacked, the
+        /// name of its file with the beginning of its digest.
         changes_name: String,
         /// `project = "keep"`: the name of the changes. Default: that of the project's folder.
         project_name: String,
         /// Where changes to the root or the project are that are discarded. Default: `"memory"`.
         changes_on: Place,
-        /// The most that each of them holds in memory. Default: 1G.
-        changes_size: Size,
+        /// The most that each of them holds in memory: a size, or a share of the machine's memory (`"25%"`).
+        /// Default: 1G.
+        changes_size: Space,
         /// The most files and directories of each of them in memory. Default: 1048576.
         changes_inodes: u64,
     }
@@ -133,6 +136,8 @@ pub struct Rootfs {
     pub aside: Option<Aside>,
     /// The same of the project.
     pub project_aside: Option<Aside>,
+    /// The digest of what the directory was unpacked from, where it is one of the cache.
+    unpacked: Option<String>,
     table: Origin,
 }
 
@@ -188,7 +193,26 @@ impl Rootfs {
             .next()
             .unwrap_or_else(|| At::default_of("rootfs", Source::Host(Part::Public)));
         let changes = raw.changes;
-        if changes.value != Changes::Forbid && !matches!(source.value, Source::Directory(_)) {
+        let can_be = match (&source.value, changes.value) {
+            (Source::Directory(_), _) | (_, Changes::Forbid) => true,
+            (Source::Packed(_), Changes::Write) => {
+                problems.push(
+                    Diagnostic::new(
+                        Code::Conflict,
+                        &changes.origin,
+                        "what is unpacked is for every run that uses it: nothing is written to it",
+                    )
+                    .and(&source.origin, "unpacked from this")
+                    .help(
+                        "write \"keep\", and further runs go on with the changes, or \"discard\"",
+                    ),
+                );
+                true
+            }
+            (Source::Packed(_), _) => true,
+            _ => false,
+        };
+        if !can_be {
             let done = match changes.value {
                 Changes::Forbid | Changes::Write => "written",
                 Changes::Discard => "made, and discarded,",
@@ -232,7 +256,9 @@ impl Rootfs {
         for (key, value) in [
             (
                 "changes_size",
-                raw.changes_size.as_ref().map(|at| (&at.origin, at.value.0)),
+                raw.changes_size
+                    .as_ref()
+                    .map(|at| (&at.origin, u64::from(!at.value.is_zero()))),
             ),
             (
                 "changes_inodes",
@@ -260,6 +286,7 @@ impl Rootfs {
             project,
             aside,
             project_aside,
+            unpacked: None,
             table,
         }
     }
@@ -332,6 +359,7 @@ impl Rootfs {
             project: _,
             aside: _,
             project_aside: _,
+            unpacked: _,
             table: _,
         } = self;
         let access = Access::READ.with(Access::EXECUTE).with(Access::MOUNTS);
@@ -507,6 +535,12 @@ impl Rootfs {
                                 identity,
                                 draft,
                             )
+                        });
+                        let changes = changes.map(|mut changes| {
+                            if let layout::Changes::Disk(kept) = &mut changes {
+                                kept.unpacked.clone_from(&self.unpacked);
+                            }
+                            changes
                         });
                         match changes {
                             None => scaffold(Some(path), Names::All, idmap),

@@ -8,11 +8,11 @@ mod map;
 pub use map::Map;
 
 use account::{Groups, Id, number, numbers};
-use known::outside;
+use known::{no_id, outside};
 use map::check_ranges;
 
 use super::{Profile, namespaces::Choice, split};
-use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::diag::{At, Diagnostics, Origin};
 use crate::host::Host;
 use crate::host::accounts::Accounts;
 use crate::host::caller::auto;
@@ -102,6 +102,22 @@ impl Identity {
         })
     }
 
+    /// The id outside of the first of some ids inside that lie in one range of the map.
+    #[must_use]
+    pub fn outside(&self, ids: Ids, first: u32, count: u32) -> Option<u32> {
+        let map = match ids {
+            Ids::User => &self.users,
+            Ids::Group => &self.groups,
+        };
+        // Without a namespace of its own, ids are what they are.
+        if map.is_empty() {
+            return Some(first);
+        }
+        let last = first.checked_add(count.checked_sub(1)?)?;
+        let range = map.iter().find(|range| holds(range, first))?;
+        holds(range, last).then(|| first - range.inside + range.outside)
+    }
+
     /// How the owners in a whole root are mapped: as the ids of the same number inside.
     #[must_use]
     pub fn root_map(&self) -> Option<Idmap> {
@@ -179,14 +195,7 @@ impl User {
         };
         for id in user.uid.iter().chain(&user.gid).chain(&user.groups) {
             if id.value == Id::Number(u32::MAX) {
-                problems.push(
-                    Diagnostic::new(
-                        Code::BadIds,
-                        &id.origin,
-                        "4294967295 stands for no id at all",
-                    )
-                    .help("choose a smaller one"),
-                );
+                problems.push(no_id(&id.origin));
             }
         }
         user

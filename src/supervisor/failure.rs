@@ -158,6 +158,9 @@ impl Failure {
                 Op::KeepChanges { .. } => {
                     "`sandbox changes list` says what is kept, and XDG_STATE_HOME where (for root /var/lib/sandbox); another name (`changes_name`, `project_name`) keeps these apart, and `sandbox changes discard NAME` throws others away".into()
                 }
+                Op::LockFile(_) => {
+                    "wait until who writes to it has ended, or leave `lock` out".into()
+                }
                 Op::MakeIdmap { .. } => {
                     "this machine refuses a user namespace to this caller: `sandbox doctor` says why, and what to do".into()
                 }
@@ -201,6 +204,10 @@ impl Failure {
             }
             (Op::Exec { .. }, Errno::EACCES) => {
                 "is it a file, executable for the uid inside, on a mount without `noexec`?".into()
+            }
+            (Op::TakeSecret { .. }, Errno::EFBIG) => "a secret has 1M at most".into(),
+            (Op::TakeSecret { .. } | Op::LockFile(_), Errno::EINVAL) => {
+                "name a plain file: nothing else is opened".into()
             }
             (Op::Exec { .. }, Errno::E2BIG) => "shorten the arguments or the environment".into(),
             (Op::CloneInit { namespaces, into_group: true }, Errno::EACCES | Errno::EPERM) if namespaces.is_empty() => {

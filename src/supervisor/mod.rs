@@ -14,6 +14,7 @@ mod notify;
 pub mod progress;
 mod recording;
 mod relay;
+mod secret;
 mod source;
 mod stream;
 mod streams;
@@ -243,6 +244,22 @@ impl<'p> Run<'p> {
                 // For init: what is held here holds until the run is over.
                 self.put(*lock, held.lock().map_err(errno)?.into_raw_fd());
                 self.changes.push(held);
+            }
+            Op::LockFile(path) => {
+                self.roots
+                    .push(secret::lock(path).map_err(|error| {
+                        match error {
+                            Errno::EACCES | Errno::EAGAIN => text(
+                                "it is locked for writing by another process, or may not be read"
+                                    .into(),
+                            ),
+                            other => errno(other),
+                        }
+                    })?);
+            }
+            Op::TakeSecret { slot, from } => {
+                let secret = secret::take(from).map_err(errno)?;
+                self.put(*slot, secret.into_raw_fd());
             }
             Op::AskForScope(scope) => cgroup::ask(scope).map_err(text)?,
             Op::CreateGroup { place, name } => {

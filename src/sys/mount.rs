@@ -21,6 +21,9 @@ struct MountAttr {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes(u64);
 
+/// That the times of reading are said something of; the kernel knows no such bit.
+const ATIME_MEANT: u64 = 1 << 63;
+
 impl Attributes {
     /// No attribute.
     pub const NONE: Self = Self(0);
@@ -32,6 +35,15 @@ impl Attributes {
     pub const NODEV: Self = Self(libc::MOUNT_ATTR_NODEV);
     /// `MOUNT_ATTR_NOEXEC`.
     pub const NOEXEC: Self = Self(libc::MOUNT_ATTR_NOEXEC);
+
+    /// `MOUNT_ATTR_NOSYMFOLLOW`.
+    pub const NOSYMFOLLOW: Self = Self(libc::MOUNT_ATTR_NOSYMFOLLOW);
+    /// `MOUNT_ATTR_RELATIME`, which is no bit of its own: that it is meant is one of ours.
+    pub const RELATIME: Self = Self(ATIME_MEANT);
+    /// `MOUNT_ATTR_NOATIME`.
+    pub const NOATIME: Self = Self(ATIME_MEANT | libc::MOUNT_ATTR_NOATIME);
+    /// `MOUNT_ATTR_STRICTATIME`.
+    pub const STRICTATIME: Self = Self(ATIME_MEANT | libc::MOUNT_ATTR_STRICTATIME);
 
     /// What a mount has that only shows something: neither setuid programs nor devices nor programs.
     pub const INERT: Self = Self::NOSUID.with(Self::NODEV).with(Self::NOEXEC);
@@ -58,6 +70,35 @@ impl Attributes {
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+}
+
+impl Attributes {
+    /// What is said of the times of reading, as mount(8) calls it.
+    #[must_use]
+    pub const fn atime_word(self) -> Option<&'static str> {
+        if self.0 & ATIME_MEANT == 0 {
+            return None;
+        }
+        Some(match self.0 & libc::MOUNT_ATTR__ATIME {
+            libc::MOUNT_ATTR_NOATIME => "noatime",
+            libc::MOUNT_ATTR_STRICTATIME => "strictatime",
+            _ => "relatime",
+        })
+    }
+
+    /// The bits of the kernel's.
+    const fn bits(self) -> u64 {
+        self.0 & !ATIME_MEANT
+    }
+
+    /// Those that are cleared first: of the times of reading, one field is set anew.
+    const fn cleared(self) -> u64 {
+        if self.0 & ATIME_MEANT == 0 {
+            0
+        } else {
+            libc::MOUNT_ATTR__ATIME
+        }
     }
 }
 
@@ -110,8 +151,8 @@ pub fn set_attributes(mount: RawFd, attributes: Attributes) -> Result<()> {
     setattr(
         mount,
         &MountAttr {
-            attr_set: attributes.0,
-            attr_clr: 0,
+            attr_set: attributes.bits(),
+            attr_clr: attributes.cleared(),
             propagation: 0,
             userns_fd: 0,
         },
@@ -124,8 +165,8 @@ pub fn set_attributes_here(mount: RawFd, attributes: Attributes) -> Result<()> {
     setattr(
         mount,
         &MountAttr {
-            attr_set: attributes.0,
-            attr_clr: 0,
+            attr_set: attributes.bits(),
+            attr_clr: attributes.cleared(),
             propagation: 0,
             userns_fd: 0,
         },
@@ -260,7 +301,7 @@ pub fn create_mount(context: RawFd, attributes: Attributes) -> Result<RawFd> {
             libc::SYS_fsmount,
             context,
             libc::FSMOUNT_CLOEXEC,
-            attributes.0 as libc::c_uint,
+            attributes.bits() as libc::c_uint,
         )
     })
     .map(|fd| fd as RawFd)

@@ -2,7 +2,7 @@
 
 use crate::diag::Origin;
 use crate::host::Host;
-use crate::plan::op::{IdRange, Ids, NewName, NewRoot, Op, Upper};
+use crate::plan::op::{Dress, IdRange, Ids, NewName, NewRoot, Op, Upper};
 use crate::plan::{Plan, Step};
 use crate::sys::mount::Attributes;
 use std::collections::BTreeMap;
@@ -35,9 +35,9 @@ enum Shows {
     /// A tree or a file of the host, with the maps of its owners.
     Host(PathBuf, Vec<IdRange>, Vec<IdRange>),
     /// A file system of the sandbox's own, empty but for what is placed in it.
-    Own(u32),
+    Own(Dress),
     /// A file with contents from the profile.
-    Contents(u32),
+    Contents(Dress),
     /// One of the kernel's.
     Kernel,
 }
@@ -54,7 +54,7 @@ struct Mount<'p> {
 }
 
 enum Thing<'p> {
-    Directory(u32, &'p Origin),
+    Directory(Dress, &'p Origin),
     File(&'p Origin),
     Link(PathBuf),
     Mount(Mount<'p>),
@@ -289,26 +289,30 @@ impl<'p> Inside<'p> {
                 let shows = Shows::Host(on_host(source), Vec::new(), Vec::new());
                 opened.insert(*slot, shows);
             }
-            Op::StageFile { slot, mode, .. } => {
-                opened.insert(*slot, Shows::Contents(*mode));
+            Op::StageFile { slot, dress, .. } | Op::StageSecret { slot, dress, .. } => {
+                opened.insert(*slot, Shows::Contents(*dress));
             }
             Op::AttachRoot(root) => {
                 let (shows, attributes) = match root {
                     NewRoot::Overlay(slot, _, attributes) => {
                         let shows = opened.get(slot).cloned();
-                        (shows.unwrap_or(Shows::Own(0o755)), *attributes)
+                        (shows.unwrap_or(Shows::Own(0o755.into())), *attributes)
                     }
-                    NewRoot::Tmpfs(_) => (Shows::Own(0o755), Attributes::NONE),
+                    NewRoot::Tmpfs(_) => (Shows::Own(0o755.into()), Attributes::NONE),
                     NewRoot::Tree(slot, attributes) => {
                         let shows = opened.get(slot).cloned();
-                        (shows.unwrap_or(Shows::Own(0o755)), *attributes)
+                        (shows.unwrap_or(Shows::Own(0o755.into())), *attributes)
                     }
                 };
                 self.things.insert("/".into(), mount(shows, attributes));
             }
             Op::MakeDirectory(name, mode) => {
-                let thing = Thing::Directory(*mode, origin);
+                let thing = Thing::Directory((*mode).into(), origin);
                 self.things.insert(named(name), thing);
+            }
+            Op::DressDirectory(target, dress) => {
+                let thing = Thing::Directory(*dress, origin);
+                self.things.insert(path_of(target), thing);
             }
             Op::MakeFile(name) => {
                 self.things.insert(named(name), Thing::File(origin));
@@ -325,10 +329,15 @@ impl<'p> Inside<'p> {
             } => {
                 let shows = match kind.to_bytes() {
                     b"tmpfs" => {
-                        let mode = options.iter().find(|(key, _)| key.as_c_str() == c"mode");
-                        let mode = mode.and_then(|(_, value)| value.as_ref()?.to_str().ok());
-                        let mode = mode.and_then(|mode| u32::from_str_radix(mode, 8).ok());
-                        Shows::Own(mode.unwrap_or(0o1777))
+                        let option = |name: &CStr, radix| {
+                            let found = options.iter().find(|(key, _)| key.as_c_str() == name);
+                            let text = found.and_then(|(_, value)| value.as_ref()?.to_str().ok());
+                            text.and_then(|text| u32::from_str_radix(text, radix).ok())
+                        };
+                        Shows::Own(Dress {
+                            mode: option(c"mode", 8).unwrap_or(0o1777),
+                            owner: option(c"uid", 10).zip(option(c"gid", 10)),
+                        })
                     }
                     // Its files are much like those of the host's.
                     b"proc" => Shows::Host("/proc".into(), Vec::new(), Vec::new()),
@@ -437,36 +446,43 @@ impl<'p> Inside<'p> {
     fn look(&self, path: &Path) -> Result<Option<Found<'p>>, PathBuf> {
         let (mount, rest) = self.mount_of(path);
         let Some(mount) = mount else { return Ok(None) };
-        let (uid, gid) = self.asker.maker;
-        let own = |is, mode, origin| Found {
-            path: path.into(),
-            attributes: mount.attributes,
-            origin,
-            sealed: mount.sealed,
-            aside: mount.aside,
-            is,
-            on_host: None,
-            mode,
-            uid,
-            gid,
-            known: true,
+        let outside = |(uid, gid): (u32, u32)| {
+            let of = |map: &[IdRange], id| mapped(map, id).unwrap_or(NOBODY);
+            (of(&self.asker.users, uid), of(&self.asker.groups_map, gid))
+        };
+        let own = |is, dress: Dress, origin| {
+            let (uid, gid) = dress.owner.map_or(self.asker.maker, outside);
+            let mode = dress.mode;
+            Found {
+                path: path.into(),
+                attributes: mount.attributes,
+                origin,
+                sealed: mount.sealed,
+                aside: mount.aside,
+                is,
+                on_host: None,
+                mode,
+                uid,
+                gid,
+                known: true,
+            }
         };
         match self.things.get(path) {
             Some(Thing::Link(to)) => return Err(to.clone()),
             // On a host's tree, what is made is a mount point that is covered at once.
-            Some(Thing::Directory(mode, origin)) => {
-                return Ok(Some(own(Is::Directory, *mode, origin)));
+            Some(Thing::Directory(dress, origin)) => {
+                return Ok(Some(own(Is::Directory, *dress, origin)));
             }
-            Some(Thing::File(origin)) => return Ok(Some(own(Is::File, 0o644, origin))),
+            Some(Thing::File(origin)) => return Ok(Some(own(Is::File, 0o644.into(), origin))),
             Some(Thing::Mount(_)) | None => {}
         }
         match &mount.shows {
-            Shows::Own(mode) if rest.as_os_str().is_empty() => {
-                Ok(Some(own(Is::Directory, *mode, mount.origin)))
+            Shows::Own(dress) if rest.as_os_str().is_empty() => {
+                Ok(Some(own(Is::Directory, *dress, mount.origin)))
             }
-            Shows::Contents(mode) => Ok(Some(own(Is::File, *mode, mount.origin))),
+            Shows::Contents(dress) => Ok(Some(own(Is::File, *dress, mount.origin))),
             Shows::Kernel if rest.as_os_str().is_empty() => {
-                Ok(Some(own(Is::Directory, 0o755, mount.origin)))
+                Ok(Some(own(Is::Directory, 0o755.into(), mount.origin)))
             }
             Shows::Own(_) | Shows::Kernel => Ok(None),
             Shows::Host(source, users, groups) => {

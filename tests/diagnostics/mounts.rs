@@ -153,7 +153,7 @@ contents = "hello"
     1 | [[mounts]]
       | ---------- of this mount
       |
-      = help: "tmpfs" takes: read_only, nosuid, nodev, noexec, size, inodes, mode
+      = help: "tmpfs" takes: read_only, nosuid, nodev, noexec, nosymfollow, atime, size, inodes, mode, owner
 
     error[SBX0007]: `contents` means nothing for the type "tmpfs"
      --> sandbox.toml:5:12
@@ -166,7 +166,7 @@ contents = "hello"
     1 | [[mounts]]
       | ---------- of this mount
       |
-      = help: "tmpfs" takes: read_only, nosuid, nodev, noexec, size, inodes, mode
+      = help: "tmpfs" takes: read_only, nosuid, nodev, noexec, nosymfollow, atime, size, inodes, mode, owner
     "#);
 }
 
@@ -545,7 +545,7 @@ pid = "shared"
      8 | [[mounts]]
        | ---------- of this mount
        |
-       = help: "tmpfs" takes: read_only, nosuid, nodev, noexec, size, inodes, mode
+       = help: "tmpfs" takes: read_only, nosuid, nodev, noexec, nosymfollow, atime, size, inodes, mode, owner
 
     warning[SBX0025]: this shows the processes of others, and their arguments
       --> sandbox.toml:13:1

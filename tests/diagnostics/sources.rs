@@ -52,7 +52,7 @@ create = true
     1 | [[mounts]]
       | ---------- of this mount
       |
-      = help: "tmpfs" takes: read_only, nosuid, nodev, noexec, size, inodes, mode
+      = help: "tmpfs" takes: read_only, nosuid, nodev, noexec, nosymfollow, atime, size, inodes, mode, owner
     "#);
 }
 

@@ -59,6 +59,11 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "project = \"discard\"\nchanges_inodes = 1000",
         "project = \"discard\"\nchanges_inodes = 1001",
     ),
+    (
+        "rootfs",
+        "archive = \"/srv/r.tar\"",
+        "archive = \"/srv/r.tar\"\nchanges = \"discard\"\nchanges_on = \"disk\"",
+    ),
     ("rootfs", "empty = true", "archive = \"/srv/r.tar\""),
     ("rootfs", "empty = true", "image = \"/srv/r\""),
     (
@@ -556,6 +561,47 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "type = \"bind\"\ntarget = \"/a\"\nread_only = false\nnosuid = false\nnodev = false\npropagation = \"slave\"",
     ),
     (
+        "[secrets]",
+        "name = \"a\"\nfile = \"/srv/a\"",
+        "name = \"a\"\nfile = \"/srv/b\"",
+    ),
+    (
+        "[secrets]",
+        "name = \"a\"\nenv = \"A\"",
+        "name = \"a\"\nenv = \"B\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/a\"\nidmap = [{ source = 5, inside = 0, count = 2 }]",
+        "type = \"bind\"\ntarget = \"/a\"\nidmap = [{ source = 5, inside = 0, count = 3 }]",
+    ),
+    ("devices", "", "nodes = [\"input/event*\"]"),
+    (
+        "[mounts]",
+        "type = \"tmpfs\"\ntarget = \"/a\"\nsize = \"10%\"",
+        "type = \"tmpfs\"\ntarget = \"/a\"\nsize = \"11%\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"tmpfs\"\ntarget = \"/a\"\nsize = \"10G\"",
+        "type = \"tmpfs\"\ntarget = \"/a\"\nsize = \"1%\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"file\"\ntarget = \"/a\"",
+        "type = \"file\"\ntarget = \"/a\"\nread_only = false",
+    ),
+    (
+        "[mounts]",
+        "type = \"proc\"\ntarget = \"/proc\"",
+        "type = \"proc\"\ntarget = \"/proc\"\nread_only = false",
+    ),
+    (
+        "[mounts]",
+        "type = \"sysfs\"\ntarget = \"/sys\"",
+        "type = \"sysfs\"\ntarget = \"/sys\"\nread_only = false",
+    ),
+    (
         "[mounts]",
         "type = \"proc\"\ntarget = \"/proc\"\nsubset = \"pid\"",
         "type = \"proc\"\ntarget = \"/proc\"",
@@ -709,8 +755,17 @@ const HARMLESS: &[&str] = &[
     "project_name",
     "source",
     "optional",
+    // Of what is the sandbox's own.
     "mode",
+    "owner",
+    "pts_group",
+    // How something is called, and that others can tell that it is used.
+    "name",
+    "lock",
     "contents",
+    // Links lead to nothing but what shows anyway, and who reads is known inside alone.
+    "nosymfollow",
+    "atime",
     "to",
     "set",
     "cwd",
@@ -744,13 +799,14 @@ fn no_key_is_forgotten() {
     }
     use sandbox::sections::{
         Raw, capabilities, devices, enforce, environment, limits, mounts, namespaces, network,
-        process, report, rlimits, rootfs, seccomp, user,
+        process, report, rlimits, rootfs, seccomp, secrets, user,
     };
     let tables = [
         keys::<rootfs::RawRootfs>(),
         keys::<namespaces::RawNamespaces>(),
         keys::<user::RawUser>(),
         keys::<mounts::RawMount>(),
+        keys::<secrets::RawSecret>(),
         keys::<devices::RawDevices>(),
         keys::<network::RawNetwork>(),
         keys::<capabilities::RawCapabilities>(),

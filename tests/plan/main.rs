@@ -62,6 +62,7 @@ fn place(op: &Op) -> Option<(PathBuf, bool)> {
         | Op::MakeFile(name)
         | Op::MakeSymlink(name, _)
         | Op::ProvideMountPoint { name, .. } => (path(&name.parent).join(path(&name.name)), false),
+        Op::DressDirectory(target, _) => (path(target), false),
         Op::MountFilesystem { target, .. }
         | Op::AttachSource { target, .. }
         | Op::MountOverlay { target, .. }
@@ -111,7 +112,13 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
     let mut used = vec![false; plan.slots];
     for step in &plan.steps {
         match &step.op {
+            Op::StageSecret { slot, secret, .. } => {
+                assert!(open[*secret], "used before it is opened: {step:?}");
+                assert!(!std::mem::replace(&mut used[*secret], true), "{step:?}");
+                assert!(!std::mem::replace(&mut open[*slot], true), "{step:?}");
+            }
             Op::OpenSource { slot, .. }
+            | Op::TakeSecret { slot, .. }
             | Op::StageFile { slot, .. }
             | Op::MakeIdmap { slot, .. } => {
                 assert!(

@@ -119,7 +119,21 @@ fn mount() -> BoxedStrategy<String> {
             ("nodev", one_of_plain(&["true", "false"])),
             ("noexec", one_of_plain(&["true", "false"])),
             ("read_only", one_of_plain(&["true", "false"])),
+            ("nosymfollow", one_of_plain(&["true", "true", "false"])),
+            (
+                "atime",
+                one_of_plain(&["\"noatime\"", "\"relatime\"", "\"strictatime\""]),
+            ),
         ]
+    };
+    let owner = || {
+        let owner = one_of_plain(&[
+            "{ uid = 0 }",
+            "{ gid = 0 }",
+            "{ uid = 1000, gid = 1000 }",
+            "{ uid = 5 }",
+        ]);
+        ("owner", owner)
     };
     let mode = || ("mode", one_of_plain(&["0o755", "\"700\"", "0o1777"]));
     let bind = [
@@ -129,15 +143,23 @@ fn mount() -> BoxedStrategy<String> {
             ("optional", one_of_plain(&["true", "true", "false"])),
             ("create", one_of_plain(&["true", "true", "false"])),
             ("recursive", one_of_plain(&["true", "true", "false"])),
-            ("idmap", one_of_plain(&["true", "false"])),
+            (
+                "idmap",
+                one_of_plain(&["true", "false", "[{ source = 1000, inside = 0 }]"]),
+            ),
+            ("lock", one_of_plain(&["true", "true", "false"])),
         ],
     ];
     let tmpfs = [
         flags(),
         vec![
-            ("size", one_of_plain(&["65536", "\"64M\"", "\"1.5G\""])),
+            (
+                "size",
+                one_of_plain(&["65536", "\"64M\"", "\"1.5G\"", "\"25%\""]),
+            ),
             ("inodes", number(1..100_000)),
             mode(),
+            owner(),
         ],
     ];
     let kind = prop_oneof![
@@ -151,10 +173,12 @@ fn mount() -> BoxedStrategy<String> {
         3 => keys(tmpfs.concat()).prop_map(|k| ("tmpfs", k)),
         2 => select(&["proc", "sysfs", "devpts", "mqueue", "mask"][..])
             .prop_map(|kind| (kind, String::new())),
-        1 => keys(vec![("contents", one_of(&["", "hello\n", "x\ty"])), mode()])
+        1 => select(&["proc", "sysfs", "file"][..])
+            .prop_map(|kind| (kind, "read_only = false\n".to_owned())),
+        1 => keys(vec![("contents", one_of(&["", "hello\n", "x\ty"])), mode(), owner()])
             .prop_map(|k| ("file", k)),
         1 => one_of(&["/usr/lib", "../up", "name"]).prop_map(|to| ("symlink", format!("to = {to}\n"))),
-        1 => keys(vec![mode()]).prop_map(|k| ("directory", k)),
+        1 => keys(vec![mode(), owner()]).prop_map(|k| ("directory", k)),
     ];
     (kind, select(TARGETS))
         .prop_map(|((kind, keys), target)| {
@@ -532,10 +556,32 @@ fn networks() -> BoxedStrategy<String> {
     keys.prop_map(|keys| format!("[network]\n{keys}\n")).boxed()
 }
 
+fn secrets() -> BoxedStrategy<String> {
+    let from = prop_oneof![
+        one_of(SOURCES).prop_map(|path| format!("file = {path}\n")),
+        select(&["HOME", "TOKEN"][..]).prop_map(|name| format!("env = \"{name}\"\n")),
+    ];
+    let more = select(
+        &[
+            "",
+            "target = \"/etc/key\"\n",
+            "mode = \"440\"\n",
+            "optional = true\n",
+        ][..],
+    );
+    let one = (from, more).prop_map(|(from, more)| format!("{from}{more}"));
+    let numbered =
+        |(number, secret): (usize, String)| format!("[[secrets]]\nname = \"s{number}\"\n{secret}");
+    vec(one, 0..2)
+        .prop_map(move |all| all.into_iter().enumerate().map(numbered).collect())
+        .boxed()
+}
+
 /// A profile whose values are valid one by one; together they may contradict each other.
 pub(crate) fn profile() -> BoxedStrategy<String> {
     let mount = prop_oneof![8 => mount(), 1 => several()];
-    let mounts = vec(mount, 0..5).prop_map(|mounts| mounts.concat());
+    let mounts = vec(mount, 0..5);
+    let mounts = (mounts, secrets()).prop_map(|(mounts, secrets)| mounts.concat() + &secrets);
     (
         top(),
         rootfs(),

@@ -1073,3 +1073,112 @@ fn a_cache_that_others_can_write_to_is_not_used() {
     let said = run(&project, "archive = \"root.tar\"", "", "true").fails(125);
     assert!(said.contains("only the caller may use"), "{said}");
 }
+
+/// Who owns what is in most roots.
+const ROOT: &str = "[user]\nuid_map = \"root\"";
+
+/// An archive as the root, whose changes go elsewhere.
+fn changed(project: &Project, members: &[Member], changes: &str) -> String {
+    project.write("root.tar", archive(members));
+    format!("archive = \"root.tar\"\nchanges = \"{changes}\"")
+}
+
+#[test]
+fn what_is_changed_in_an_unpacked_root_is_gone_with_the_run() {
+    if !needs_busybox("what_is_changed_in_an_unpacked_root_is_gone_with_the_run") {
+        return;
+    }
+    let project = Project::new();
+    let rootfs = changed(&project, &whole(), "discard");
+    let script = "echo more >/etc/group && echo new >/etc/new && cat /etc/group /etc/new";
+    for _ in 0..2 {
+        assert_eq!(run(&project, &rootfs, ROOT, script).ok(), "more\nnew\n");
+    }
+    let root = caches(&project).join("sandbox/images");
+    let root = root.join(&cached(&project, "images")[0]).join("root");
+    let group = std::fs::read_to_string(root.join("etc/group")).unwrap();
+    assert_eq!(group, "root:x:0:\nada:x:8:\n");
+    assert!(!root.join("etc/new").exists());
+}
+
+#[test]
+fn what_is_kept_of_an_unpacked_root_belongs_to_one_digest() {
+    let test = "what_is_kept_of_an_unpacked_root_belongs_to_one_digest";
+    if !needs_busybox(test) {
+        return;
+    }
+    let project = Project::new();
+    let state = if is_root() {
+        PathBuf::from("/var/lib/sandbox")
+    } else {
+        project.path().join("state/sandbox")
+    };
+    let there = state.ancestors().find(|above| above.exists()).unwrap();
+    let found = nix::sys::statfs::statfs(there).unwrap();
+    if found.filesystem_type() == nix::sys::statfs::OVERLAYFS_SUPER_MAGIC {
+        return skip(test, "the folder of changes is on an overlay itself");
+    }
+    let with = |mut command: Command| {
+        command.env("XDG_STATE_HOME", project.path().join("state"));
+        command.env("XDG_CACHE_HOME", caches(&project));
+        done(&mut command)
+    };
+    let keep = |rootfs: &str, script: &str| {
+        with(command(&project, rootfs, ROOT, &["/bin/sh", "-c", script]))
+    };
+    let changes = |words: &[&str]| with(project.program(&[&["changes"], words].concat()));
+    let rootfs = changed(&project, &base(), "keep");
+    let first = keep(&rootfs, "echo kept >/etc/kept; echo more >>/etc/group");
+    let name = first.stderr.split("changes diff ").nth(1).unwrap();
+    let name = name.split('`').next().unwrap().to_owned();
+    assert!(name.starts_with("root.tar-"), "{name}");
+    assert_eq!(keep(&rootfs, "cat /etc/kept").stdout, "kept\n");
+    // Told as what it is, and not as a conflict, however new the tree is.
+    let told = changes(&["list", &name]).ok();
+    assert!(
+        told.contains("added") && told.contains("etc/kept"),
+        "{told}"
+    );
+    assert!(!told.contains("since"), "{told}");
+    // Others use the tree: it is not written to, and a copy may be.
+    let refused = changes(&["apply", &name]).fails(125);
+    assert!(refused.contains("--onto"), "{refused}");
+    let root = caches(&project).join("sandbox/images");
+    let root = root.join(&cached(&project, "images")[0]).join("root");
+    assert!(!root.join("etc/kept").exists());
+    let onto = root.to_str().unwrap();
+    let refused = changes(&["apply", "--onto", onto, &name]).fails(125);
+    assert!(refused.contains("cache"), "{refused}");
+    let copy = project.path().join("copy");
+    let copied = Command::new("cp").arg("-a").arg(&root).arg(&copy).status();
+    assert!(copied.unwrap().success());
+    changes(&["apply", "--onto", copy.to_str().unwrap(), &name]).ok();
+    let read = |path: &str| std::fs::read_to_string(copy.join(path)).unwrap();
+    assert_eq!(read("etc/kept"), "kept\n");
+    assert_eq!(read("etc/group"), "root:x:0:\nada:x:8:\nmore\n");
+    // Another content has changes of its own; a name that is given belongs to the first.
+    let other = [&base()[..], &[file("./etc/other", "x")]].concat();
+    let second = changed(&project, &other, "keep");
+    assert_eq!(
+        keep(&second, "[ -e /etc/kept ] || echo none").ok(),
+        "none\n"
+    );
+    let named = format!("{second}\nchanges_name = \"{name}\"");
+    let refused = keep(&named, "true").fails(125);
+    assert!(refused.contains("are changes to"), "{refused}");
+    // What is pruned is unpacked anew, and the changes are there.
+    images(&project, &["prune"]).ok();
+    let rootfs = changed(&project, &base(), "keep");
+    assert_eq!(keep(&rootfs, "cat /etc/kept").stdout, "kept\n");
+    changes(&["discard", &name]).ok();
+    let left = changes(&["list", "--json"]).ok();
+    assert!(!left.contains(&name), "{left}");
+}
+
+#[test]
+fn an_unpacked_root_is_never_written_to() {
+    let project = Project::new();
+    let rootfs = changed(&project, &base()[..1], "write");
+    let refused = run(&project, &rootfs, "", "true").fails(125);
+    assert!(refused.contains("every run that uses it"), "{refused}");
+}

@@ -24,6 +24,7 @@ mod environment;
 mod explained;
 mod fail_closed;
 mod families;
+mod files;
 mod gc;
 mod idle;
 mod ids;

@@ -122,7 +122,7 @@ impl Layout<'_, '_> {
         for ancestor in target.ancestors().skip(1).take_while(|a| *a != at) {
             let entry = Entry {
                 target: ancestor.into(),
-                what: What::Directory(0o755),
+                what: What::Directory(0o755.into()),
                 attributes: Attributes::NONE,
                 optional: false,
                 origin: origin.clone(),
@@ -256,7 +256,7 @@ impl Layout<'_, '_> {
             ..placed.entry.clone()
         };
         placed.entry.what = if in_ours {
-            What::Directory(0o755)
+            What::Directory(0o755.into())
         } else {
             tmpfs("1M", "755", true)
         };

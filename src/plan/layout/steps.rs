@@ -3,10 +3,11 @@
 use super::{Changes, Entry, Layout, Placed, Point, What, tmpfs_options};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::plan::draft::c_string;
-use crate::plan::op::{HostPath, NewName, NewRoot, Op, Target, Upper};
+use crate::plan::op::{HostPath, NewName, NewRoot, Op, SecretFrom, SecretSource, Target, Upper};
 use crate::plan::order::Phase;
 use crate::sys::mount::Attributes;
 use std::collections::BTreeSet;
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 /// The attributes of what hides a path. What is put there is made or opened by init, so nothing
@@ -73,9 +74,15 @@ impl Layout<'_, '_> {
             ..
         } = placed.entry;
         match &what {
-            What::Directory(mode) => {
-                let op = Op::MakeDirectory(new_name(path), *mode);
-                return self.draft.step(Phase::Mounts, op, &origin);
+            What::Directory(dress) => {
+                let op = Op::MakeDirectory(new_name(path), dress.mode);
+                self.draft.step(Phase::Mounts, op, &origin);
+                // mkdir(2) leaves out the bits for set-user-id and set-group-id.
+                if dress.owner.is_some() || dress.mode & 0o6000 != 0 {
+                    let op = Op::DressDirectory(relative(path), *dress);
+                    self.draft.step(Phase::Mounts, op, &origin);
+                }
+                return;
             }
             What::Symlink(to) => {
                 let op = Op::MakeSymlink(new_name(path), c_string(to));
@@ -142,16 +149,38 @@ impl Layout<'_, '_> {
                 };
                 filesystem(kind, options, attributes, target)
             }
-            What::File(contents, mode) => {
-                self.stage(&origin);
-                let name = c_string(self.staged.to_string());
-                self.staged += 1;
+            What::Secret(source, dress) => {
+                let from = match source {
+                    SecretSource::File(path) => SecretFrom::File(self.host_path(&path, None)),
+                    SecretSource::Variable(name) => SecretFrom::Variable(name),
+                };
+                let secret = self.draft.slot();
+                let op = Op::TakeSecret { slot: secret, from };
+                self.draft.step(Phase::Secrets, op, &origin);
+                let name = self.staged_name(&origin);
+                let slot = self.draft.slot();
+                let op = Op::StageSecret {
+                    slot,
+                    secret,
+                    name,
+                    dress,
+                };
+                self.draft.step(Phase::Staging, op, &origin);
+                Op::AttachSource {
+                    slot,
+                    source: "a secret".into(),
+                    attributes,
+                    target,
+                }
+            }
+            What::File(contents, dress) => {
+                let name = self.staged_name(&origin);
                 let slot = self.draft.slot();
                 let op = Op::StageFile {
                     slot,
                     name,
                     contents,
-                    mode,
+                    dress,
                 };
                 self.draft.step(Phase::Staging, op, &origin);
                 Op::AttachSource {
@@ -200,12 +229,17 @@ impl Layout<'_, '_> {
             trusted,
             depth,
             receives,
+            locked,
             ..
         } = what
         else {
             return None;
         };
         let (source, depth) = (self.host_path(source, trusted.as_deref()), *depth);
+        if *locked {
+            let op = Op::LockFile(source.clone());
+            self.draft.step(Phase::Locks, op, origin);
+        }
         let idmap = idmap.as_ref();
         let idmap = idmap.map(|map| (self.draft.idmap(&map.users, &map.groups, origin), map.need));
         let slot = self.draft.slot();
@@ -241,6 +275,13 @@ impl Layout<'_, '_> {
         Some(slot)
     }
 
+    /// The name of the next file aside.
+    fn staged_name(&mut self, origin: &Origin) -> CString {
+        self.stage(origin);
+        self.staged += 1;
+        c_string((self.staged - 1).to_string())
+    }
+
     /// Adds the step that makes a place aside, once.
     fn stage(&mut self, origin: &Origin) {
         if !std::mem::replace(&mut self.has_aside, true) {
@@ -257,9 +298,8 @@ impl Layout<'_, '_> {
         self.stage(origin);
         Some(match changes {
             Changes::Memory(size, inodes) => {
-                let options = [("size", *size), ("nr_inodes", *inodes)];
-                let options =
-                    options.map(|(key, value)| (c_string(key), c_string(value.to_string())));
+                let options = [("size", size.clone()), ("nr_inodes", inodes.to_string())];
+                let options = options.map(|(key, value)| (c_string(key), c_string(value)));
                 Upper::Memory(options.into())
             }
             Changes::Disk(kept) => {

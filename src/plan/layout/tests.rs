@@ -79,7 +79,11 @@ fn only_what_is_public_is_bound() {
 #[test]
 fn a_read_only_directory_that_lacks_a_mount_point_is_rebuilt() {
     let entries = vec![
-        entry("/etc/app/conf", What::File(b"x".to_vec(), 0o644), READ_ONLY),
+        entry(
+            "/etc/app/conf",
+            What::File(b"x".to_vec(), 0o644.into()),
+            READ_ONLY,
+        ),
         entry("/etc/passwd", What::Mask, Attributes::NONE),
     ];
     let plan = plan(HOST, entries).unwrap();
@@ -99,7 +103,11 @@ fn a_read_only_directory_that_lacks_a_mount_point_is_rebuilt() {
 fn a_mask_hides_what_the_root_shows_and_what_a_rebuilt_directory_holds() {
     let host = &["/usr/", "/etc/", "/etc/passwd", "/etc/ssl/"];
     let entries = vec![
-        entry("/etc/app", What::File(b"x".to_vec(), 0o644), READ_ONLY),
+        entry(
+            "/etc/app",
+            What::File(b"x".to_vec(), 0o644.into()),
+            READ_ONLY,
+        ),
         entry("/etc/passwd", What::Mask, Attributes::NONE),
         entry("/etc/ssl", What::Mask, Attributes::NONE),
         entry("/usr", What::Mask, Attributes::NONE),
@@ -151,7 +159,11 @@ fn in_a_writable_tree_the_supervisor_makes_the_mount_point() {
 
 #[test]
 fn links_of_the_root_lead_where_they_lead_inside() {
-    let entries = vec![entry("/bin/tool", What::File(Vec::new(), 0o755), READ_ONLY)];
+    let entries = vec![entry(
+        "/bin/tool",
+        What::File(Vec::new(), 0o755.into()),
+        READ_ONLY,
+    )];
     let plan = plan(&[HOST, &["/usr/bin/"]].concat(), entries).unwrap();
     let mounts = words(&plan, Phase::Mounts).join("\n");
     assert!(mounts.contains("on /usr/bin/tool"), "{mounts}");
@@ -186,8 +198,12 @@ fn below_a_writable_grant_sources_are_opened_without_links() {
 #[test]
 fn two_names_of_one_target_are_a_duplicate() {
     let entries = vec![
-        entry("/bin/tool", What::File(Vec::new(), 0o755), READ_ONLY),
-        entry("/usr/bin/tool", What::File(Vec::new(), 0o755), READ_ONLY),
+        entry("/bin/tool", What::File(Vec::new(), 0o755.into()), READ_ONLY),
+        entry(
+            "/usr/bin/tool",
+            What::File(Vec::new(), 0o755.into()),
+            READ_ONLY,
+        ),
     ];
     let problems = plan(&[HOST, &["/usr/bin/"]].concat(), entries).unwrap_err();
     assert_eq!(problems.sorted()[0].code, Code::DuplicateTarget);

@@ -1,7 +1,7 @@
 //! How far a bind mount is a copy of its source: with what is mounted below it now, and with what
 //! the host mounts there later (mount_namespaces(7)).
 
-use super::{Kind, Mount, RawMount};
+use super::{Kind, Mount, RawIdmap, RawMount};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::Draft;
 use crate::plan::layout::Idmap;
@@ -54,13 +54,19 @@ pub(super) fn check(raw: &RawMount, origin: &Origin, problems: &mut Diagnostics)
             .help(format!("write {}, or remove `propagation`", lines.join(", "))),
         );
     }
-    let held = [("noexec", &raw.noexec), ("idmap", &raw.idmap)];
-    for (key, value) in held {
-        if let Some(place) = value.as_ref().filter(|value| value.value) {
+    let held = [("noexec", &raw.noexec), ("nosymfollow", &raw.nosymfollow)];
+    let held = held.into_iter().map(|(key, value)| {
+        let value = value.as_ref().filter(|value| value.value);
+        (key, value.map(|value| &value.origin))
+    });
+    let idmap = raw.idmap.as_ref();
+    let idmap = idmap.filter(|idmap| !matches!(idmap.value, RawIdmap::Flag(false)));
+    for (key, place) in held.chain([("idmap", idmap.map(|idmap| &idmap.origin))]) {
+        if let Some(place) = place {
             problems.push(
                 Diagnostic::new(
                     Code::Conflict,
-                    &place.origin,
+                    place,
                     format!("`{key}` cannot hold for what the host mounts there later"),
                 )
                 .and(&slave.origin, "shown here")

@@ -32,7 +32,11 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         sized(DEFAULT_SIZE, DEFAULT_INODES, "1777", false),
         "mounts: /tmp",
     );
-    add(Path::new("/run"), What::Directory(0o755), "mounts: /run");
+    add(
+        Path::new("/run"),
+        What::Directory(0o755.into()),
+        "mounts: /run",
+    );
     if profile.rootfs.is_whole_host() {
         // /var is the host's, and other jobs' files lie here too.
         add(
@@ -77,6 +81,7 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         proc(
             Path::new("/proc"),
             &[],
+            false,
             profile,
             identity,
             &Origin::Default("mounts: /proc"),
@@ -104,6 +109,7 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         optional: false,
         create: false,
         recursive: true,
+        lock: None,
         aside: profile
             .rootfs
             .project_aside
@@ -113,9 +119,12 @@ pub(super) fn defaults(profile: &Profile, identity: &Identity, draft: &mut Draft
         subset: None,
         hidepid: None,
         idmap: None,
+        owners: Vec::new(),
         size: At::default_of("mounts.size", DEFAULT_SIZE),
         inodes: At::default_of("mounts.inodes", DEFAULT_INODES),
         mode: None,
+        owner: None,
+        atime: None,
         nosuid: None,
         contents: String::new(),
         to: PathBuf::new(),

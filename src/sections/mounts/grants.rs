@@ -2,9 +2,9 @@
 
 use super::Hidepid;
 use super::kernel::{PROC_HIDDEN, PROC_READ_ONLY};
-use super::{DEFAULT_INODES, DEFAULT_SIZE, Kind, Mount, Mounts, home};
+use super::{DEFAULT_INODES, DEFAULT_SIZE, Kind, Mount, Mounts, home, own, owners};
 use crate::diag::{At, Origin};
-use crate::profile::value::Size;
+use crate::profile::value::{Size, Space};
 use crate::review::grant::UNLIMITED;
 use crate::review::tree::Access;
 use crate::review::view::{HostFiles, Shown, View};
@@ -46,8 +46,16 @@ impl Mounts {
             if namespace.value == Choice::Shared {
                 let origin = &namespace.origin;
                 for (key, what) in KERNEL {
-                    grants.push(rank(key, 1, format!("use {what}"), origin));
+                    let most = if *key == "sysfs" { 2 } else { 1 };
+                    grants.push(rank(key, most, format!("use {what}"), origin));
                 }
+                grants.push(kernel_settings(origin));
+                grants.push(rank(
+                    "memory-share",
+                    100,
+                    "use all memory for files".into(),
+                    origin,
+                ));
                 grants.extend(processes(3, 1, origin));
                 for (key, what) in [("memory", "memory"), ("inodes", "inodes")] {
                     let words = format!("use any amount of {what} for files");
@@ -67,11 +75,10 @@ impl Mounts {
         };
         let default = Origin::Default("mounts");
         let shm = profile.devices.shm_size();
-        let (mut bytes, mut inodes) = if named(Path::new("/dev/shm")) {
-            (0, 0)
-        } else {
-            (shm.value.0, DEFAULT_INODES)
-        };
+        let mut memory = Memory::of(&shm.origin);
+        if !named(Path::new("/dev/shm")) {
+            memory.add(shm.value, DEFAULT_INODES);
+        }
         let (mut seen, mut machine) = (0, 0);
         let mut proc_at = &default;
         // Where there is none, the processes of the sandbox are no secret to each other either.
@@ -81,14 +88,12 @@ impl Mounts {
             (seen, machine) = (3, 1);
         }
         let mut access = Access::READ.with(Access::WRITE);
-        // The line that takes the most; only that of what is not a default.
-        let mut most = (0, &shm.origin);
+        let mut has_files = false;
         let whole = profile.rootfs.is_whole_host();
         let var_tmp = Some(Path::new("/var/tmp")).filter(|_| whole);
         for target in [Some(Path::new("/tmp")), var_tmp, home(&profile.variables)] {
             if !target.is_none_or(named) {
-                bytes = bytes.saturating_add(DEFAULT_SIZE.0);
-                inodes = inodes.saturating_add(DEFAULT_INODES);
+                memory.add(DEFAULT_SIZE, DEFAULT_INODES);
                 access = access.with(Access::EXECUTE);
             }
         }
@@ -106,12 +111,8 @@ impl Mounts {
         for (aside, origin) in asides.chain(of_mounts) {
             match aside {
                 Aside::Memory(size, files) => {
-                    bytes = bytes.saturating_add(size.0);
-                    inodes = inodes.saturating_add(*files);
+                    memory.take(*size, *files, origin);
                     access = access.with(Access::EXECUTE);
-                    if size.0 >= most.0 {
-                        most = (size.0, origin);
-                    }
                 }
                 Aside::Disk | Aside::Kept(_) => {
                     let stay = u64::from(matches!(aside, Aside::Kept(_))) + 1;
@@ -121,14 +122,22 @@ impl Mounts {
             }
         }
         for At { value, origin } in &self.0 {
+            grants.extend(owners::grants(value));
             match value.kind {
                 Kind::Tmpfs => {
-                    bytes = bytes.saturating_add(value.size.value.0);
-                    inodes = inodes.saturating_add(value.inodes.value);
+                    memory.take(value.size.value, value.inodes.value, origin);
                     access = access.with(value.access(profile).without_owner());
-                    if value.size.value.0 >= most.0 {
-                        most = (value.size.value.0, origin);
+                }
+                Kind::Sysfs if own::is_writable(value.kind, value.attributes) => {
+                    let words = "change settings of devices and of the kernel in /sys";
+                    grants.push(rank("sysfs", 2, words.into(), origin).share(3_000));
+                }
+                // One place holds all of them.
+                Kind::File if own::is_writable(value.kind, value.attributes) => {
+                    if !std::mem::replace(&mut has_files, true) {
+                        memory.take(STAGED, 0, origin);
                     }
+                    access = access.with(Access::EXECUTE);
                 }
                 Kind::Sysfs | Kind::Devpts | Kind::Mqueue | Kind::Cgroup => {
                     let known = KERNEL.iter().find(|(name, _)| *name == value.kind.word());
@@ -145,6 +154,9 @@ impl Mounts {
                     });
                     machine = machine.max(u64::from(value.subset.is_none()));
                     proc_at = origin;
+                    if own::is_writable(value.kind, value.attributes) {
+                        grants.push(kernel_settings(origin));
+                    }
                 }
                 // Files of the host are told by `show`; what is the sandbox's own, of the kind that
                 // any process can make in its private folders, tells the host nothing. What is covered in
@@ -153,10 +165,14 @@ impl Mounts {
             }
         }
         grants.extend(processes(seen, machine, proc_at));
-        let words = format!("use {} of memory for files", Size(bytes));
-        grants.push(rank("memory", bytes, words, most.1));
-        let words = format!("make {inodes} files in memory");
-        grants.push(rank("inodes", inodes, words, most.1));
+        let words = format!("use {} of memory for files", Size(memory.bytes));
+        grants.push(rank("memory", memory.bytes, words, memory.most.1));
+        if let (share @ 1.., origin) = memory.share {
+            let words = format!("use {share} % of the machine's memory for files");
+            grants.push(rank("memory-share", share, words, origin).share(50));
+        }
+        let words = format!("make {} files in memory", memory.inodes);
+        grants.push(rank("inodes", memory.inodes, words, memory.most.1));
         let mut words = format!("{access} private files in memory");
         let mut share = 0;
         for (bit, what) in [
@@ -169,11 +185,59 @@ impl Mounts {
             }
         }
         let extent = Extent::Bits(access.bits());
-        let origin = if share == 0 { &default } else { most.1 };
+        let origin = if share == 0 { &default } else { memory.most.1 };
         let key = "filesystem:private";
         grants.push(Grant::new(Area::Filesystem, key, extent, words, origin).share(share));
         grants
     }
+}
+
+/// What files in memory take, together.
+struct Memory<'o> {
+    bytes: u64,
+    inodes: u64,
+    /// In per cent of the machine's memory, and the last line that says so.
+    share: (u64, &'o Origin),
+    /// The line that takes the most; only that of what is not a default.
+    most: (u64, &'o Origin),
+}
+
+/// What all files of a profile can hold, where one of them can be written to.
+const STAGED: Space = Space::Bytes(Size(64 << 20));
+
+impl<'o> Memory<'o> {
+    const fn of(origin: &'o Origin) -> Self {
+        Self {
+            bytes: 0,
+            inodes: 0,
+            share: (0, origin),
+            most: (0, origin),
+        }
+    }
+
+    fn add(&mut self, space: Space, inodes: u64) {
+        self.inodes = self.inodes.saturating_add(inodes);
+        match space {
+            Space::Bytes(size) => self.bytes = self.bytes.saturating_add(size.0),
+            Space::Share(share) => self.share.0 = self.share.0.saturating_add(share.into()),
+        }
+    }
+
+    fn take(&mut self, space: Space, inodes: u64, origin: &'o Origin) {
+        self.add(space, inodes);
+        match space {
+            Space::Bytes(size) if size.0 >= self.most.0 => self.most = (size.0, origin),
+            Space::Bytes(_) => {}
+            Space::Share(_) => self.share.1 = origin,
+        }
+    }
+}
+
+/// What a proc permits whose protected parts can be written to. What the kernel makes of it depends on whom the
+/// files belong to: in a user namespace of its own, settings of the sandbox's namespaces; else the machine's.
+fn kernel_settings(origin: &Origin) -> Grant {
+    let words = "change settings of the kernel in /proc (sys, fs, irq, bus, sysrq-trigger)";
+    Grant::rank(Area::Filesystem, "proc:write", 1, words, origin).share(3_000)
 }
 
 /// What proc shows: of the processes of its pid namespace, and of the machine. In a new namespace these are
@@ -238,19 +302,23 @@ impl Mount {
             target,
             source,
             several,
-            attributes: _,
+            attributes,
             nosuid: _,
             optional,
             create: _,
             recursive: _,
+            lock: _,
             aside: _,
             propagation: _,
             subset,
             hidepid,
             idmap: _,
+            owners: _,
             size: _,
             inodes: _,
             mode: _,
+            owner: _,
+            atime: _,
             contents: _,
             to,
         } = self;
@@ -290,7 +358,8 @@ impl Mount {
             Kind::Proc => {
                 // With options it is a new one, whose files are the processes' own to write to.
                 let fresh = subset.is_some() || hidepid.is_some();
-                let access = Access::READ.with_if(fresh, Access::WRITE);
+                let writable = own::is_writable(*kind, *attributes);
+                let access = Access::READ.with_if(fresh || writable, Access::WRITE);
                 view.show(Shown {
                     host: files(Path::new("/proc"), access),
                     ..own

@@ -123,10 +123,11 @@ fn is_closed(name: &str, identity: &Identity, host: &Host) -> bool {
     node.mode & 0o077 == 0 && is_strangers(name, identity, host)
 }
 
-/// Proc with its dangerous parts covered. Its existence is asked of the host's own /proc.
+/// Proc with its dangerous parts covered; what acts on the kernel is not, where it is `writable`. Its existence is asked of the host's own /proc.
 pub(super) fn proc(
     target: &Path,
     options: &[(&'static str, &'static str)],
+    writable: bool,
     profile: &Profile,
     identity: &Identity,
     origin: &Origin,
@@ -154,8 +155,8 @@ pub(super) fn proc(
     if !is_fresh(!options.is_empty(), profile) {
         // The processes of another namespace's proc are the host's, whoever mounts it.
         let bind = What::bind("/proc".into(), None);
-        add(target.into(), bind, inert.with(Attributes::READ_ONLY));
-        return;
+        let attributes = inert.with_if(!writable, Attributes::READ_ONLY);
+        return add(target.into(), bind, attributes);
     }
     let words: Vec<_> = options
         .iter()
@@ -166,7 +167,7 @@ pub(super) fn proc(
         // Nothing that would have to be covered is there.
         return;
     }
-    for name in protected {
+    for name in protected.into_iter().filter(|_| !writable) {
         add(
             target.join(name),
             What::Protect,

@@ -84,7 +84,7 @@ pub(super) fn of(
     }
     if there != Kind::Directory && !mount.create {
         // Said, or left out, where it is looked for; there is nothing to put an overlay on.
-        return Some(layout::Changes::Memory(0, 0));
+        return Some(layout::Changes::Memory(String::new(), 0));
     }
     let (place, aside) = (&aside.origin, &aside.value);
     changes::aside(aside, source, idmap, place, profile, identity, draft)

@@ -61,6 +61,9 @@ impl Mount {
                 .help(instead),
             );
         }
+        if let Some(owner) = &self.owner {
+            owner.relate(profile, problems);
+        }
         let nosuid = self.nosuid.as_ref().filter(|nosuid| !nosuid.value);
         if let Some(nosuid) = nosuid.filter(|_| profile.capabilities.keeps_none()) {
             problems.push(

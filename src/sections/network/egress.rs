@@ -284,7 +284,7 @@ impl Network {
             }
             draft.entries.push(Entry {
                 target: target.into(),
-                what: What::File(text.into_bytes(), 0o644),
+                what: What::File(text.into_bytes(), 0o644.into()),
                 attributes: Attributes::READ_ONLY
                     .with(Attributes::NOSUID)
                     .with(Attributes::NODEV),

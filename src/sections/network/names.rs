@@ -92,7 +92,7 @@ impl Network {
             .map_or(Origin::Default("network: /etc/resolv.conf"), |one| {
                 one.origin.clone()
             });
-        let what = What::File(text.into_bytes(), 0o644);
+        let what = What::File(text.into_bytes(), 0o644.into());
         draft
             .entries
             .push(entry(RESOLVERS.into(), what, false, origin));
@@ -106,7 +106,7 @@ impl Network {
             let line = format!("127.0.1.1 {}\n", profile.names.hostname.value);
             text.push_str(&line);
         }
-        let what = What::File(text.into_bytes(), 0o644);
+        let what = What::File(text.into_bytes(), 0o644.into());
         let origin = Origin::Default("network: /etc/hosts");
         draft.entries.push(entry(HOSTS.into(), what, false, origin));
     }

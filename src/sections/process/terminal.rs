@@ -108,8 +108,8 @@ impl Process {
 
     /// Adds the sandbox's own terminal, where it is to have one; else takes the caller's from the command's input,
     /// where it is to have that no more than the other streams.
-    pub(super) fn terminals(&self, identity: &Identity, draft: &mut Draft<'_>) {
-        self.terminal(identity, draft);
+    pub(super) fn terminals(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
+        self.terminal(profile, identity, draft);
         if let Some(origin) = self.keeps_terminals_away()
             && *self.stream(0) == Source::Inherit
             && draft.host.terminal_of(0).is_some()
@@ -120,7 +120,7 @@ impl Process {
     }
 
     /// Adds the sandbox's own terminal, where it is to have one.
-    fn terminal(&self, identity: &Identity, draft: &mut Draft<'_>) {
+    fn terminal(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
         let origin = &self.terminal.origin;
         let is_own = self.terminal.value == Terminal::Own;
         let is_callers = [0, 1, 2].map(|number| *self.stream(number) == Source::Inherit);
@@ -170,7 +170,7 @@ impl Process {
             size: caller.map(|caller| caller.size).unwrap_or_default(),
             owner: TerminalOwner {
                 uid: identity.uid,
-                gid: identity.gid,
+                gid: profile.devices.pts_group().unwrap_or(identity.gid),
             },
         };
         let streams = (0..3).zip(is_terminal).zip(is_callers);

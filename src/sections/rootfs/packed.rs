@@ -1,6 +1,7 @@
 //! `archive` and `image`: roots that are unpacked before they are used.
 
 use super::{RawRootfs, Rootfs, Source};
+use crate::changes::store;
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
 use crate::host::accounts::Accounts;
@@ -12,10 +13,11 @@ use crate::plan::{Draft, Op, Phase};
 use crate::profile::value::Size;
 use crate::profile::variables::Variables;
 use crate::review::{Area, Extent, Grant};
+use crate::sections::changes::Aside;
 use crate::sections::namespaces::Namespaces;
 use crate::sections::{Profile, host_path};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The most members of a root, unless the profile says otherwise: three times those of a large desktop.
 const ENTRIES: u64 = 1_000_000;
@@ -410,6 +412,13 @@ fn owners(profile: &Profile, namespaces: &Namespaces, host: &Host) -> Owners {
     }
 }
 
+/// The name of changes to a root that was unpacked: those to another content have another one.
+fn changes_name(source: &Path, digest: &Digest) -> String {
+    let digest: String = digest.hex().chars().take(12).collect();
+    let name: String = store::name_of(source).chars().take(50).collect();
+    format!("{name}-{digest}")
+}
+
 impl Rootfs {
     fn packed(&self) -> Option<&Packed> {
         match &self.source.value {
@@ -462,6 +471,14 @@ impl Rootfs {
             Some(entry) => {
                 let root = entry.root();
                 draft.step(Phase::Roots, Op::HoldRoot(entry), origin);
+                let kept = &mut unpacked.rootfs;
+                if let (Some(Aside::Kept(name @ None)), Some(digest)) =
+                    (&mut kept.aside, &look.digest)
+                {
+                    let own = changes_name(packed.source.path(), digest);
+                    *name = Some(At::new(own, kept.changes.origin.clone()));
+                }
+                kept.unpacked = look.digest.as_ref().map(Digest::to_string);
                 unpacked.rootfs.source.value = Source::Directory(root);
             }
             None => {

@@ -1,8 +1,10 @@
 //! What is known about ids and maps without a machine.
 
 use super::account::numbers;
-use super::{Map, User};
-use crate::diag::{At, Code, Diagnostic, Diagnostics};
+use super::{Identity, Map, User, holds};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::plan::Draft;
+use crate::plan::op::Ids;
 use crate::sections::Profile;
 use crate::sections::namespaces::Choice;
 
@@ -46,6 +48,38 @@ impl User {
         }
     }
 
+    /// An id inside of something that the sandbox makes has to be in a map that is known without a machine.
+    pub fn knows(&self, ids: Ids, id: &At<u32>, problems: &mut Diagnostics) {
+        let (map, what) = self.map_of(ids);
+        if id.value == u32::MAX {
+            problems.push(no_id(&id.origin));
+        } else if map.value.holds(id.value) == Some(false) {
+            problems.push(outside(id, map, what));
+        }
+    }
+
+    /// The same for the map of this machine.
+    pub fn holds(&self, ids: Ids, id: &At<u32>, identity: &Identity, draft: &mut Draft<'_>) {
+        let (map, what) = self.map_of(ids);
+        let ranges = match ids {
+            Ids::User => &identity.users,
+            Ids::Group => &identity.groups,
+        };
+        // Without a namespace of its own the sandbox has every id.
+        let known = ranges.is_empty() || ranges.iter().any(|range| holds(range, id.value));
+        // What no map can hold was said before.
+        if !known && map.value.holds(id.value) != Some(false) {
+            draft.problem(outside(id, map, what));
+        }
+    }
+
+    fn map_of(&self, ids: Ids) -> (&At<Map>, &'static str) {
+        match ids {
+            Ids::User => (&self.uid_map, "uid"),
+            Ids::Group => (&self.gid_map, "gid"),
+        }
+    }
+
     pub(super) fn without_namespace(&self, namespace: &At<Choice>) -> Vec<Diagnostic> {
         let mut maps = vec![&self.uid_map, &self.gid_map];
         // A group map that follows the user map has its place.
@@ -73,6 +107,12 @@ impl User {
             (None, Map::Ranges(ranges)) => ranges.first().is_some_and(|r| r.value.inside == 0),
         }
     }
+}
+
+/// `(uid_t) -1`.
+pub(super) fn no_id(origin: &Origin) -> Diagnostic {
+    Diagnostic::new(Code::BadIds, origin, "4294967295 stands for no id at all")
+        .help("choose a smaller one")
 }
 
 /// An id that a map does not hold.
