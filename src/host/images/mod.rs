@@ -18,7 +18,7 @@ pub use reference::Reference;
 use super::Host;
 use super::caller::{self, IdRange};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a root is unpacked from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,15 @@ impl Source {
         match self {
             Self::Archive(path) | Self::Image { path, .. } => Some(path),
             Self::Registry { .. } => None,
+        }
+    }
+
+    /// The path of the archive or image, or the name at its registry.
+    #[must_use]
+    pub fn name(&self) -> &Path {
+        match self {
+            Self::Archive(path) | Self::Image { path, .. } => path,
+            Self::Registry { reference, .. } => Path::new(reference.name()),
         }
     }
 

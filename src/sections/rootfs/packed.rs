@@ -475,7 +475,7 @@ impl Rootfs {
                 if let (Some(Aside::Kept(name @ None)), Some(digest)) =
                     (&mut kept.aside, &look.digest)
                 {
-                    let own = changes_name(packed.source.path(), digest);
+                    let own = changes_name(packed.source.name(), digest);
                     *name = Some(At::new(own, kept.changes.origin.clone()));
                 }
                 kept.unpacked = look.digest.as_ref().map(Digest::to_string);
