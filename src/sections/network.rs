@@ -385,7 +385,12 @@ impl Network {
             return;
         }
         if self.mode.value != Mode::None {
-            draft.step(Phase::Network, Op::LoopbackUp, &self.mode.origin);
+            // Ways to the host's loopback begin at addresses of the sandbox's, which it has once that is up.
+            let phase = match self.forward.is_empty() {
+                true => Phase::Network,
+                false => Phase::GateNetwork,
+            };
+            draft.step(phase, Op::LoopbackUp, &self.mode.origin);
             self.egress_steps(draft);
             self.forward_steps(draft);
         }

@@ -589,7 +589,7 @@ mtu = 1400
     let script = format!(
         "ask() {{ python3 -c \"{}\" $* 2>/dev/null || echo nobody; echo; }}
          ask tcp 198.51.100.1 9000; ask udp fd11::1 9000; ask tcp world.test 9000; ask tcp 198.51.100.2 9001
-         cat /sys/class/net/eth0/mtu; ip route | grep default; ip link set eth0 down 2>&1",
+         ip -o link show eth0 | grep -o 'mtu [0-9]*'; ip route | grep default; ip link set eth0 down 2>&1",
         lab::CLIENT
     );
     let said = lab.run(&project, profile, &script);
@@ -603,7 +603,7 @@ mtu = 1400
         "echo fd11::9",
         "198.51.100.9",
         "nobody",
-        "1400",
+        "mtu 1400",
         "default via 198.51.100.1 dev eth0 proto static ",
         "RTNETLINK answers: Operation not permitted",
     ];

@@ -25,11 +25,11 @@ pub(super) const WAITING: usize = 256;
 /// Both ends of a connection.
 type Ends = (SocketAddr, SocketAddr);
 
-/// A connection that has begun and is not taken yet.
+/// A connection that has begun, until it ends: a beginning that is seen again later begins nothing.
 struct Begun {
     /// The last that was seen of it.
     seen: Beginning,
-    /// To whom it goes when it is taken, once the other side has answered.
+    /// To whom it goes when it is taken: once the other side has answered, and until it is.
     to: Option<Sender<TcpStream>>,
 }
 
@@ -97,11 +97,10 @@ impl Beginnings {
 
     /// A connection that was taken goes to whoever has connected to its other side.
     pub(super) fn taken(&self, client: TcpStream) {
-        let found = match (client.peer_addr(), client.local_addr()) {
-            (Ok(peer), Ok(own)) => self.begun().remove(&(plain(peer), plain(own))),
-            _ => None,
-        };
-        match found.and_then(|begun| begun.to) {
+        let ends = (client.peer_addr().ok()).zip(client.local_addr().ok());
+        let ends = ends.map(|(peer, own)| (plain(peer), plain(own)));
+        let to = ends.and_then(|ends| self.begun().get_mut(&ends)?.to.take());
+        match to {
             Some(to) => {
                 if let Err(unwanted) = to.send(client) {
                     reset(&unwanted.0);
@@ -167,11 +166,9 @@ impl Shared {
         match taken.recv_timeout(TAKEN) {
             Ok(client) => self.carry(&client, &server),
             // The command has given it up.
-            Err(_) => {
-                self.beginnings.begun().remove(&key);
-                reset(&server);
-            }
+            Err(_) => reset(&server),
         }
+        self.beginnings.begun().remove(&key);
     }
 }
 
