@@ -560,7 +560,8 @@ print(got)
 "#,
     );
     let profile = "version = 1\n[network]\nallow = [\"10.20.0.0/16:5432\"]\nrate = \"2M\"\n";
-    let script = "python3 carry.py; tc -s qdisc show dev gate0; tc qdisc del dev gate0 root 2>&1 || true";
+    let script =
+        "python3 carry.py; tc -s qdisc show dev gate0; tc qdisc del dev gate0 root 2>&1 || true";
     let said = run(&project, profile, script).ok();
     // What was sent, and what the world says at the end of its echo.
     assert!(said.starts_with("1048579\n"), "{said}");

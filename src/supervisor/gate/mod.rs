@@ -355,17 +355,22 @@ impl Shared {
 
 /// The next connection that waits. Without room for descriptors it goes on waiting.
 fn accepted(listener: &TcpListener) -> Option<TcpStream> {
+    const LATER: [Errno; 5] = [
+        Errno::EAGAIN,
+        Errno::EMFILE,
+        Errno::ENFILE,
+        Errno::ENOBUFS,
+        Errno::ENOMEM,
+    ];
     loop {
-        match listener.accept() {
+        let why = match listener.accept() {
             Ok((client, _)) => return Some(client),
-            Err(why) => match why.raw_os_error().map(Errno::from_raw) {
-                Some(
-                    Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM,
-                ) => return None,
-                // It was given up while it waited.
-                _ => {}
-            },
+            Err(why) => why.raw_os_error().map(Errno::from_raw),
+        };
+        if why.is_some_and(|why| LATER.contains(&why)) {
+            return None;
         }
+        // It was given up while it waited.
     }
 }
 
