@@ -3,7 +3,8 @@
 
 use super::{Child, Tag, UNOPENED, message};
 use crate::plan::egress::{Network, Protocol};
-use crate::plan::op::gate::{Link, Listen, MTU, OPEN, RESOLVER, prefix};
+use crate::plan::op::gate::{LISTENER, Link, Listen, MTU, OPEN, RESOLVER, prefix};
+use crate::plan::op::network::{self as network_op, Forwarded};
 use crate::sys::netlink::{self, LAST, LOOPBACK, Way};
 use crate::sys::{self, descriptor, identity, network};
 use nix::errno::Errno;
@@ -57,8 +58,10 @@ impl Child<'_> {
             namespace,
             gate,
         } = self.networks;
-        let own = (link.name, link.gate_index);
-        netlink::make_pair(gate, own, (link.name, link.index), namespace, MTU)?;
+        let [inside_address, gate_address] = link.hardware;
+        let own = (link.name, link.gate_index, gate_address);
+        let other = (link.name, link.index, inside_address);
+        netlink::make_pair(gate, own, other, namespace, MTU)?;
         for (socket, index, addresses) in [
             (gate, link.gate_index, link.gate),
             (inside, link.index, link.inside),
@@ -78,6 +81,13 @@ impl Child<'_> {
         Ok(())
     }
 
+    pub(super) fn limit_gate(&self, rate: u64) -> sys::Result<()> {
+        // Packets come with their header of Ethernet.
+        let packet = MTU.saturating_add(14);
+        netlink::limit_rate(self.networks.gate, OPEN.gate_index, rate, packet)?;
+        netlink::limit_rate(self.networks.inside, OPEN.index, rate, packet)
+    }
+
     pub(super) fn route_to_gate(&self, to: &Network) -> sys::Result<()> {
         let address = to.address();
         let [four, six] = OPEN.gate;
@@ -92,7 +102,7 @@ impl Child<'_> {
             Listen::Resolver(protocol) => {
                 network::serve_at(RESOLVER, 53, protocol == Protocol::Tcp)?
             }
-            Listen::Port(Protocol::Tcp, port) => network::listen_at(port, OPEN.name)?,
+            Listen::Port(Protocol::Tcp, port) => network::listen_at(port, OPEN.name, LISTENER)?,
             Listen::Port(Protocol::Udp, port) => network::datagrams_at(port, OPEN.name)?,
         };
         self.hand_over(socket)
@@ -113,6 +123,18 @@ impl Child<'_> {
         descriptor::close(namespace);
         descriptor::close(gate);
         self.hand_over(inside)
+    }
+
+    /// In the sandbox's network, from where the gate hears what is sent.
+    pub(super) fn repeat_at_gate(&self) -> sys::Result<()> {
+        self.hand_over(network::speak_packets()?)
+    }
+
+    /// At a port of the sandbox's own loopback.
+    pub(super) fn listen_inside(&self, forwarded: Forwarded) -> sys::Result<()> {
+        let Forwarded { protocol, port, .. } = forwarded;
+        let stream = protocol == network_op::Protocol::Tcp;
+        self.hand_over(network::serve_at(Ipv4Addr::LOCALHOST, port, stream)?)
     }
 
     /// Gives a socket to the supervisor, and keeps none.

@@ -228,10 +228,13 @@ impl Child<'_> {
             Op::SetDomainname(name) => process::set_domainname(name),
             Op::MakeGateNetwork => self.make_gate_network(),
             Op::LinkGate(link) => self.link_gate(link),
+            Op::LimitGate(rate) => self.limit_gate(*rate),
             Op::RouteToGate(to) => self.route_to_gate(to),
             Op::ListenAtGate(listen) => self.listen_at_gate(*listen),
             Op::ObserveGate(filter) => self.observe_gate(filter),
             Op::LeaveGateNetwork => self.leave_gate_network(),
+            Op::RepeatAtGate => self.repeat_at_gate(),
+            Op::ListenInside(forwarded) => self.listen_inside(*forwarded),
             Op::LoopbackUp => sys::network::loopback_up(),
             Op::Hide => init::hide(&self.arguments),
             Op::NewSession => process::new_session(),
@@ -314,7 +317,8 @@ impl Child<'_> {
             | Op::Translate { .. }
             | Op::StartPasta(_)
             | Op::Release
-            | Op::OpenGate(_) => Err(Errno::ENOTSUP),
+            | Op::OpenGate(_)
+            | Op::ForwardInside => Err(Errno::ENOTSUP),
             Op::TellRefusals { first, second } => {
                 self.filtered = payload::tell_refusals(first, second.as_deref(), self.socket)?;
                 Ok(())

@@ -7,8 +7,8 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
 };
 use netlink_packet_route::link::{
-    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
-    LinkFlags, LinkInfo, LinkMessage,
+    InfoBridgePort, InfoData, InfoKind, InfoMacVlan, InfoPortData, InfoPortKind, InfoVeth,
+    LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -47,6 +47,34 @@ pub fn make_pair(
     message
         .attributes
         .extend(bridge.map(LinkAttribute::Controller));
+    let what = RouteNetlinkMessage::NewLink(message);
+    netlink.request(what, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Makes an interface in the network namespace of the process `pid`, behind one here, by its number; several of them
+/// reach each other, and none the host itself.
+///
+/// # Errors
+/// `EOPNOTSUPP` where the kernel makes no such interfaces, `EINVAL` or `EBUSY` where that one can have none.
+pub fn make_macvlan(
+    netlink: &mut Netlink,
+    on: u32,
+    (there, pid): (&str, u32),
+    mtu: Option<u32>,
+) -> nix::Result<()> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(there.to_owned()),
+        LinkAttribute::NetNsPid(pid),
+        LinkAttribute::Link(on),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::MacVlan),
+            LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(
+                MacVlanMode::Bridge,
+            )])),
+        ]),
+    ];
+    message.attributes.extend(mtu.map(LinkAttribute::Mtu));
     let what = RouteNetlinkMessage::NewLink(message);
     netlink.request(what, NLM_F_CREATE | NLM_F_EXCL)
 }

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 /// More than the kernel puts into one packet of a dump.
 const ROOM: usize = 1 << 17;
@@ -75,6 +75,12 @@ impl Netlink {
             socket,
             sequence: 0,
         })
+    }
+
+    /// The socket, for requests that are made elsewhere, one at a time.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 
     /// Has one thing done.

@@ -2,7 +2,7 @@
 
 mod network;
 
-use super::egress::Rule;
+use super::egress::{Protocol, Rule};
 use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
@@ -579,6 +579,14 @@ impl fmt::Display for Op {
             Self::AddDefaultRoute { gateway, interface } => {
                 write!(f, "route by {gateway} on {interface} inside")
             }
+            Self::MakeMacvlan(macvlan) => network::macvlan(macvlan, f),
+            Self::LimitRate(limited) => network::limit(limited, f),
+            Self::LimitGate(rate) => write!(
+                f,
+                "limit what goes through it to {} each second, each way",
+                Size(*rate)
+            ),
+            Self::ServePort { published, to } => network::serve(published, to, f),
             Self::ReservePort(published) => network::reserve(published, f),
             Self::Translate { table, rules } => network::translate(table, rules, f),
             Self::StartPasta(pasta) => network::pasta(pasta, f),
@@ -597,6 +605,10 @@ impl fmt::Display for Op {
                     false => write!(f, "; and of that not {}", list(&rules.deny)),
                 }
             }
+            Self::ForwardInside => {
+                f.write_str("hand on what comes to them, to the host's loopback and back")
+            }
+            Self::ListenInside(forwarded) => network::forward(*forwarded, f),
             Self::MakeGateNetwork => {
                 f.write_str("make the gate's network namespace, where every address is local")
             }
@@ -618,10 +630,19 @@ impl fmt::Display for Op {
                 super::op::gate::RESOLVER
             ),
             Self::ListenAtGate(Listen::Port(protocol, port)) => {
-                write!(f, "take what comes to port {port} ({protocol}) of the gate")
+                write!(f, "take what comes to port {port} ({protocol}) of the gate")?;
+                match protocol {
+                    Protocol::Tcp => f.write_str(", when the other side has answered"),
+                    Protocol::Udp => Ok(()),
+                }
             }
-            Self::ObserveGate(_) => f.write_str("see at the gate what is refused"),
+            Self::ObserveGate(_) => {
+                f.write_str("see at the gate what begins, and answer what is refused")
+            }
             Self::LeaveGateNetwork => f.write_str("return to the sandbox's network namespace"),
+            Self::RepeatAtGate => {
+                f.write_str("repeat the beginnings of connections that were answered")
+            }
             Self::JoinNamespace { kind, path } => {
                 write!(f, "join the {} namespace {}", kind.name, s(path))
             }

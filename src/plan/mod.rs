@@ -10,6 +10,7 @@ pub mod layout;
 pub mod needs;
 pub mod op;
 pub mod order;
+pub mod ports;
 
 use crate::diag::{Code, Diagnostic, Origin};
 pub use attempt::Attempt;

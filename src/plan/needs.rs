@@ -103,6 +103,12 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::MakePair(_) => {
             needs.insert(Mechanism::Veth);
         }
+        Op::LimitRate(_) | Op::LimitGate(_) => {
+            needs.insert(Mechanism::Rate);
+        }
+        Op::MakeMacvlan(_) => {
+            needs.insert(Mechanism::Macvlan);
+        }
         Op::Translate { .. } => {
             needs.insert(Mechanism::Nftables);
         }
@@ -156,6 +162,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::RaiseInterface { .. }
         | Op::AddDefaultRoute { .. }
         | Op::ReservePort(_)
+        | Op::ServePort { .. }
         | Op::Release
         | Op::OpenGate(_)
         | Op::LinkGate(_)
@@ -163,6 +170,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::ListenAtGate(_)
         | Op::ObserveGate(_)
         | Op::LeaveGateNetwork
+        | Op::RepeatAtGate
+        | Op::ForwardInside
+        | Op::ListenInside(_)
         | Op::JoinNamespace { .. }
         | Op::DieWithSupervisor
         | Op::NewKeyring

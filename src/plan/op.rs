@@ -371,6 +371,10 @@ pub enum Op {
     },
     /// Makes a pair of interfaces, one of them in the sandbox's network.
     MakePair(network::Pair),
+    /// Makes an interface in the sandbox's network that is one more machine on a network of the host's.
+    MakeMacvlan(network::Macvlan),
+    /// Limits what an interface sends each second.
+    LimitRate(network::Limited),
     /// Writes a setting of the run's own interface on the host (`/proc/sys/net`).
     SetInterface {
         /// The file.
@@ -396,6 +400,14 @@ pub enum Op {
     },
     /// Keeps others on the host from a port that is published, until somebody serves on it.
     ReservePort(network::Published),
+    /// Listens on a port of the host's loopback, and hands on what comes to these addresses of the sandbox, by sockets in
+    /// its network.
+    ServePort {
+        /// The port, with an address.
+        published: network::Published,
+        /// The sandbox's addresses: the first that answers.
+        to: Vec<std::net::IpAddr>,
+    },
     /// Makes a table of nftables on the host, which the kernel removes when the supervisor ends, however it ends.
     Translate {
         /// Its name.
@@ -409,10 +421,16 @@ pub enum Op {
     Release,
     /// Takes the sockets of the gate from init, and lets through what the rules permit, from here on.
     OpenGate(Box<Rules>),
+    /// Takes the sockets of the sandbox's loopback from init, and hands on what comes to them to the caller's loopback.
+    ForwardInside,
+    /// Makes a socket at a port of the sandbox's loopback and hands it to the supervisor.
+    ListenInside(network::Forwarded),
     /// Makes the network namespace of the gate and enters it: there every address is local, and nothing else is.
     MakeGateNetwork,
     /// Links it with the sandbox's.
     LinkGate(gate::Link),
+    /// Limits what goes through the link for what may be permitted, each way, to so many bytes each second.
+    LimitGate(u64),
     /// Routes a network through the link for what may be permitted.
     RouteToGate(Network),
     /// Makes a socket there and hands it to the supervisor.
@@ -422,6 +440,8 @@ pub enum Op {
     /// Returns to the sandbox's network namespace, and hands the supervisor the socket by which it routes addresses
     /// to the gate there.
     LeaveGateNetwork,
+    /// Makes the socket there by which the supervisor repeats the beginning of a connection.
+    RepeatAtGate,
     /// Enters a namespace of a path.
     JoinNamespace {
         /// The kind.

@@ -92,7 +92,7 @@ phases! {
     Attach: Supervisor,
     /// Init is told to go on.
     Release: Supervisor,
-    /// The gate is opened: the only way out, for what is permitted.
+    /// The gate is opened: the only way out, for what is permitted; and ways to the host's loopback.
     Gate: Supervisor,
     /// The record of the run is written, once its namespaces are there.
     Recorded: Supervisor,
@@ -126,7 +126,8 @@ phases! {
     InnerUser: Init,
     /// No further user namespaces can be made.
     UserNamespaceLimit: Init,
-    /// The network of the gate is made, linked, and its sockets are handed to the supervisor.
+    /// The network of the gate is made, linked, and its sockets are handed to the supervisor; then those of ways to
+    /// the host's loopback.
     GateNetwork: Init,
     /// Settings that only root of the user namespace may write are written.
     InnerSettings: Init,

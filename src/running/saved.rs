@@ -235,11 +235,15 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::KeepChanges { .. }
         | Op::RelayTerminal { .. }
         | Op::MakePair(..)
+        | Op::MakeMacvlan(..)
+        | Op::LimitRate(..)
+        | Op::LimitGate(..)
         | Op::SetInterface { .. }
         | Op::AddAddress(..)
         | Op::RaiseInterface { .. }
         | Op::AddDefaultRoute { .. }
         | Op::ReservePort(..)
+        | Op::ServePort { .. }
         | Op::Translate { .. }
         | Op::StartPasta(..)
         | Op::OpenGate(..)
@@ -249,6 +253,9 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::ListenAtGate(..)
         | Op::ObserveGate(..)
         | Op::LeaveGateNetwork
+        | Op::RepeatAtGate
+        | Op::ForwardInside
+        | Op::ListenInside(..)
         | Op::MountOverlay { .. }
         | Op::ProvideMountPoint { .. }
         | Op::OpenTerminal { .. }

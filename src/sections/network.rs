@@ -3,6 +3,7 @@
 mod check;
 mod egress;
 mod family;
+mod macvlan;
 mod names;
 mod ports;
 mod user;
@@ -11,15 +12,16 @@ mod veth;
 
 pub use egress::{Egress, Refused};
 pub use family::Family;
-pub use value::{InterfaceName, NamespaceName};
+pub use value::{Forward, InterfaceName, NamespaceName, Publish};
 
 use super::user::Identity;
 use super::{Profile, namespaces::Choice, namespaces::Namespaces, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::network::Net;
-use crate::plan::op::network::Published;
+use crate::plan::op::network::{Forwarded, Published};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
+use crate::profile::value::Size;
 use crate::review::{Area, Extent, Grant};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -35,6 +37,8 @@ crate::choice! {
         Host = "host",
         /// A network of its own, connected with the host by a pair of interfaces; takes root.
         Veth = "veth",
+        /// A network of the host's, in which the sandbox is a machine of its own behind `interface`; takes root.
+        Macvlan = "macvlan",
         /// A network of its own, whose connections pasta(1) makes for it as the caller; for plain users too.
         User = "user",
         /// The network namespace that `namespace` names.
@@ -67,13 +71,16 @@ crate::table! {
         families: List<Family>,
         /// With `mode = "join"`: which network namespace, by its name (`ip netns add NAME`) or by an absolute path.
         namespace: NamespaceName,
-        /// With `mode = "veth"`: the sandbox's addresses, each with the bits of its network, such as
-        /// `"172.2.0.2/24"` and `"fd00:2::2/64"`. Default: taken from the pool.
+        /// With `mode = "macvlan"`: the interface of the host whose network it is. What the sandbox sends leaves by
+        /// it, under a hardware address of the sandbox's own; the host itself is not reached that way.
+        interface: InterfaceName,
+        /// With `mode = "veth"` and `"macvlan"`: the sandbox's addresses, each with the bits of its network, such as
+        /// `"172.2.0.2/24"` and `"fd00:2::2/64"`. Default: with `veth` taken from the pool.
         address: List<Net>,
         /// With `mode = "veth"`: the addresses of the host's end. Default: the first free one of each network.
         host_address: List<Net>,
-        /// With `mode = "veth"`: by which addresses the sandbox reaches other networks. Default: with `nat` the
-        /// host's end, or the bridge; else none, so that nothing beyond its own network is reached.
+        /// With `mode = "veth"` and `"macvlan"`: by which addresses the sandbox reaches other networks. Default: with
+        /// `nat` the host's end, or the bridge; else none, so that nothing beyond its own network is reached.
         gateway: List<IpAddr>,
         /// With `mode = "veth"`: the bridge of the host that the host's end becomes a port of.
         bridge: InterfaceName,
@@ -81,18 +88,25 @@ crate::table! {
         isolated: bool = false,
         /// With `mode = "veth"`: whether the sandbox reaches other networks under the host's address, by nftables.
         nat: bool = false,
-        /// With `mode = "veth"` and `"user"`: the largest packet, in bytes. Default: the kernel's, or pasta's.
+        /// With `mode = "veth"`, `"macvlan"` and `"user"`: the largest packet, in bytes. Default: the kernel's, or pasta's.
         mtu: u32,
+        /// With `mode = "veth"`, and with `allow`: the most bytes each second, each way, after a first burst. What is
+        /// more waits, and what cannot wait is lost, as on a slow line.
+        rate: Size,
         /// With `mode = "veth"`: the networks from which each run takes one that nobody else here has: of IPv4 with
         /// 4 addresses, of IPv6 with 64 bits. Default: `"10.213.0.0/16"` and `"fd73:6278::/48"`.
         pool: List<Net>,
-        /// With `mode = "veth"` and `"user"`: who resolves names. Default: who does on the host, but for services
+        /// With `mode = "veth"`, `"macvlan"` and `"user"`: who resolves names. Default: who does on the host, but for services
         /// on the host's own loopback.
         dns: List<IpAddr>,
         /// With `mode = "veth"` and `"user"`: ports of the host behind which there are ports of the sandbox, as
         /// `"127.0.0.1:8080:80"`, `"8443:443/tcp"` or `"[::1]:5353:53/udp"`: the host's address (default: all), the
-        /// host's port, the sandbox's.
-        publish: List<Published>,
+        /// host's port, the sandbox's, or as many of both in a row: `"8000-8010:9000-9010"`.
+        publish: List<Publish>,
+        /// With a network of the sandbox's own: ports of its loopback behind which there are ports of the host's, as
+        /// `"2222:22"` or `"53:5353/udp"`: the sandbox's port, the host's, or as many of both in a row. What listens on the host's loopback trusts
+        /// whoever reaches it.
+        forward: List<Forward>,
         /// With `mode = "host"`: the ports that may be connected to over TCP, on whatever machine; Landlock refuses
         /// all others with EACCES (Linux 6.7). Streams of other protocols are refused, UDP is not. Default: all.
         connect_ports: List<u32>,
@@ -100,7 +114,7 @@ crate::table! {
         /// Default: all.
         bind_ports: List<u32>,
         /// What may be reached besides the sandbox's own loopback: `HOST:PORT`, over TCP, or over UDP with `/udp`
-        /// after it. A host is a name, `*.` and a name for all below it, an address, or a network. All
+        /// after it; a port, or several in a row (`8000-8010`). A host is a name, `*.` and a name for all below it, an address, or a network. All
         /// else is refused, and told of in the end. It holds for every program, by whatever way it asks.
         /// A name does not lead to addresses that are private, link-local or another machine's own: those
         /// take a line with the address or the network.
@@ -118,6 +132,7 @@ pub struct Network {
     /// The families that sockets may be of, each once, where the profile says so.
     pub families: Option<At<Vec<Family>>>,
     pub namespace: Option<At<NamespaceName>>,
+    pub interface: Option<At<InterfaceName>>,
     pub address: Vec<At<Net>>,
     pub host_address: Vec<At<Net>>,
     pub gateway: Vec<At<IpAddr>>,
@@ -125,11 +140,14 @@ pub struct Network {
     pub isolated: At<bool>,
     pub nat: At<bool>,
     pub mtu: Option<At<u32>>,
+    /// In bytes each second.
+    pub rate: Option<At<Size>>,
     pub pool: Vec<At<Net>>,
     pub dns: Vec<At<IpAddr>>,
     pub publish: Vec<At<Published>>,
     pub connect_ports: Option<At<Vec<u16>>>,
     pub bind_ports: Option<At<Vec<u16>>>,
+    pub forward: Vec<At<Forwarded>>,
     /// What may be reached through the gate, where anything may.
     pub egress: Option<Egress>,
     /// The places of `allow` and `deny`, where they are written.
@@ -139,6 +157,18 @@ pub struct Network {
 /// The values of a list, none if it is not there.
 fn all<T>(list: Option<At<List<T>>>) -> Vec<At<T>> {
     list.map(|list| list.value.0).unwrap_or_default()
+}
+
+/// The values of a list whose lines are about several each.
+fn each<T, V>(list: Option<At<List<T>>>, values: impl Fn(T) -> Vec<V>) -> Vec<At<V>> {
+    let lines = all(list).into_iter();
+    let lines = lines.map(|line| (values(line.value), line.origin));
+    lines
+        .flat_map(|(values, origin)| {
+            let values = values.into_iter();
+            values.map(move |value| At::new(value, origin.clone()))
+        })
+        .collect()
 }
 
 impl Network {
@@ -164,6 +194,7 @@ impl Network {
             mode: raw.mode,
             families,
             namespace: raw.namespace,
+            interface: raw.interface,
             address: all(raw.address),
             host_address: all(raw.host_address),
             gateway: all(raw.gateway),
@@ -171,11 +202,13 @@ impl Network {
             isolated: raw.isolated,
             nat: raw.nat,
             mtu: raw.mtu,
+            rate: raw.rate,
             pool: all(raw.pool),
             dns: all(raw.dns),
-            publish: all(raw.publish),
+            publish: each(raw.publish, |list| list.0),
             connect_ports: ports::check(raw.connect_ports, 1, problems),
             bind_ports: ports::check(raw.bind_ports, 0, problems),
+            forward: each(raw.forward, |list| list.0),
             egress,
             lists,
         }
@@ -249,6 +282,7 @@ impl Network {
             families,
             // These say where in the sandbox's own network it is, and permit nothing.
             namespace: _,
+            interface,
             address: _,
             host_address: _,
             isolated,
@@ -256,12 +290,15 @@ impl Network {
             bridge,
             nat,
             mtu: _,
+            // How fast says nothing of what is reached.
+            rate: _,
             pool: _,
             // Whom to ask, not what is reached.
             dns: _,
             publish,
             connect_ports,
             bind_ports,
+            forward,
             egress,
             lists: _,
         } = self;
@@ -276,7 +313,7 @@ impl Network {
             }
             (
                 Choice::Shared,
-                Mode::None | Mode::Loopback | Mode::Veth | Mode::User | Mode::Join,
+                Mode::None | Mode::Loopback | Mode::Veth | Mode::Macvlan | Mode::User | Mode::Join,
             ) => (rank(5, "use the host's network", 10_000), &net.origin),
             (_, Mode::Host) => (rank(5, "use the host's network", 10_000), &mode.origin),
             (Choice::New, Mode::Veth) if beyond => {
@@ -284,6 +321,11 @@ impl Network {
                     "reach the host's services, and by the host all networks that it reaches";
                 let at = if nat.value { &nat.origin } else { &mode.origin };
                 (rank(4, words, 8_000), at)
+            }
+            (Choice::New, Mode::Macvlan) => {
+                let words =
+                    "reach a network of the host's as a machine of its own, and what that leads to";
+                (rank(4, words, 8_000), &mode.origin)
             }
             (Choice::New, Mode::User) => {
                 let words =
@@ -301,6 +343,13 @@ impl Network {
         };
         let mut grants =
             vec![Grant::new(Area::Network, "network", extent, words, origin).share(share)];
+        if let Some(interface) = interface {
+            let name = &interface.value.0;
+            let words = format!("exchange packets with all machines of the network of {name}");
+            let key = format!("interface:{name}");
+            let grant = Grant::rank(Area::Network, key, 1, words, &interface.origin);
+            grants.push(grant.share(500));
+        }
         if let Some(bridge) = bridge {
             let name = &bridge.value.0;
             let words = if isolated.value {
@@ -340,6 +389,14 @@ impl Network {
                 &mode.origin,
             ));
         }
+        for At { value, origin } in forward {
+            // Behind which port it is changes nothing about what is reached.
+            let Forwarded { protocol, to, .. } = value;
+            let word = protocol.word();
+            let words = format!("reach the {word} port {to} of the host's loopback");
+            let key = format!("forward:{word}:{to}");
+            grants.push(Grant::rank(Area::Network, key, 1, words, origin).share(1_000));
+        }
         // How far the common ones go is told by the system calls.
         let place = families.as_ref().map(|families| &families.origin);
         grants.extend(family::others(place, profile));
@@ -355,13 +412,30 @@ impl Network {
             return;
         }
         if self.mode.value != Mode::None {
-            draft.step(Phase::Network, Op::LoopbackUp, &self.mode.origin);
+            // Ways to the host's loopback begin at addresses of the sandbox's, which it has once that is up.
+            let phase = match self.forward.is_empty() {
+                true => Phase::Network,
+                false => Phase::GateNetwork,
+            };
+            draft.step(phase, Op::LoopbackUp, &self.mode.origin);
             self.egress_steps(draft);
+            self.forward_steps(draft);
         }
         match self.mode.value {
             Mode::Veth => self.connect_by_pair(draft),
             Mode::User => self.connect_by_pasta(identity, draft),
+            Mode::Macvlan => self.connect_by_macvlan(draft),
             Mode::None | Mode::Loopback | Mode::Host | Mode::Join => {}
+        }
+    }
+
+    /// Opens the ways to the host's loopback.
+    fn forward_steps(&self, draft: &mut Draft<'_>) {
+        for At { value, origin } in &self.forward {
+            draft.step(Phase::GateNetwork, Op::ListenInside(*value), origin);
+        }
+        if let Some(first) = self.forward.first() {
+            draft.step(Phase::Gate, Op::ForwardInside, &first.origin);
         }
     }
 

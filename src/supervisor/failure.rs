@@ -238,6 +238,18 @@ impl Failure {
             (Op::LinkGate(_), Errno::EOPNOTSUPP) => {
                 "this kernel has no veth(4): load it by `sudo modprobe veth`, use a kernel with CONFIG_VETH, or remove `allow` under [network]".into()
             }
+            (Op::LimitRate(_) | Op::LimitGate(_), Errno::ENOENT | Errno::EOPNOTSUPP) => {
+                "this kernel has no token bucket filter: load it by `sudo modprobe sch_tbf`, use a kernel with CONFIG_NET_SCH_TBF, or remove `rate` under [network]".into()
+            }
+            (Op::MakeMacvlan(_), Errno::EOPNOTSUPP) => {
+                "this kernel makes no interfaces behind others: load it by `sudo modprobe macvlan`, use a kernel with CONFIG_MACVLAN, or write `mode = \"veth\"`".into()
+            }
+            (Op::MakeMacvlan(_), Errno::EINVAL | Errno::EBUSY) => {
+                "this interface can have none behind it: it is a loopback, or something else has it; or `mtu` is larger than its own".into()
+            }
+            (Op::MakeMacvlan(_), Errno::ENODEV) => {
+                "the interface has gone since the run was planned".into()
+            }
             (Op::MakeGateNetwork, Errno::ENOSPC | Errno::EUSERS) => {
                 "too many network namespaces: `sandbox doctor` says which limit it is".into()
             }
@@ -349,13 +361,13 @@ impl Failure {
             (Op::AddAddress(_), Errno::EADDRINUSE) => {
                 "another interface of the host is in this network, since a moment ago: run it again, or choose another network".into()
             }
-            (Op::ReservePort(_), Errno::EADDRINUSE) => {
+            (Op::ReservePort(_) | Op::ServePort { .. }, Errno::EADDRINUSE) => {
                 "something on the host listens on it, or another run publishes it: choose another port".into()
             }
-            (Op::ReservePort(_), Errno::EADDRNOTAVAIL) => {
+            (Op::ReservePort(_) | Op::ServePort { .. }, Errno::EADDRNOTAVAIL) => {
                 "the host has no such address: see `ip address`".into()
             }
-            (Op::ReservePort(_), Errno::EACCES) => {
+            (Op::ReservePort(_) | Op::ServePort { .. }, Errno::EACCES) => {
                 "ports below 1024 are root's: choose another one".into()
             }
             (Op::MakePair(_), Errno::ENODEV) => "the bridge is not there (any more)".into(),

@@ -3,6 +3,7 @@
 pub mod cgroup;
 mod escapes;
 mod failure;
+mod forward;
 mod gate;
 mod guardian;
 mod idle;
@@ -141,6 +142,8 @@ struct Run<'p> {
     arguments: Arguments,
     /// The only way out, where the plan has one.
     gate: Option<gate::Gate>,
+    /// What hands on to the host's loopback.
+    ways: Option<forward::Ways>,
     observer: Observer<'p>,
 }
 
@@ -200,6 +203,7 @@ impl<'p> Run<'p> {
             theirs: Some(theirs),
             came: Cell::new(None),
             gate: None,
+            ways: None,
             executed,
             arguments: Arguments::of_this_process(),
             observer,
@@ -390,11 +394,14 @@ impl<'p> Run<'p> {
                 }
             }
             Op::MakePair(_)
+            | Op::MakeMacvlan(_)
+            | Op::LimitRate(_)
             | Op::SetInterface { .. }
             | Op::AddAddress(_)
             | Op::RaiseInterface { .. }
             | Op::AddDefaultRoute { .. }
             | Op::ReservePort(_)
+            | Op::ServePort { .. }
             | Op::Translate { .. }
             | Op::StartPasta(_) => {
                 let init = self.pid();
@@ -409,6 +416,21 @@ impl<'p> Run<'p> {
                 let sockets = self.take_sockets(number)?;
                 self.gate = Some(gate::Gate::open(rules, sockets).map_err(errno)?);
             }
+            Op::ForwardInside => {
+                let mut ways = Vec::new();
+                for step in &self.plan.steps {
+                    if let Op::ListenInside(forwarded) = &step.op {
+                        ways.push(forward::Way {
+                            protocol: forwarded.protocol,
+                            socket: self.take_socket(number)?,
+                            to: forward::LOOPBACK
+                                .map(|address| (address, forwarded.to).into())
+                                .into(),
+                        });
+                    }
+                }
+                self.ways = Some(forward::Ways::open(ways, None).map_err(errno)?);
+            }
             _ => return Err(errno(Errno::ENOTSUP)),
         }
         Ok(())
@@ -416,23 +438,10 @@ impl<'p> Run<'p> {
 
     /// Takes the sockets of the gate as init makes them.
     fn take_sockets(&self, number: usize) -> Result<Vec<gate::Socket>, Failure> {
-        let lost = || Failure::step(number, Errno::ECHILD);
         let mut sockets = Vec::new();
         for step in &self.plan.steps {
-            let Some(make) = gate::Socket::of(&step.op) else {
-                continue;
-            };
-            self.await_message_or_end()
-                .map_err(|errno| Failure::step(number, errno))?;
-            match self.receive().ok().flatten() {
-                Some((Tag::Socket, ..)) => {
-                    let fd = self.came.take().ok_or_else(lost)?;
-                    sockets.push(make(&step.op, fd));
-                }
-                Some((Tag::Failed, step, errno)) => {
-                    return Err(Failure::step(step as usize, Errno::from_raw(errno)));
-                }
-                _ => return Err(lost()),
+            if let Some(make) = gate::Socket::of(&step.op) {
+                sockets.push(make(&step.op, self.take_socket(number)?));
             }
         }
         Ok(sockets)
@@ -443,6 +452,20 @@ impl<'p> Run<'p> {
         for (resource, soft, hard) in self.raised.drain(..).rev() {
             // Whoever could raise them can lower them.
             let _ = process::set_rlimit(resource, soft, hard);
+        }
+    }
+
+    /// Takes the next socket that init makes.
+    fn take_socket(&self, number: usize) -> Result<OwnedFd, Failure> {
+        let lost = || Failure::step(number, Errno::ECHILD);
+        self.await_message_or_end()
+            .map_err(|errno| Failure::step(number, errno))?;
+        match self.receive().ok().flatten() {
+            Some((Tag::Socket, ..)) => self.came.take().ok_or_else(lost),
+            Some((Tag::Failed, step, errno)) => {
+                Err(Failure::step(step as usize, Errno::from_raw(errno)))
+            }
+            _ => Err(lost()),
         }
     }
 

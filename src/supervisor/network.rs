@@ -8,21 +8,27 @@ mod filter;
 mod pasta;
 
 use super::failure::Cause;
+use super::forward::{Way, Ways};
 use crate::host::link;
 use crate::host::netlink::Netlink;
 use crate::host::network::{Net, interfaces};
 use crate::plan::Op;
-use crate::plan::op::network::{Assigned, End, Pair, Protocol, Published};
+use crate::plan::op::network::{Assigned, End, Limited, Macvlan, Pair, Protocol, Published};
+use crate::sys::netlink::limit_rate;
 use crate::sys::network;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, setsockopt,
-    socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind,
+    listen, setsockopt, socket, sockopt,
 };
 use pasta::Carrier;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+
+/// How many connections wait until they are taken.
+const BACKLOG: i32 = 128;
 
 /// What there is of it so far.
 #[derive(Debug, Default)]
@@ -37,6 +43,8 @@ pub(super) struct Network {
     /// Sockets that keep ports from others.
     reserved: Vec<OwnedFd>,
     carrier: Option<Carrier>,
+    /// Ways from the host's loopback.
+    ways: Vec<Ways>,
 }
 
 impl Network {
@@ -44,6 +52,21 @@ impl Network {
     pub(super) fn perform(&mut self, op: &Op, init: libc::pid_t) -> Result<(), Cause> {
         match op {
             Op::MakePair(pair) => self.make_pair(pair, init)?,
+            Op::MakeMacvlan(Macvlan { on, inside, mtu }) => {
+                let host = self.host.insert(Netlink::route()?);
+                let on = link::index(host, on)?;
+                link::make_macvlan(host, on, (inside, init.unsigned_abs()), *mtu)?;
+            }
+            Op::LimitRate(Limited {
+                end,
+                interface,
+                rate,
+                packet,
+            }) => {
+                let (netlink, index) = self.at(*end, interface, init)?;
+                let index = index.cast_signed();
+                limit_rate(netlink.descriptor(), index, *rate, *packet)?;
+            }
             Op::SetInterface { path, value } => std::fs::write(path, value).map_err(Cause::from)?,
             Op::AddAddress(Assigned {
                 end,
@@ -65,6 +88,7 @@ impl Network {
                 link::add_default_route(netlink, index, *gateway)?;
             }
             Op::ReservePort(published) => self.reserve(published)?,
+            Op::ServePort { published, to } => self.serve(published, to, init)?,
             Op::Translate { table, rules } => self.table = Some(filter::make(table, rules)?),
             Op::StartPasta(wanted) => {
                 // It binds them itself: that they were free is known, and whose line it is where they are not.
@@ -118,6 +142,33 @@ impl Network {
         };
         let index = link::index(netlink, name)?;
         Ok((netlink, index))
+    }
+
+    /// Hands on from a port of the host's, in place of the kernel.
+    fn serve(
+        &mut self,
+        published: &Published,
+        to: &[IpAddr],
+        init: libc::pid_t,
+    ) -> Result<(), Cause> {
+        let address = published.address.ok_or(Errno::EDESTADDRREQ)?;
+        let again = published.protocol == Protocol::Tcp;
+        let socket = reserved(address, published, again)?;
+        if published.protocol == Protocol::Tcp {
+            listen(&socket, Backlog::new(BACKLOG)?)?;
+        }
+        // As many as are ready are taken.
+        fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let way = Way {
+            protocol: published.protocol,
+            socket,
+            to: (to.iter())
+                .map(|address| (*address, published.inside).into())
+                .collect(),
+        };
+        let there = File::open(format!("/proc/{init}/ns/net"))?;
+        self.ways.push(Ways::open(vec![way], Some(there.into()))?);
+        Ok(())
     }
 
     fn reserve(&mut self, published: &Published) -> Result<(), Cause> {

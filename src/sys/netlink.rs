@@ -129,11 +129,12 @@ impl Request {
 /// A name of an interface, of less than 16 bytes.
 pub type Interface = std::ffi::CStr;
 
-/// Makes a pair of connected interfaces (veth(4)): one in the socket's namespace, the other in that of `peer`.
+/// Makes a pair of connected interfaces (veth(4)): one in the socket's namespace, the other in that of `peer`. Each
+/// has a name, a number, and an address of Ethernet.
 pub fn make_pair(
     socket: RawFd,
-    (name, index): (&Interface, i32),
-    (peer_name, peer_index): (&Interface, i32),
+    (name, index, hardware): (&Interface, i32, [u8; 6]),
+    (peer_name, peer_index, peer_hardware): (&Interface, i32, [u8; 6]),
     peer: RawFd,
     mtu: u32,
 ) -> Result<()> {
@@ -141,6 +142,7 @@ pub fn make_pair(
     let mut request = Request::new(libc::RTM_NEWLINK, create);
     request.link(index, 0);
     request.attribute(libc::IFLA_IFNAME, name.to_bytes_with_nul());
+    request.attribute(libc::IFLA_ADDRESS, &hardware);
     request.attribute(libc::IFLA_MTU, &mtu.to_ne_bytes());
     request.nest(libc::IFLA_LINKINFO, |request| {
         request.attribute(libc::IFLA_INFO_KIND, b"veth");
@@ -148,6 +150,7 @@ pub fn make_pair(
             request.nest(VETH_INFO_PEER, |request| {
                 request.link(peer_index, 0);
                 request.attribute(libc::IFLA_IFNAME, peer_name.to_bytes_with_nul());
+                request.attribute(libc::IFLA_ADDRESS, &peer_hardware);
                 request.attribute(libc::IFLA_MTU, &mtu.to_ne_bytes());
                 request.attribute(libc::IFLA_NET_NS_FD, &peer.to_ne_bytes());
             });
@@ -175,6 +178,63 @@ pub fn add_address(socket: RawFd, index: i32, address: IpAddr, length: u8) -> Re
     request.push(&index.to_ne_bytes());
     request.address(libc::IFA_LOCAL, address);
     request.address(libc::IFA_ADDRESS, address);
+    request.send(socket)
+}
+
+/// `struct tc_tbf_qopt` of linux/pkt_sched.h: two rates, and three numbers.
+const TBF_PARAMETERS: usize = 36;
+/// The attributes of a token bucket filter.
+const TCA_TBF_PARMS: u16 = 1;
+const TCA_TBF_RATE64: u16 = 4;
+const TCA_TBF_BURST: u16 = 6;
+/// Packets are frames of Ethernet, for the sake of their length.
+const TC_LINKLAYER_ETHERNET: u8 = 1;
+/// The root of what an interface sends.
+const TC_H_ROOT: u32 = 0xffff_ffff;
+
+/// How long what cannot be sent yet waits, as a part of a second.
+const WAIT: u64 = 10;
+/// For how long a rate may be exceeded, as a part of a second.
+const BURST: u64 = 50;
+
+/// Lets an interface send so many bytes each second (tc-tbf(8)), in bursts of no less than `packet` bytes, the
+/// longest that there is.
+pub fn limit_rate(socket: RawFd, index: i32, rate: u64, packet: u32) -> Result<()> {
+    let least = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let burst = least(rate / BURST).max(packet);
+    let limit = least(rate / WAIT).max(burst);
+    let mut parameters = [0; TBF_PARAMETERS];
+    let narrow = u32::try_from(rate).unwrap_or(u32::MAX);
+    for (at, bytes) in [
+        (1, &[TC_LINKLAYER_ETHERNET][..]),
+        (8, &narrow.to_ne_bytes()),
+        (24, &limit.to_ne_bytes()),
+    ] {
+        for (to, from) in parameters
+            .get_mut(at..)
+            .unwrap_or_default()
+            .iter_mut()
+            .zip(bytes)
+        {
+            *to = *from;
+        }
+    }
+    let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    let mut request = Request::new(libc::RTM_NEWQDISC, create);
+    // `struct tcmsg`.
+    request.push(&[libc::AF_UNSPEC as u8, 0, 0, 0]);
+    request.push(&index.to_ne_bytes());
+    request.push(&0u32.to_ne_bytes());
+    request.push(&TC_H_ROOT.to_ne_bytes());
+    request.push(&0u32.to_ne_bytes());
+    request.attribute(libc::TCA_KIND, c"tbf".to_bytes_with_nul());
+    request.nest(libc::TCA_OPTIONS, |request| {
+        request.attribute(TCA_TBF_PARMS, &parameters);
+        if u64::from(narrow) != rate {
+            request.attribute(TCA_TBF_RATE64, &rate.to_ne_bytes());
+        }
+        request.attribute(TCA_TBF_BURST, &burst.to_ne_bytes());
+    });
     request.send(socket)
 }
 

@@ -41,16 +41,16 @@ pub fn namespace_of(socket: RawFd) -> Result<RawFd> {
 const BACKLOG: libc::c_int = 256;
 
 /// A socket that listens at a port of every address, of both IPv4 and IPv6 where there is that, as far as packets
-/// come through an interface.
-pub fn listen_at(port: u16, interface: &CStr) -> Result<RawFd> {
+/// come through an interface and pass a filter, which sees them from the header of tcp(7) on.
+pub fn listen_at(port: u16, interface: &CStr, filter: &[libc::sock_filter]) -> Result<RawFd> {
     let socket = match open(libc::AF_INET6, libc::SOCK_STREAM) {
         Err(Errno::EAFNOSUPPORT) => open(libc::AF_INET, libc::SOCK_STREAM)?,
         result => result?,
     };
-    prepare(socket, port, interface).and_then(|()| {
-        // SAFETY: no pointers.
-        check_int(unsafe { libc::listen(socket, BACKLOG) }).map(drop)
-    })?;
+    attach(socket, filter)?;
+    prepare(socket, port, interface)?;
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::listen(socket, BACKLOG) })?;
     Ok(socket)
 }
 
@@ -84,6 +84,83 @@ pub fn serve_at(address: Ipv4Addr, port: u16, stream: bool) -> Result<RawFd> {
 pub fn observe(interface: i32, filter: &[libc::sock_filter]) -> Result<RawFd> {
     // Without a protocol, nothing comes before the filter is there.
     let socket = open(libc::AF_PACKET, libc::SOCK_DGRAM)?;
+    attach(socket, filter)?;
+    let address = on(interface, libc::ETH_P_ALL as u16);
+    // SAFETY: the address is a live one of its family, of the size that is passed.
+    check_int(unsafe {
+        libc::bind(
+            socket,
+            (&raw const address).cast(),
+            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+        )
+    })?;
+    Ok(socket)
+}
+
+/// A socket by which packets of any form are sent, and none is received (packet(7)).
+pub fn speak_packets() -> Result<RawFd> {
+    open(libc::AF_PACKET, libc::SOCK_RAW)
+}
+
+/// Sends a packet through an interface: to an address of Ethernet, or with a header of its own.
+pub fn speak(socket: RawFd, interface: i32, to: Option<[u8; 6]>, packet: &[u8]) -> Result<()> {
+    let protocol = match packet.first() {
+        Some(first) if first >> 4 == 6 => libc::ETH_P_IPV6,
+        _ => libc::ETH_P_IP,
+    };
+    let mut address = on(interface, protocol as u16);
+    if let Some(to) = to {
+        address.sll_halen = to.len() as u8;
+        for (room, byte) in address.sll_addr.iter_mut().zip(to) {
+            *room = byte;
+        }
+    }
+    // SAFETY: both pointers are those of live values, of the sizes that are passed.
+    let sent = unsafe {
+        libc::sendto(
+            socket,
+            packet.as_ptr().cast(),
+            packet.len(),
+            libc::MSG_DONTWAIT,
+            (&raw const address).cast(),
+            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+        )
+    };
+    super::check(sent as libc::c_long).map(drop)
+}
+
+/// Takes a packet that has come: how long it is, through which interface, and from which address of Ethernet.
+pub fn hear(socket: RawFd, packet: &mut [u8]) -> Result<(usize, i32, [u8; 6])> {
+    let mut address = on(0, 0);
+    let mut length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: all pointers are those of live, exclusive values, of the sizes that are passed.
+    let read = unsafe {
+        libc::recvfrom(
+            socket,
+            packet.as_mut_ptr().cast(),
+            packet.len(),
+            libc::MSG_DONTWAIT,
+            (&raw mut address).cast(),
+            &raw mut length,
+        )
+    };
+    let read = super::check(read as libc::c_long)?;
+    let [a, b, c, d, e, f, ..] = address.sll_addr;
+    Ok((read as usize, address.sll_ifindex, [a, b, c, d, e, f]))
+}
+
+/// An address of packet(7).
+fn on(interface: i32, protocol: u16) -> libc::sockaddr_ll {
+    // SAFETY: zeros are a valid address of this family.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = interface;
+    address
+}
+
+/// Lets through to a socket only what passes a filter.
+fn attach(socket: RawFd, filter: &[libc::sock_filter]) -> Result<()> {
     let program = libc::sock_fprog {
         len: u16::try_from(filter.len()).map_err(|_| Errno::E2BIG)?,
         filter: filter.as_ptr().cast_mut(),
@@ -97,21 +174,8 @@ pub fn observe(interface: i32, filter: &[libc::sock_filter]) -> Result<RawFd> {
             (&raw const program).cast(),
             size_of::<libc::sock_fprog>() as libc::socklen_t,
         )
-    })?;
-    // SAFETY: zeros are a valid address of this family.
-    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    address.sll_family = libc::AF_PACKET as u16;
-    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
-    address.sll_ifindex = interface;
-    // SAFETY: the address is a live one of its family, of the size that is passed.
-    check_int(unsafe {
-        libc::bind(
-            socket,
-            (&raw const address).cast(),
-            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
-        )
-    })?;
-    Ok(socket)
+    })
+    .map(drop)
 }
 
 /// Lets the end of a connection be a reset, so that the other side sees that it was refused.

@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::plan::attempt::Address;
 use crate::plan::draft::c_string;
 use crate::plan::egress::Name;
+use crate::plan::op::network::Protocol;
 use crate::profile::variables::Variables;
 use crate::sections::network::Mode;
 use crate::sections::test::{Subject, subject};
@@ -324,6 +325,15 @@ fn network(
         };
     }
     let word = mode.value.word();
+    let forwarded = (network.forward.iter()).find(|one| {
+        let tcp = one.value.protocol == Protocol::Tcp;
+        tcp && matches!(&end, Some((_, port)) if *port == one.value.port)
+    });
+    if let (true, Some(one)) = (own, forwarded) {
+        let to = one.value.to;
+        let reason = format!("network.forward leads to port {to} of the host's loopback");
+        return Answer::allowed(reason, &one.origin);
+    }
     if own {
         let reason = format!(
             "network.mode is \"{word}\": what this machine's programs listen on is not reached, the sandbox's own are"
@@ -339,22 +349,27 @@ fn network(
             "network.mode is \"user\": what the caller reaches is reached, but for this machine's loopback",
             &mode.origin,
         ),
-        (Mode::Veth, Some(one)) => {
+        (Mode::Veth | Mode::Macvlan, Some(one)) => {
             Answer::allowed("it is in the network of the sandbox's end", &one.origin)
         }
         (Mode::Veth, None) if network.nat.value => Answer::allowed(
             "it is reached by the host, under the host's address",
             &network.nat.origin,
         ),
-        (Mode::Veth, None) => match network.gateway.first() {
+        (Mode::Veth | Mode::Macvlan, None) => match network.gateway.first() {
             Some(gateway) => Answer::allowed(
                 format!("it is reached by the gateway {}", gateway.value),
                 &gateway.origin,
             ),
             None => Answer::denied(
-                "network.mode is \"veth\" without a gateway: the sandbox reaches its own network alone",
+                format!(
+                    "network.mode is \"{word}\" without a gateway: the sandbox reaches its own network alone"
+                ),
                 &mode.origin,
-                "[network] nat = true",
+                match mode.value {
+                    Mode::Veth => "[network] nat = true",
+                    _ => "[network] gateway = [\"ADDRESS\"]",
+                },
             ),
         },
         _ => Answer::denied(

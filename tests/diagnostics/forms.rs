@@ -115,7 +115,7 @@ fn github_gets_one_command_a_problem() {
     ::error file=100%25%2C a%3Ab é.toml,line=3,endLine=3,col=1,endColumn=7,title=SBX0003::there is no key `memroy` in [limits]%0Ahelp: did you mean `memory`?
     ::error file=100%25%2C a%3Ab é.toml,line=5,endLine=5,col=19,endColumn=20,title=SBX0045::soft is above hard%0A100%25, a:b é.toml:5: hard%0Ahelp: lower `soft`, or raise `hard`
     ::error file=100%25%2C a%3Ab é.toml,line=7,endLine=9,title=SBX0004::expected a list, found a table%0Ahelp: write each as an entry of its own, under a name in [[double brackets]]
-    ::error file=evil.toml,line=2,endLine=2,col=8,endColumn=26,title=SBX0004::`a%0A::set-env::b%25` is none of the choices%0Ahelp: one of: "none", "loopback", "host", "veth", "user", "join"
+    ::error file=evil.toml,line=2,endLine=2,col=8,endColumn=26,title=SBX0004::`a%0A::set-env::b%25` is none of the choices%0Ahelp: one of: "none", "loopback", "host", "veth", "macvlan", "user", "join"
     ::error file=folder.toml,title=SBX0001::the profile folder.toml is not a regular file%0Ahelp: name a TOML file
     ::error title=SBX0101::there is no profile named `nobody`; looked for nobody.toml, .sandbox/nobody.toml, [project]/profiles/nobody.toml, /home/ada/.config/sandbox/nobody.toml, /etc/sandbox/nobody.toml, and among the built-in ones%0Ahelp: the built-in profiles are: default, build, cargo, python, node, strict, go, ci
     "#);

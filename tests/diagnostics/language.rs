@@ -37,7 +37,7 @@ firewall = true
     2 | firewall = true
       | ^^^^^^^^
       |
-      = help: the keys are: mode, families, namespace, address, host_address, gateway, bridge, isolated, nat, mtu, pool, dns, publish, allow, deny
+      = help: the keys are: mode, families, namespace, interface, address, host_address, gateway, bridge, isolated, nat, mtu, rate, pool, dns, publish, forward, allow, deny
     "#);
 }
 
@@ -418,7 +418,7 @@ mode = "\u001b[31mhost"
     2 | mode = "\u001b[31mhost"
       |        ^^^^^^^^^^^^^^^^
       |
-      = help: one of: "none", "loopback", "host", "veth", "user", "join"
+      = help: one of: "none", "loopback", "host", "veth", "macvlan", "user", "join"
     "#);
 }
 

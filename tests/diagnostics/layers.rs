@@ -657,7 +657,7 @@ fn options_that_are_wrong() {
     1 | --user.uid -1 --network.mode lan --limits.pids lots --limits.memory 0 --process.cwd here
       |                              ^^^
       |
-      = help: one of: "none", "loopback", "host", "veth", "user", "join"
+      = help: one of: "none", "loopback", "host", "veth", "macvlan", "user", "join"
 
     error[SBX0004]: expected a whole number from 0 to 9223372036854775807, found a string
      --> command line:1:48

@@ -18,6 +18,63 @@ publish = ["80", "80:65536", "localhost:80:80", "0.0.0.0:80:80", "1:1/sctp"]
 }
 
 #[test]
+fn ways_that_lead_nowhere() {
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+forward = ["22", "0:22", "22:22/sctp", "127.0.0.1:22:22", 22]
+"#,
+    ));
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "host"
+forward = ["22:22", "53:53/udp", "22:2222", "53:54"]
+"#,
+    ));
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "none"
+forward = ["22:22"]
+"#,
+    ));
+}
+
+#[test]
+fn a_machine_of_the_hosts_network_that_says_too_little_or_too_much() {
+    insta::assert_snapshot!(checked("\n[network]\nmode = \"macvlan\"\n"));
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "macvlan"
+interface = "eth0"
+address = ["172.2.0.2/24"]
+gateway = ["172.3.0.1"]
+nat = true
+pool = ["10.0.0.0/16"]
+publish = ["8080:80"]
+"#,
+    ));
+    insta::assert_snapshot!(checked(
+        "\n[network]\nmode = \"veth\"\ninterface = \"eth0\"\n"
+    ));
+}
+
+#[test]
+fn ports_in_a_row_that_do_not_fit() {
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "user"
+publish = ["8000-8010:80", "90-80:90-80", "1-200:1-200", "8000-8010:8000-8010", "8005-8015:5-15", "1-65536:1-2"]
+forward = ["1-100:1-100", "101-200:101-200"]
+allow = ["a.example:8010-8000", "a.example:1-1000"]
+"#,
+    ));
+}
+
+#[test]
 fn addresses_that_do_not_fit() {
     insta::assert_snapshot!(checked(
         r#"

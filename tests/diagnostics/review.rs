@@ -525,7 +525,7 @@ fn a_ceiling_that_is_wrong() {
     2 | mode = "off"
       |        ^^^^^
       |
-      = help: one of: "none", "loopback", "host", "veth", "user", "join"
+      = help: one of: "none", "loopback", "host", "veth", "macvlan", "user", "join"
     "#);
 }
 

@@ -197,6 +197,21 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("network", "mode = \"user\"", "mode = \"host\""),
     (
         "network",
+        "mode = \"user\"",
+        "mode = \"macvlan\"\ninterface = \"eth0\"\naddress = [\"10.9.0.2/24\"]",
+    ),
+    (
+        "network",
+        "",
+        "publish = []\nforward = [\"8000-8001:8000-8001\"]",
+    ),
+    (
+        "network",
+        "allow = [\"a.example:8000-8003\"]",
+        "allow = [\"a.example:8000-8010\"]",
+    ),
+    (
+        "network",
         "mode = \"host\"",
         "mode = \"join\"\nnamespace = \"lab\"",
     ),
@@ -230,6 +245,12 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "network",
         "mode = \"user\"\npublish = [\"127.0.0.1:8080:80\"]",
         "mode = \"user\"\npublish = [\"8080:80\"]",
+    ),
+    ("network", "", "forward = [\"2222:22\"]"),
+    (
+        "network",
+        "forward = [\"2222:22\"]",
+        "forward = [\"2222:22\", \"2222:22/udp\"]",
     ),
     (
         "network",
@@ -785,6 +806,7 @@ const HARMLESS: &[&str] = &[
     "denials",
     "host_address",
     "mtu",
+    "rate",
     "pool",
     "dns",
     // What the file says is compared call by call.

@@ -534,7 +534,9 @@ fn only_own_namespaces_are_changed(plan: &Plan) {
             Op::SetHostname(_) | Op::SetDomainname(_) => "uts",
             Op::LoopbackUp
             | Op::MakeGateNetwork
+            | Op::ListenInside(_)
             | Op::MakePair(_)
+            | Op::MakeMacvlan(_)
             | Op::AddDefaultRoute { .. }
             | Op::Translate { .. }
             | Op::StartPasta(_) => "net",

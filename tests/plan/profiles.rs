@@ -531,6 +531,7 @@ fn rest() -> BoxedStrategy<String> {
                     ]),
                 ),
                 ("deny", some_of(&["x.b.example", "10.1.0.0/16"])),
+                ("forward", some_of(&["2222:22", "53:5353/udp"])),
             ],
         ),
     ];
@@ -550,6 +551,9 @@ fn networks() -> BoxedStrategy<String> {
         "mode = \"veth\"\naddress = [\"10.8.0.2/24\", \"fd00:8::2/64\"]\npublish = [\"8080:80\"]",
         "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]\nbridge = \"br0\"\nisolated = true\nnat = true",
         "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]",
+        "mode = \"macvlan\"\ninterface = \"eth0\"\naddress = [\"10.9.0.2/24\"]\ngateway = [\"10.9.0.1\"]",
+        "mode = \"macvlan\"\ninterface = \"eth0\"",
+        "mode = \"veth\"\npublish = [\"8000-8003:80-83\"]\nforward = [\"22:22\"]",
         "mode = \"join\"\nnamespace = \"lab\"",
         "mode = \"join\"\nbridge = \"br9\"",
     ]);

@@ -182,7 +182,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "port of another name",
         "raw(\"a.example\", 22, b\"x\")",
-        RESET,
+        REFUSED,
     ),
     (
         "http, right name",
@@ -339,7 +339,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "address by network, other port",
         "raw(\"10.20.0.5\", 80, b\"x\")",
-        RESET,
+        REFUSED,
     ),
     (
         "dns of the gate",
@@ -385,14 +385,14 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "udp to a name that is permitted over tcp",
         "udp(\"a.example\", 443)",
-        "timeout",
+        REFUSED,
     ),
     ("udp to a stranger", "udp(\"203.0.113.66\", 443)", REFUSED),
     ("udp to another port", "udp(\"quic.example\", 123)", REFUSED),
     (
         "tcp to a name that is permitted over udp",
         "raw(\"quic.example\", 443, b\"x\")",
-        RESET,
+        REFUSED,
     ),
     (
         "protocol that speaks first",
@@ -443,6 +443,269 @@ fn every_way_of_reaching_somebody_is_decided_by_the_lists() {
         asked.contains(&"tls a.example") && asked.contains(&"http a.example"),
         "{asked:?}"
     );
+}
+
+#[test]
+fn connecting_comes_to_what_it_comes_to_outside() {
+    const TEST: &str = "connecting_comes_to_what_it_comes_to_outside";
+    if !can_have_a_world(TEST) {
+        return;
+    }
+    let project = Project::new();
+    let profile = r#"version = 1
+
+[network]
+allow = [
+  "a.example:80", "a.example:9", "a.example:7", "a.example:13", "[2001:db8::10]:9",
+  "198.18.0.0/24:80", "198.18.1.0/24:80", "198.18.2.0/24:80",
+  "[2001:db8:1::]/48:80", "[2001:db8:2::]/48:80", "[2001:db8:3::]/48:80",
+  "quic.example:9/udp",
+]
+"#;
+    let attempts = [
+        ("somebody listens", "begin('a.example', 80)", "begun"),
+        ("nobody listens", "begin('a.example', 9)", REFUSED),
+        ("nobody listens, ipv6", "begin('2001:db8::10', 9)", REFUSED),
+        ("nobody listens, udp", "udp('quic.example', 9)", REFUSED),
+        ("nobody answers", "begin('a.example', 7, 2)", "timeout"),
+        // Meanwhile the command's system has asked again, more than once.
+        ("somebody answers late", "begin('a.example', 13)", "begun"),
+        (
+            "no way to the host",
+            "begin('198.18.0.1', 80)",
+            "EHOSTUNREACH",
+        ),
+        (
+            "a way that is forbidden",
+            "begin('198.18.1.1', 80)",
+            "EHOSTUNREACH",
+        ),
+        (
+            "no way to the network",
+            "begin('198.18.2.1', 80)",
+            "ENETUNREACH",
+        ),
+        (
+            "no way to the host, ipv6",
+            "begin('2001:db8:1::1', 80)",
+            "EHOSTUNREACH",
+        ),
+        (
+            "a way that is forbidden, ipv6",
+            "begin('2001:db8:2::1', 80)",
+            "EACCES",
+        ),
+        (
+            "no way to the network, ipv6",
+            "begin('2001:db8:3::1', 80)",
+            "ENETUNREACH",
+        ),
+        ("many at once", "many('a.example', 80, 300)", "300 begun"),
+    ];
+    let ended = attempt(&project, profile, &attempts);
+    // The lists permit all of it: there is nothing to be told.
+    assert!(!ended.stderr.contains("denied"), "{}", ended.stderr);
+}
+
+#[test]
+fn ports_in_a_row_are_permitted_each_and_no_others() {
+    const TEST: &str = "ports_in_a_row_are_permitted_each_and_no_others";
+    if !can_have_a_world(TEST) {
+        return;
+    }
+    let project = Project::new();
+    let profile = r#"version = 1
+
+[network]
+allow = ["a.example:79-81", "a.example:8000-8079"]
+deny = ["a.example:8080-8090"]
+"#;
+    let attempts = [
+        ("one", "begin('a.example', 80)", "begun"),
+        (
+            "one where nobody listens",
+            "begin('a.example', 81)",
+            REFUSED,
+        ),
+        ("before them", "begin('a.example', 78)", REFUSED),
+        ("behind them", "begin('a.example', 8080)", REFUSED),
+    ];
+    let ended = attempt(&project, profile, &attempts);
+    let told = ended.stderr.matches("denied: connect").count();
+    assert_eq!(told, 2, "{}", ended.stderr);
+}
+
+#[test]
+fn what_goes_through_the_gate_is_limited_each_way() {
+    const TEST: &str = "what_goes_through_the_gate_is_limited_each_way";
+    if !can_have_a_world(TEST) {
+        return;
+    }
+    let pair = "ip link add w0 type veth peer name w1 && tc qdisc add dev w0 root tbf rate 1mbit burst 9kb limit 9kb";
+    if done(&mut in_namespaces(&["sh", "-c", pair])).code != 0 {
+        return skip(TEST, "the kernel has no token bucket filter");
+    }
+    let project = Project::new();
+    project.write(
+        "carry.py",
+        r#"
+import socket, threading
+s = socket.create_connection(("10.20.0.5", 5432))
+data = bytes(1 << 20)
+threading.Thread(target=lambda: (s.sendall(data), s.shutdown(socket.SHUT_WR))).start()
+got = 0
+while part := s.recv(1 << 16):
+    got += len(part)
+print(got)
+"#,
+    );
+    let profile = "version = 1\n[network]\nallow = [\"10.20.0.0/16:5432\"]\nrate = \"2M\"\n";
+    let script =
+        "python3 carry.py; tc -s qdisc show dev gate0; tc qdisc del dev gate0 root 2>&1 || true";
+    let said = run(&project, profile, script).ok();
+    // What was sent, and what the world says at the end of its echo.
+    assert!(said.starts_with("1048579\n"), "{said}");
+    assert!(
+        said.contains("tbf") && said.contains("rate 16777Kbit"),
+        "{said}"
+    );
+    // It was limited, and not only told to be.
+    assert!(
+        said.contains("overlimits ") && !said.contains("overlimits 0 "),
+        "{said}"
+    );
+    assert!(said.contains("Operation not permitted"), "{said}");
+    let shown =
+        done(&mut project.program(&["explain", "--profile", "sandbox.toml", "--", "true"])).ok();
+    assert!(
+        shown.contains("limit what goes through it to 2M each second, each way"),
+        "{shown}"
+    );
+}
+
+/// A program with a way of its own to ask: how it is built from its source, and how it is run with a host and a port.
+struct Asker {
+    takes: &'static str,
+    source: (&'static str, &'static str),
+    build: &'static str,
+    run: &'static str,
+}
+
+#[track_caller]
+fn asks(test: &str, asker: &Asker) {
+    let Asker {
+        takes,
+        source,
+        build,
+        run: ask,
+    } = asker;
+    if !can_have_a_world(test) {
+        return;
+    }
+    if done(Command::new("sh").args(["-c", &format!("command -v {takes}")])).code != 0 {
+        return skip(test, &format!("{takes} is not installed"));
+    }
+    let project = Project::new();
+    project.write(source.0, source.1);
+    let profile = "version = 1\n[network]\nallow = [\"a.example:80\"]\n";
+    let ends = [
+        "a.example 80",
+        "evil.example 80",
+        "203.0.113.66 80",
+        "203.0.113.10 8080",
+    ];
+    let asked = ends.map(|end| format!("{ask} {end}")).join("; ");
+    let ended = run(&project, profile, &format!("{build} && {asked}"));
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines, ["http a.example", "no", "no", "no"], "{ended:?}");
+    for told in [
+        "resolve evil.example",
+        "connect 203.0.113.66:80",
+        "connect a.example (203.0.113.10:8080)",
+    ] {
+        let told = format!("denied: {told}");
+        assert!(ended.stderr.contains(&told), "{told}: {}", ended.stderr);
+    }
+    let asked = std::fs::read_to_string(project.path().join("world/asked")).unwrap();
+    assert!(!asked.contains("evil.example"), "{asked}");
+}
+
+#[test]
+fn a_static_program_with_a_resolver_of_its_own_is_decided_by_the_lists() {
+    let asker = Asker {
+        takes: "busybox",
+        source: (
+            "get",
+            "[ $2 = 80 ] || at=:$2\ntimeout 8 busybox wget -q -O - \"http://$1$at/\" 2>/dev/null || echo no\n",
+        ),
+        build: "true",
+        run: "sh get",
+    };
+    asks(
+        "a_static_program_with_a_resolver_of_its_own_is_decided_by_the_lists",
+        &asker,
+    );
+}
+
+#[test]
+fn a_client_of_node_is_decided_by_the_lists() {
+    let asker = Asker {
+        takes: "node",
+        source: (
+            "get.js",
+            "const [host, port] = process.argv.slice(2);
+             const asked = require('http').get({ host, port }, (answer) => answer.pipe(process.stdout));
+             asked.on('error', () => console.log('no'));\n",
+        ),
+        build: "true",
+        run: "node get.js",
+    };
+    asks("a_client_of_node_is_decided_by_the_lists", &asker);
+}
+
+#[test]
+fn a_client_of_java_is_decided_by_the_lists() {
+    let asker = Asker {
+        takes: "javac",
+        source: (
+            "Get.java",
+            "public class Get { public static void main(String[] a) throws Exception {
+                try (var socket = new java.net.Socket(a[0], Integer.parseInt(a[1]))) {
+                    var asked = \"GET / HTTP/1.0\\r\\nHost: \" + a[0] + \"\\r\\n\\r\\n\";
+                    socket.getOutputStream().write(asked.getBytes());
+                    var lines = new java.io.BufferedReader(new java.io.InputStreamReader(socket.getInputStream()));
+                    for (String line; (line = lines.readLine()) != null; )
+                        if (line.startsWith(\"http \")) { System.out.println(line); return; }
+                } catch (java.io.IOException none) { System.out.println(\"no\"); } } }\n",
+        ),
+        build: "javac Get.java",
+        run: "java Get",
+    };
+    asks("a_client_of_java_is_decided_by_the_lists", &asker);
+}
+
+#[test]
+fn a_client_of_go_is_decided_by_the_lists() {
+    let asker = Asker {
+        takes: "go",
+        source: (
+            "get.go",
+            "package main
+import (\"fmt\"; \"io\"; \"net/http\"; \"os\")
+func main() {
+	at := os.Args[1]
+	if os.Args[2] != \"80\" { at += \":\" + os.Args[2] }
+	answer, err := http.Get(\"http://\" + at + \"/\")
+	if err != nil { fmt.Println(\"no\"); return }
+	io.Copy(os.Stdout, answer.Body)
+}
+",
+        ),
+        // Without the C library, so that it is static and asks by itself.
+        build: "HOME=/tmp CGO_ENABLED=0 GO111MODULE=off GOTOOLCHAIN=local go build -o get get.go",
+        run: "./get",
+    };
+    asks("a_client_of_go_is_decided_by_the_lists", &asker);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Networks: what each mode connects, and that nothing of it outlives its run.
 
+mod forward;
 mod lab;
 
 use crate::support::{Project, done, is_root, skip};
@@ -483,4 +484,155 @@ fn without_pasta_or_its_device_the_refusal_says_what_to_install() {
         );
     }
     lab.is_clean(&["wan0"]);
+}
+
+#[test]
+fn what_goes_through_a_pair_is_limited_on_both_ends() {
+    let test = "what_goes_through_a_pair_is_limited_on_both_ends";
+    let Some(lab) = Lab::of_root(test) else {
+        return;
+    };
+    if !lab.has_buckets() {
+        return skip(test, "the kernel has no token bucket filter");
+    }
+    let project = Project::new();
+    let profile = "[network]\nmode = \"veth\"\naddress = [\"172.2.0.2/24\"]\nrate = \"3M\"\n";
+    let script = "tc qdisc show dev eth0; tc qdisc del dev eth0 root 2>&1; touch ready; until [ -e go ]; do sleep 0.1; done";
+    let service = Service::start(&mut lab.sandbox(&project, profile, &["sh", "-c", script]));
+    crate::live::eventually("it runs", || project.path().join("ready").exists());
+    let outside = lab.shell("tc qdisc show | grep sbx").ok();
+    project.write("go", "");
+    let inside = service.end().stdout;
+    for said in [&outside, &inside] {
+        // In bits: 3 MiB.
+        assert!(
+            said.contains("tbf") && said.contains("rate 25165Kbit"),
+            "{said}"
+        );
+    }
+    assert!(inside.contains("Operation not permitted"), "{inside}");
+    lab.is_clean(&[]);
+}
+
+#[test]
+fn ports_of_the_hosts_loopback_lead_into_a_sandbox_on_a_bridge_and_by_ipv6() {
+    let test = "ports_of_the_hosts_loopback_lead_into_a_sandbox_on_a_bridge_and_by_ipv6";
+    let Some(lab) = Lab::of_root(test) else {
+        return;
+    };
+    lab.shell("ip link add br0 type bridge && ip link set br0 up")
+        .ok();
+    let project = Project::new();
+    let profile = "[network]\nmode = \"veth\"\nbridge = \"br0\"\naddress = [\"172.2.0.2/24\"]\n\
+        publish = [\"127.0.0.1:8080:8000\", \"127.0.0.1:8080:8000/udp\", \"[::1]:8081:8000\"]\n";
+    let mut service = lab.serving(&project, profile, "8000");
+    assert_eq!(lab.hear("tcp", "127.0.0.1", "8080"), "172.2.0.2");
+    assert_eq!(lab.hear("udp", "127.0.0.1", "8080"), "echo 172.2.0.2");
+    assert_eq!(lab.hear("tcp", "::1", "8081"), "172.2.0.2");
+    assert_eq!(lab.ask("tcp", "127.0.0.1", "8000"), None);
+    let other = Project::new();
+    let taken = profile.replace("172.2.0.2", "172.2.0.3");
+    let refused = lab.run(&other, &taken, "true").fails(125);
+    assert!(
+        refused.contains("something on the host listens on it")
+            && refused.contains("sandbox.toml:6"),
+        "{refused}"
+    );
+    service.kill();
+    drop(service);
+    assert_eq!(lab.ask("tcp", "127.0.0.1", "8080"), None);
+    lab.is_clean(&["br0"]);
+}
+
+#[test]
+fn ports_in_a_row_are_published_each() {
+    let test = "ports_in_a_row_are_published_each";
+    let Some(lab) = Lab::of_root(test) else {
+        return;
+    };
+    let project = Project::new();
+    let profile = format!("{PAIR}publish = [\"127.0.0.1:8100-8199:8000-8099\"]\n");
+    let service = lab.serving(&project, &profile, "8042");
+    assert_eq!(lab.hear("tcp", "127.0.0.1", "8142"), "172.2.0.1");
+    assert_eq!(lab.ask("tcp", "127.0.0.1", "8141"), None);
+    drop(service);
+    lab.is_clean(&[]);
+}
+
+#[test]
+fn a_machine_on_a_network_of_the_host_is_reached_there_and_reaches_it_but_not_the_host() {
+    let test =
+        "a_machine_on_a_network_of_the_host_is_reached_there_and_reaches_it_but_not_the_host";
+    let Some(lab) = Lab::of_root(test) else {
+        return;
+    };
+    if lab
+        .shell("ip link add v0 type veth peer name v1 && ip link add link v0 name m0 type macvlan")
+        .code
+        != 0
+    {
+        let _ = lab.shell("ip link del v0");
+        return skip(test, "the kernel makes no interfaces behind others");
+    }
+    lab.shell("ip link del v0").ok();
+    let world = lab.world();
+    let project = Project::new();
+    let profile = r#"[network]
+mode = "macvlan"
+interface = "wan0"
+address = ["198.51.100.9/24", "fd11::9/64"]
+gateway = ["198.51.100.1"]
+dns = ["198.51.100.1"]
+mtu = 1400
+"#;
+    let _host = lab.server(&["9001"]);
+    let script = format!(
+        "ask() {{ python3 -c \"{}\" $* 2>/dev/null || echo nobody; echo; }}
+         ask tcp 198.51.100.1 9000; ask udp fd11::1 9000; ask tcp world.test 9000; ask tcp 198.51.100.2 9001
+         ip -o link show eth0 | grep -o 'mtu [0-9]*'; ip route | grep default; ip link set eth0 down 2>&1",
+        lab::CLIENT
+    );
+    let said = lab.run(&project, profile, &script);
+    let lines: Vec<_> = said
+        .stdout
+        .lines()
+        .filter(|line| !line.is_empty())
+        .collect();
+    let expected = [
+        "198.51.100.9",
+        "echo fd11::9",
+        "198.51.100.9",
+        "nobody",
+        "mtu 1400",
+        "default via 198.51.100.1 dev eth0 proto static ",
+        "RTNETLINK answers: Operation not permitted",
+    ];
+    assert_eq!(lines, expected, "{said:?}");
+    let mut service = lab.serving(&project, profile, "8000");
+    assert_eq!(
+        world.lab.hear("tcp", "198.51.100.9", "8000"),
+        "198.51.100.1"
+    );
+    // Also where nobody can clean up.
+    service.kill();
+    drop(service);
+    crate::live::eventually("nobody answers any more", || {
+        world.lab.ask("tcp", "198.51.100.9", "8000").is_none()
+    });
+    for (wrong, words) in [
+        (
+            profile.replace("wan0", "wan7"),
+            "the host has no interface `wan7`",
+        ),
+        (
+            profile.replace("100.9/", "100.2/"),
+            "the host itself has the address 198.51.100.2",
+        ),
+    ] {
+        let refused = lab.run(&project, &wrong, "true").fails(125);
+        assert!(
+            refused.contains(words) && refused.contains("sandbox.toml:"),
+            "{refused}"
+        );
+    }
 }

@@ -107,10 +107,14 @@ mechanisms! {
     Ptrace = "ptrace",
     /// Pairs of interfaces, for the network of a sandbox of root's (veth(4)).
     Veth = "veth",
+    /// Interfaces behind one of the host's.
+    Macvlan = "macvlan",
     /// A network for plain users: pasta(1).
     Pasta = "pasta",
     /// The gate of `allow` under `[network]`: veth(4) and packet(7) in a network namespace.
     Gate = "network-gate",
+    /// Limits on what goes through interfaces: tc-tbf(8).
+    Rate = "network-rate",
     /// Packet filters of the kernel's: nftables.
     Nftables = "nftables",
 }
@@ -263,7 +267,9 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::Selinux => kernel::label(Module::Selinux, host),
         Mechanism::Ptrace => kernel::ptrace(),
         Mechanism::Gate => namespaces::gate(ids),
+        Mechanism::Rate => namespaces::rate(ids),
         Mechanism::Veth => networks::veth(host),
+        Mechanism::Macvlan => networks::macvlan(host),
         Mechanism::Pasta => networks::pasta(host),
         Mechanism::Nftables => networks::nftables(host),
     };

@@ -4,6 +4,7 @@ use super::attempt::{self, Ids};
 use super::evidence::{self, sysctl};
 use super::{Found, Mechanism};
 use crate::host::Host;
+use crate::plan::op::gate::OPEN;
 use crate::sys::{self, identity, mount, netlink, network, process};
 use nix::errno::Errno;
 
@@ -128,11 +129,7 @@ pub(super) fn of(mechanism: Mechanism, host: &Host, ids: Ids) -> Found {
 
 /// A pair of interfaces, and somebody who sees what passes.
 pub(super) fn gate(ids: Ids) -> Found {
-    let pair = || {
-        let socket = netlink::open()?;
-        let here = network::namespace_of(socket)?;
-        netlink::make_pair(socket, (c"trial0", 11), (c"trial1", 12), here, 1500)
-    };
+    let pair = || pair().map(drop);
     let nothing = [libc::sock_filter {
         code: (libc::BPF_RET | libc::BPF_K) as u16,
         jt: 0,
@@ -158,6 +155,34 @@ pub(super) fn gate(ids: Ids) -> Found {
         Ok(()) => Found::ok("linked and observed"),
         Err(_) => needs("packet(7)", "CONFIG_PACKET"),
     }
+}
+
+/// A pair of interfaces, of which one sends no faster than it is told.
+pub(super) fn rate(ids: Ids) -> Found {
+    let network = attempt::inside(libc::CLONE_NEWNET, ids, &|| pair().map(drop));
+    if network.is_err() {
+        let name = Mechanism::Gate.name();
+        let blocker = format!("it takes a pair of interfaces, which cannot be had: see {name}");
+        return Found(super::State::Blocked, blocker, None);
+    }
+    let limited = || netlink::limit_rate(pair()?, 11, 1 << 20, 2000);
+    match attempt::inside(libc::CLONE_NEWNET, ids, &limited) {
+        Ok(()) => Found::ok("what an interface sends is limited"),
+        Err(_) => Found::missing(
+            "this kernel has no token bucket filter",
+            "modprobe sch_tbf (CONFIG_NET_SCH_TBF), or do without `rate` under [network]",
+        ),
+    }
+}
+
+/// Two interfaces in the network that this process is in, of the numbers 11 and 12; a socket for more requests.
+fn pair() -> sys::Result<std::os::fd::RawFd> {
+    let socket = netlink::open()?;
+    let here = network::namespace_of(socket)?;
+    let [one, other] = OPEN.hardware;
+    let (one, other) = ((c"trial0", 11, one), (c"trial1", 12, other));
+    netlink::make_pair(socket, one, other, here, 1500)?;
+    Ok(socket)
 }
 
 /// Whether a user namespace can be had, without which there is nothing else to be tried.

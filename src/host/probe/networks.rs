@@ -34,6 +34,36 @@ pub(super) fn veth(host: &Host) -> Found {
     }
 }
 
+/// An interface behind another, in a network that is thrown away; that other one is of a pair.
+pub(super) fn macvlan(host: &Host) -> Found {
+    if !host.caller.has_rights_over_network() {
+        return Found::unused("it takes root's rights over the network: plain users have pasta");
+    }
+    let tried = attempt::alone(&|| {
+        identity::unshare(libc::CLONE_NEWNET)?;
+        let mut netlink = Netlink::route()?;
+        let own = std::process::id();
+        link::make_pair(&mut netlink, ("sbx", None), ("sbx1", own), None)?;
+        let on = link::index(&mut netlink, "sbx")?;
+        link::make_macvlan(&mut netlink, on, ("eth0", own), None)?;
+        Ok(0)
+    });
+    match tried {
+        Ok(_) => Found::ok("interfaces that are machines of their own on the host's network"),
+        Err(Refused::Inside(Errno::EOPNOTSUPP)) => Found::missing(
+            "the kernel makes no interfaces behind others",
+            "modprobe macvlan (CONFIG_MACVLAN)",
+        ),
+        Err(refused) => Found::blocked(
+            format!(
+                "an interface behind another cannot be made: {}",
+                words(refused)
+            ),
+            "see the log of the kernel for a security module, and the filter of the container that this runs in",
+        ),
+    }
+}
+
 /// A network in user space.
 pub(super) fn pasta(host: &Host) -> Found {
     let Some(path) = host.pasta() else {

@@ -10,6 +10,7 @@ mod special;
 pub use host::{Host, Name, Network, Wrong};
 pub use special::special;
 
+use super::ports::Ports;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -36,8 +37,8 @@ impl fmt::Display for Protocol {
 pub struct Rule {
     /// Whom it is about.
     pub host: Host,
-    /// Which port; `None`, in `deny` alone, is every one.
-    pub port: Option<u16>,
+    /// Which ports; `None`, in `deny` alone, is every one.
+    pub port: Option<Ports>,
     /// Over what; `None`, in `deny` alone, is both.
     pub protocol: Option<Protocol>,
 }
@@ -106,14 +107,12 @@ impl Rule {
                 ));
             }
             None => None,
-            Some(digits) => match digits.parse::<u16>() {
-                Ok(port) if port > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    Some(port)
-                }
-                _ => {
+            Some(digits) => match Ports::parse(digits) {
+                Ok(ports) => Some(ports),
+                Err(why) => {
                     return Err(Wrong::new(
-                        format!("`{}` is no port", crate::diag::printable(digits)),
-                        "a port is a number from 1 to 65535, and one line is about one port",
+                        why,
+                        "for example: 443, or 8000-8010 for several in a row",
                     ));
                 }
             },
@@ -131,7 +130,8 @@ impl Rule {
     /// Whether all that a line is about, another one is too.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        let port = other.port.is_none() || self.port == other.port;
+        let port =
+            (other.port).is_none_or(|theirs| self.port.is_some_and(|own| own.is_within(theirs)));
         let protocol = other.protocol.is_none() || self.protocol == other.protocol;
         let host = match (&self.host, &other.host) {
             (Host::Name(own), _) => other.host.is_name(own),
@@ -152,7 +152,7 @@ impl Rule {
         let ports = self
             .port
             .zip(other.port)
-            .is_none_or(|(own, theirs)| own == theirs);
+            .is_none_or(|(own, theirs)| own.meets(theirs));
         let protocols =
             (self.protocol.zip(other.protocol)).is_none_or(|(own, theirs)| own == theirs);
         let hosts = match (&self.host, &other.host) {
@@ -171,7 +171,7 @@ impl Rule {
     }
 
     fn is_about_port(&self, port: u16, protocol: Protocol) -> bool {
-        self.port.is_none_or(|own| own == port) && self.protocol.is_none_or(|own| own == protocol)
+        self.port.is_none_or(|own| own.has(port)) && self.protocol.is_none_or(|own| own == protocol)
     }
 }
 
@@ -219,7 +219,8 @@ impl Rules {
     #[must_use]
     pub fn ports(&self, protocol: Protocol) -> Vec<u16> {
         let of = |rule: &Rule| rule.port.filter(|_| rule.protocol == Some(protocol));
-        let mut ports: Vec<_> = self.allow.iter().filter_map(of).collect();
+        let ports = self.allow.iter().filter_map(of);
+        let mut ports: Vec<_> = ports.flat_map(Ports::all).collect();
         ports.sort_unstable();
         ports.dedup();
         ports
@@ -232,12 +233,14 @@ impl Rules {
     pub fn name(&self, name: &Name) -> Result<usize, Reason> {
         let mut refused = Reason::NotAllowed;
         for (at, rule) in self.allow.iter().enumerate() {
-            if let (true, Some(port), Some(protocol)) =
+            if let (true, Some(ports), Some(protocol)) =
                 (rule.host.is_name(name), rule.port, rule.protocol)
             {
-                match self.denies_name(name, port, protocol) {
-                    None => return Ok(at),
-                    Some(by) => refused = Reason::Denied(by),
+                for port in ports.all() {
+                    match self.denies_name(name, port, protocol) {
+                        None => return Ok(at),
+                        Some(by) => refused = Reason::Denied(by),
+                    }
                 }
             }
         }

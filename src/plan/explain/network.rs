@@ -1,7 +1,9 @@
 //! The words for operations on networks.
 
-use crate::plan::op::network::{End, Pair, Pasta, Published, Rule};
+use crate::plan::op::network::{End, Forwarded, Limited, Macvlan, Pair, Pasta, Published, Rule};
+use crate::profile::value::Size;
 use std::fmt::{Formatter, Result};
+use std::net::IpAddr;
 
 pub(super) const fn place(end: End) -> &'static str {
     match end {
@@ -31,12 +33,66 @@ pub(super) fn pair(pair: &Pair, f: &mut Formatter<'_>) -> Result {
     f.write_str(")")
 }
 
+pub(super) fn macvlan(macvlan: &Macvlan, f: &mut Formatter<'_>) -> Result {
+    let Macvlan { on, inside, mtu } = macvlan;
+    write!(
+        f,
+        "connect {inside} inside with the network of {on} on the host (macvlan"
+    )?;
+    if let Some(mtu) = mtu {
+        write!(f, ", mtu {mtu}")?;
+    }
+    f.write_str(")")
+}
+
+pub(super) fn limit(limited: &Limited, f: &mut Formatter<'_>) -> Result {
+    let Limited {
+        end,
+        interface,
+        rate,
+        packet: _,
+    } = limited;
+    let (place, rate) = (place(*end), Size(*rate));
+    write!(
+        f,
+        "limit what {interface} {place} sends to {rate} each second"
+    )
+}
+
+pub(super) fn serve(published: &Published, to: &[IpAddr], f: &mut Formatter<'_>) -> Result {
+    let Published {
+        protocol,
+        address,
+        port,
+        inside,
+    } = published;
+    let word = protocol.word();
+    let address = address.map_or_else(String::new, |address| address.to_string());
+    write!(
+        f,
+        "listen on the {word} port {port} of {address}, and hand on to port {inside} of"
+    )?;
+    for (at, one) in to.iter().enumerate() {
+        write!(f, "{} {one}", if at == 0 { "" } else { " or" })?;
+    }
+    Ok(())
+}
+
 pub(super) fn reserve(published: &Published, f: &mut Formatter<'_>) -> Result {
     let (word, port) = (published.protocol.word(), published.port);
     match published.address {
         Some(address) => write!(f, "reserve the {word} port {port} of {address}"),
         None => write!(f, "reserve the {word} port {port} of all addresses"),
     }
+}
+
+pub(super) fn forward(forwarded: Forwarded, f: &mut Formatter<'_>) -> Result {
+    let Forwarded { protocol, port, to } = forwarded;
+    let word = protocol.word();
+    write!(
+        f,
+        "take what comes to port {port} ({word}) of the sandbox's loopback, for port {to} of the host's"
+    )
 }
 
 pub(super) fn translate(table: &str, rules: &[Rule], f: &mut Formatter<'_>) -> Result {

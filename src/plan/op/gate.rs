@@ -19,6 +19,9 @@ pub struct Link {
     /// The index at the gate. Another one: two interfaces of one index are taken for one that has no lower one, and
     /// such are brought up with a delay.
     pub gate_index: i32,
+    /// The hardware address in the sandbox, and that at the gate: beginnings of connections are answered and repeated
+    /// by packets, which bear them.
+    pub hardware: [Hardware; 2],
     /// The addresses in the sandbox.
     pub inside: [IpAddr; 2],
     /// Those of its neighbour at the gate.
@@ -26,6 +29,17 @@ pub struct Link {
     /// Whether all goes through it that goes nowhere else.
     pub rest: bool,
 }
+
+/// An address of Ethernet.
+pub type Hardware = [u8; 6];
+
+/// One that is assigned locally, and to nobody else of a link.
+const fn hardware(last: u8) -> Hardware {
+    [0x02, b'g', b'a', b't', b'e', last]
+}
+
+/// From whom a beginning of a connection comes when it is repeated; no interface has it.
+pub const REPEATED: Hardware = hardware(0);
 
 /// The length of the prefix of a link's addresses: it has two.
 #[must_use]
@@ -51,6 +65,7 @@ pub const OPEN: Link = Link {
     name: c"gate0",
     index: 4001,
     gate_index: 4011,
+    hardware: [hardware(1), hardware(2)],
     inside: [four(2), six(2)],
     gate: [four(3), six(3)],
     rest: false,
@@ -61,6 +76,7 @@ pub const SHUT: Link = Link {
     name: c"shut0",
     index: 4002,
     gate_index: 4012,
+    hardware: [hardware(3), hardware(4)],
     inside: [four(4), six(4)],
     gate: [four(5), six(5)],
     rest: true,
@@ -91,8 +107,8 @@ pub fn observer(ports: &[u16]) -> Vec<libc::sock_filter> {
     use libc::{
         BPF_B, BPF_H, BPF_IND, BPF_JA, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_LD, BPF_LDX, BPF_MSH,
     };
-    /// As much of a packet as is looked at: the longest header, and the ports.
-    const KEPT: u32 = 96;
+    /// As much of a packet as is looked at: the longest headers of a beginning.
+    const KEPT: u32 = 128;
     const SYN_WITHOUT_ACK: (u32, u32) = (0x12, 0x02);
     let (out, four, six) = (libc::PACKET_OUTGOING.into(), 0x40, 0x60);
     let (tcp, udp) = (libc::IPPROTO_TCP as u32, libc::IPPROTO_UDP as u32);
@@ -156,6 +172,40 @@ pub fn observer(ports: &[u16]) -> Vec<libc::sock_filter> {
     push(libc::BPF_RET, 0, 0, 0);
     program
 }
+
+/// The filter of a socket that listens: a beginning of a connection gets no answer until it is repeated by the
+/// supervisor, once the other side has answered. All else goes through.
+pub const LISTENER: &[libc::sock_filter] = {
+    use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_W};
+    const fn step(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+        let code = code as u16;
+        libc::sock_filter { code, jt, jf, k }
+    }
+    const SOURCE: u32 = (libc::SKF_LL_OFF + 6) as u32;
+    let [a, b, c, d, e, f] = REPEATED;
+    &[
+        // Flags of tcp(7): SYN without ACK.
+        step(BPF_LD | BPF_B | BPF_ABS, 13, 0, 0),
+        step(BPF_ALU | BPF_AND | BPF_K, 0x12, 0, 0),
+        step(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 4),
+        step(BPF_LD | BPF_W | BPF_ABS, SOURCE, 0, 0),
+        step(
+            BPF_JMP | BPF_JEQ | BPF_K,
+            u32::from_be_bytes([a, b, c, d]),
+            0,
+            3,
+        ),
+        step(BPF_LD | BPF_H | BPF_ABS, SOURCE + 4, 0, 0),
+        step(
+            BPF_JMP | BPF_JEQ | BPF_K,
+            u16::from_be_bytes([e, f]) as u32,
+            0,
+            1,
+        ),
+        step(libc::BPF_RET, u32::MAX, 0, 0),
+        step(libc::BPF_RET, 0, 0, 0),
+    ]
+};
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,17 @@ pub struct Pair {
     pub port: Option<Port>,
 }
 
+/// An interface that has a hardware address of its own behind one of the host's (macvlan in ip-link(8)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Macvlan {
+    /// The host's interface.
+    pub on: String,
+    /// The name in the sandbox.
+    pub inside: String,
+    /// The largest packet, in bytes, where the profile says so.
+    pub mtu: Option<u32>,
+}
+
 /// A port of a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
@@ -83,6 +94,17 @@ impl fmt::Display for Published {
             Protocol::Udp => f.write_str("/udp"),
         }
     }
+}
+
+/// A port of the sandbox's loopback behind which there is one of the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Forwarded {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The sandbox's port.
+    pub port: u16,
+    /// The port of the host's loopback.
+    pub to: u16,
 }
 
 /// What becomes of packets on their way between the host and a sandbox.
@@ -178,6 +200,19 @@ pub struct Pasta {
     pub uid: u32,
     /// The group id.
     pub gid: u32,
+}
+
+/// A limit on what an interface sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// Where the interface is.
+    pub end: End,
+    /// Its name.
+    pub interface: String,
+    /// The most bytes each second.
+    pub rate: u64,
+    /// The longest packet, in bytes.
+    pub packet: u32,
 }
 
 /// An address for an interface.

@@ -3,12 +3,18 @@
 use super::{Mode, Network};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::network::Net;
-use crate::plan::op::network::Published;
+use crate::plan::op::network::{Forwarded, Published};
+use crate::profile::value::Size;
 use crate::sections::Profile;
-use std::net::{IpAddr, Ipv6Addr};
 
 /// The largest and the smallest packet that an interface can be told (ip(7)).
 const MTU: std::ops::RangeInclusive<u32> = 68..=65_535;
+
+/// The most ports of `publish` or of `forward`.
+const MOST_PORTS: usize = 128;
+
+/// The fewest and the most bytes each second that an interface is limited to.
+const RATE: std::ops::RangeInclusive<u64> = 1024..=100 << 30;
 
 /// The smallest one that IPv6 needs.
 const MTU_OF_IPV6: u32 = 1280;
@@ -17,7 +23,32 @@ impl Network {
     /// Whether the sandbox's network is connected with others.
     #[must_use]
     pub fn is_connected(&self) -> bool {
+        matches!(self.mode.value, Mode::Veth | Mode::Macvlan | Mode::User)
+    }
+
+    /// Whether ports of the host lead into the sandbox's network, where the profile says so.
+    fn is_published(&self) -> bool {
         matches!(self.mode.value, Mode::Veth | Mode::User)
+    }
+
+    /// What a machine of a network has to be told.
+    fn behind_an_interface(&self, problems: &mut Diagnostics) {
+        for (is_missing, what, help) in [
+            (
+                self.interface.is_none(),
+                "nothing says which interface of the host it is",
+                "for example: interface = \"eth0\"",
+            ),
+            (
+                self.address.is_empty(),
+                "nothing says which address the sandbox has on that network",
+                "for example: address = [\"192.0.2.9/24\"]",
+            ),
+        ] {
+            if is_missing {
+                problems.push(Diagnostic::new(Code::Needs, &self.mode.origin, what).help(help));
+            }
+        }
     }
 
     /// Everything that does not fit together.
@@ -44,11 +75,16 @@ impl Network {
                 .help("write `user = \"new\"` under [namespaces]"),
             );
         }
-        if self.mode.value == Mode::Veth {
+        if matches!(self.mode.value, Mode::Veth | Mode::Macvlan) {
             self.addresses(problems);
         }
+        if self.mode.value == Mode::Macvlan {
+            self.behind_an_interface(problems);
+        }
         self.packets(problems);
-        if self.is_connected() {
+        self.speed(problems);
+        self.ways(profile, problems);
+        if self.is_published() {
             self.ports(problems);
         }
     }
@@ -62,22 +98,28 @@ impl Network {
         let (isolated, nat) = (set(&self.isolated), set(&self.nat));
         let veth: &[Mode] = &[Mode::Veth];
         let host: &[Mode] = &[Mode::Host];
-        let both: &[Mode] = &[Mode::Veth, Mode::User];
+        let own: &[Mode] = &[Mode::Veth, Mode::Macvlan];
+        let all: &[Mode] = &[Mode::Veth, Mode::Macvlan, Mode::User];
         for (key, origin, modes) in [
             (
                 "namespace",
                 self.namespace.as_ref().map(|one| &one.origin),
                 &[Mode::Join][..],
             ),
-            ("address", first(&self.address), veth),
+            (
+                "interface",
+                self.interface.as_ref().map(|one| &one.origin),
+                &[Mode::Macvlan],
+            ),
+            ("address", first(&self.address), own),
             ("host_address", first(&self.host_address), veth),
-            ("gateway", first(&self.gateway), veth),
+            ("gateway", first(&self.gateway), own),
             ("bridge", self.bridge.as_ref().map(|one| &one.origin), veth),
             ("isolated", isolated.as_ref(), veth),
             ("nat", nat.as_ref(), veth),
             ("pool", first(&self.pool), veth),
-            ("mtu", self.mtu.as_ref().map(|one| &one.origin), both),
-            ("dns", first(&self.dns), both),
+            ("mtu", self.mtu.as_ref().map(|one| &one.origin), all),
+            ("dns", first(&self.dns), all),
             (
                 "connect_ports",
                 self.connect_ports.as_ref().map(|one| &one.origin),
@@ -109,12 +151,13 @@ impl Network {
                 .help("write the mode, or remove this line"),
             );
         }
-        if !self.is_connected()
+        if !self.is_published()
             && let Some(origin) = first(&self.publish)
         {
             let why = match self.mode.value {
                 Mode::Host => "the command's ports are the host's own",
                 Mode::Join => "the network that is joined has its own ways in",
+                Mode::Macvlan => "others reach the sandbox's address itself",
                 _ => "nothing leads into the sandbox's network",
             };
             problems.push(
@@ -128,6 +171,70 @@ impl Network {
                     format!("this is \"{}\"", self.mode.value.word()),
                 )
                 .help("write `mode = \"user\"`, or as root `mode = \"veth\"`, or remove this line"),
+            );
+        }
+    }
+
+    /// Ways to the host's loopback, which lead from a loopback of the sandbox's own.
+    fn ways(&self, profile: &Profile, problems: &mut Diagnostics) {
+        let Some(first) = self.forward.first() else {
+            return;
+        };
+        let mode = self.mode.value;
+        let own = profile.namespaces.has_own_network(mode);
+        if !own || mode == Mode::None {
+            let why = match mode {
+                Mode::Host => "the host's loopback is reached without it",
+                Mode::Join => "the loopback is that of the network that is joined",
+                Mode::None => "the loopback is down",
+                _ => "the network is not the sandbox's own",
+            };
+            let net = &profile.namespaces.net;
+            let (at, what) = match own || mode == Mode::Host || mode == Mode::Join {
+                true => (&self.mode.origin, format!("this is \"{}\"", mode.word())),
+                false => (&net.origin, "chosen here".into()),
+            };
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    &first.origin,
+                    format!("a way to the host's loopback needs one of the sandbox's own: {why}"),
+                )
+                .and(at, what)
+                .help("write `mode = \"loopback\"`, or remove this line"),
+            );
+        }
+        self.too_many(&self.forward, "forwarded", problems);
+        let mut told: Vec<(&Origin, &Origin)> = Vec::new();
+        for (at, one) in self.forward.iter().enumerate() {
+            let same = |other: &&At<Forwarded>| {
+                other.value.protocol == one.value.protocol && other.value.port == one.value.port
+            };
+            let other = self.forward.iter().take(at).find(same);
+            if let Some(other) = other.filter(|other| !told.contains(&(&other.origin, &one.origin)))
+            {
+                told.push((&other.origin, &one.origin));
+                let (word, port) = (one.value.protocol.word(), one.value.port);
+                problems.push(
+                    Diagnostic::new(
+                        Code::BadNetwork,
+                        &one.origin,
+                        format!("the {word} port {port} of the sandbox leads to two ports"),
+                    )
+                    .and(&other.origin, "here already")
+                    .help("choose another port of the sandbox, or remove one"),
+                );
+            }
+        }
+    }
+
+    /// Each port of a list takes a socket of the supervisor's.
+    fn too_many<T>(&self, list: &[At<T>], what: &str, problems: &mut Diagnostics) {
+        if let Some(one) = list.get(MOST_PORTS) {
+            let message = format!("more than {MOST_PORTS} ports are {what}");
+            problems.push(
+                Diagnostic::new(Code::BadNetwork, &one.origin, message)
+                    .help("each takes a socket of the supervisor: name fewer"),
             );
         }
     }
@@ -148,7 +255,7 @@ impl Network {
             )
             .help("for example: address = [\"172.2.0.2/24\"]")
         };
-        if self.address.is_empty() {
+        if self.address.is_empty() && self.mode.value == Mode::Veth {
             let host = self
                 .host_address
                 .first()
@@ -239,7 +346,8 @@ impl Network {
                 )
                 .help("name the bridge, for example: bridge = \"br0\""));
             }
-            for one in self.address.iter().filter(|one| one.value.room() == 0) {
+            let veth = self.mode.value == Mode::Veth;
+            for one in (self.address.iter()).filter(|one| veth && one.value.room() == 0) {
                 bad(Diagnostic::new(
                     Code::BadNetwork,
                     &one.origin,
@@ -272,6 +380,37 @@ impl Network {
         }
     }
 
+    fn speed(&self, problems: &mut Diagnostics) {
+        let Some(rate) = &self.rate else {
+            return;
+        };
+        if self.mode.value != Mode::Veth && self.egress.is_none() {
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    &rate.origin,
+                    "`rate` is about what goes through a pair of interfaces: with the mode \"veth\", or with `allow`",
+                )
+                .and(&self.mode.origin, format!("this is \"{}\"", self.mode.value.word()))
+                .help("write `allow` or the mode, or remove this line"),
+            );
+        }
+        if !RATE.contains(&rate.value.0) {
+            problems.push(
+                Diagnostic::new(
+                    Code::BadNetwork,
+                    &rate.origin,
+                    format!("no interface is limited to {} each second", rate.value),
+                )
+                .help(format!(
+                    "from {} to {} each second, for example \"1M\"",
+                    Size(*RATE.start()),
+                    Size(*RATE.end())
+                )),
+            );
+        }
+    }
+
     fn packets(&self, problems: &mut Diagnostics) {
         let Some(mtu) = &self.mtu else {
             return;
@@ -298,9 +437,16 @@ impl Network {
     }
 
     fn ports(&self, problems: &mut Diagnostics) {
+        self.too_many(&self.publish, "published", problems);
+        let mut told: Vec<(&Origin, &Origin)> = Vec::new();
+        let mut seen: Option<&Origin> = None;
         for (at, one) in self.publish.iter().enumerate() {
             let mut before = self.publish.iter().take(at);
-            if let Some(other) = before.find(|other| collide(&other.value, &one.value)) {
+            let other = before.find(|other| collide(&other.value, &one.value));
+            // Of two lines that are about several ports, the first that they share is enough.
+            if let Some(other) = other.filter(|other| !told.contains(&(&other.origin, &one.origin)))
+            {
+                told.push((&other.origin, &one.origin));
                 let (word, port) = (one.value.protocol.word(), one.value.port);
                 problems.push(
                     Diagnostic::new(
@@ -315,6 +461,13 @@ impl Network {
             let Some(address) = one.value.address.filter(|_| self.mode.value == Mode::Veth) else {
                 continue;
             };
+            if seen.replace(&one.origin) == Some(&one.origin) {
+                continue;
+            }
+            if address.is_loopback() && (address.is_ipv6() || self.bridge.is_some()) {
+                // The supervisor hands on, to whatever address there is.
+                continue;
+            }
             let alike = |other: &At<Net>| other.value.address.is_ipv4() == address.is_ipv4();
             if !self.address.is_empty() && !self.address.iter().any(alike) {
                 problems.push(
@@ -325,29 +478,6 @@ impl Network {
                     )
                     .and(self.sandboxs_end(), "the sandbox's")
                     .help("give the sandbox one, or publish on another address of the host"),
-                );
-            }
-            if address == IpAddr::V6(Ipv6Addr::LOCALHOST) {
-                problems.push(
-                    Diagnostic::new(
-                        Code::BadNetwork,
-                        &one.origin,
-                        "the kernel sends nothing from ::1 to another interface",
-                    )
-                    .help("publish on 127.0.0.1 or another address of the host, or write `mode = \"user\"`"),
-                );
-            }
-            if let Some(bridge) = &self.bridge
-                && address.is_loopback()
-            {
-                problems.push(
-                    Diagnostic::new(
-                        Code::BadNetwork,
-                        &one.origin,
-                        "nothing goes from loopback to a bridge",
-                    )
-                    .and(&bridge.origin, "the bridge")
-                    .help("publish on another address of the host, or leave the bridge out"),
                 );
             }
         }

@@ -311,6 +311,9 @@ impl Network {
         for link in [gate::OPEN, gate::SHUT] {
             inside(Op::LinkGate(link), origin);
         }
+        if let Some(rate) = &self.rate {
+            inside(Op::LimitGate(rate.value.0), &rate.origin);
+        }
         for (rule, origin) in rules.allow.iter().zip(allow) {
             if let Host::Network(network) = &rule.host {
                 inside(Op::RouteToGate(*network), origin);
@@ -321,8 +324,10 @@ impl Network {
         }
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             for port in rules.ports(protocol) {
-                let wants =
-                    |rule: &Rule| rule.port == Some(port) && rule.protocol == Some(protocol);
+                let wants = |rule: &Rule| {
+                    rule.port.is_some_and(|ports| ports.has(port))
+                        && rule.protocol == Some(protocol)
+                };
                 let line = rules
                     .allow
                     .iter()
@@ -335,5 +340,6 @@ impl Network {
         let filter = gate::observer(&rules.ports(Protocol::Udp));
         inside(Op::ObserveGate(filter), origin);
         inside(Op::LeaveGateNetwork, origin);
+        inside(Op::RepeatAtGate, origin);
     }
 }

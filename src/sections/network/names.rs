@@ -35,7 +35,7 @@ impl Network {
                 }
                 self.bind(hosts, HOSTS, draft);
             }
-            Mode::Veth | Mode::User => {
+            Mode::Veth | Mode::Macvlan | Mode::User => {
                 self.resolvers(draft);
                 self.hosts(profile, draft);
             }

@@ -2,7 +2,8 @@
 
 use crate::diag::Diagnostics;
 use crate::host::network::Net;
-use crate::plan::op::network::{Protocol, Published};
+use crate::plan::op::network::{Forwarded, Protocol, Published};
+use crate::plan::ports::Ports;
 use crate::profile::node::Node;
 use crate::profile::shape::Kind;
 use crate::profile::table::{Value, read_string, wrong};
@@ -119,19 +120,27 @@ impl Value for NamespaceName {
     }
 }
 
-impl Value for Published {
+/// A line of `publish`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish(pub Vec<Published>);
+
+/// A line of `forward`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward(pub Vec<Forwarded>);
+
+impl Value for Publish {
     const KIND: Kind = Kind::Text {
         what: "a port of the host and one of the sandbox",
-        form: "^(.+:)?[0-9]+:[0-9]+(/(tcp|udp))?$",
+        form: "^(.+:)?[0-9]+(-[0-9]+)?:[0-9]+(-[0-9]+)?(/(tcp|udp))?$",
     };
 
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
         let origin = node.origin.clone();
         let text = read_string(node, problems)?;
         match published(&text) {
-            Ok(published) => Some(published),
+            Ok(published) => Some(Self(published)),
             Err(why) => {
-                let help = "for example: \"127.0.0.1:8080:80\", \"8443:443/tcp\", \"[::1]:5353:53/udp\": the host's port, then the sandbox's";
+                let help = "for example: \"127.0.0.1:8080:80\", \"8443:443/tcp\", \"[::1]:5353:53/udp\", \"8000-8010:8000-8010\": the host's port, then the sandbox's";
                 wrong(&origin, format!("`{text}`: {why}"), help, problems);
                 None
             }
@@ -139,12 +148,64 @@ impl Value for Published {
     }
 }
 
-fn published(text: &str) -> Result<Published, String> {
-    let (ports, protocol) = match text.rsplit_once('/') {
-        None | Some((_, "tcp")) => (text.trim_end_matches("/tcp"), Protocol::Tcp),
-        Some((ports, "udp")) => (ports, Protocol::Udp),
-        Some((_, other)) => return Err(format!("`{other}` is neither tcp nor udp")),
+impl Value for Forward {
+    const KIND: Kind = Kind::Text {
+        what: "a port of the sandbox and one of the host's loopback",
+        form: "^[0-9]+(-[0-9]+)?:[0-9]+(-[0-9]+)?(/(tcp|udp))?$",
     };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        match forwarded(&text) {
+            Ok(forwarded) => Some(Self(forwarded)),
+            Err(why) => {
+                let help = "for example: \"2222:22\" or \"53:5353/udp\": the sandbox's port, then that of the host's loopback";
+                wrong(&origin, format!("`{text}`: {why}"), help, problems);
+                None
+            }
+        }
+    }
+}
+
+fn forwarded(text: &str) -> Result<Vec<Forwarded>, String> {
+    let (ports, protocol) = protocol(text)?;
+    let (inside, outside) = ports.split_once(':').ok_or("it has no two ports")?;
+    let all = pairs(inside, outside)?.map(|(port, to)| Forwarded { protocol, port, to });
+    Ok(all.collect())
+}
+
+/// The most ports of one line: each takes a socket.
+const MOST: usize = 128;
+
+/// As many ports on both sides, one each.
+fn pairs(one: &str, other: &str) -> Result<impl Iterator<Item = (u16, u16)>, String> {
+    let (one, other) = (Ports::parse(one)?, Ports::parse(other)?);
+    if one.count() != other.count() {
+        return Err(format!(
+            "{one} and {other} are not as many: {} and {}",
+            one.count(),
+            other.count()
+        ));
+    }
+    if one.count() > MOST {
+        return Err(format!("{one} are more than {MOST} ports"));
+    }
+    Ok(one.all().zip(other.all()))
+}
+
+/// What is before the protocol, and that.
+fn protocol(text: &str) -> Result<(&str, Protocol), String> {
+    match text.rsplit_once('/') {
+        None => Ok((text, Protocol::Tcp)),
+        Some((ports, "tcp")) => Ok((ports, Protocol::Tcp)),
+        Some((ports, "udp")) => Ok((ports, Protocol::Udp)),
+        Some((_, other)) => Err(format!("`{other}` is neither tcp nor udp")),
+    }
+}
+
+fn published(text: &str) -> Result<Vec<Published>, String> {
+    let (ports, protocol) = protocol(text)?;
     let (outside, inside) = ports.rsplit_once(':').ok_or("it has no two ports")?;
     let (address, outside) = match outside.rsplit_once(':') {
         Some((address, outside)) => (Some(address), outside),
@@ -167,20 +228,13 @@ fn published(text: &str) -> Result<Published, String> {
         Some(Some(address)) => Some(address),
         Some(None) => return Err("what is before the ports is no address".into()),
     };
-    Ok(Published {
+    let all = pairs(outside, inside)?.map(|(port, inside)| Published {
         protocol,
         address,
-        port: port(outside)?,
-        inside: port(inside)?,
-    })
-}
-
-fn port(text: &str) -> Result<u16, String> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse::<u16>() {
-        Ok(port) if digits && port > 0 => Ok(port),
-        _ => Err(format!("`{text}` is no port: they go from 1 to 65535")),
-    }
+        port,
+        inside,
+    });
+    Ok(all.collect())
 }
 
 #[cfg(test)]
@@ -196,10 +250,19 @@ mod tests {
             ("[::1]:1:65535", "[::1]:1:65535"),
         ] {
             let found = published(text).unwrap_or_else(|why| panic!("{text}: {why}"));
-            assert_eq!(found.to_string(), printed);
+            assert_eq!(found[0].to_string(), printed);
+            assert_eq!(found.len(), 1);
         }
+        let several = published("127.0.0.1:8000-8002:90-92/udp").unwrap();
+        let several: Vec<_> = several.iter().map(ToString::to_string).collect();
+        let expected = ["8000:90", "8001:91", "8002:92"].map(|one| format!("127.0.0.1:{one}/udp"));
+        assert_eq!(several, expected);
+        assert_eq!(forwarded("1-128:2-129").unwrap().len(), 128);
         for (text, why) in [
             ("80", "no two ports"),
+            ("80-81:80", "not as many: 2 and 1"),
+            ("81-80:80-81", "ends before it begins"),
+            ("1-129:1-129", "more than 128 ports"),
             ("80:0", "`0` is no port"),
             ("80:65536", "`65536` is no port"),
             ("+80:80", "`+80` is no port"),

@@ -6,7 +6,7 @@ use crate::diag::{At, Origin};
 use crate::host::cgroup::start_time;
 use crate::host::network::{Net, Networks};
 use crate::host::probe::Mechanism;
-use crate::plan::op::network::{Assigned, End, Pair, Port, Rule};
+use crate::plan::op::network::{Assigned, End, Limited, Pair, Port, Published, Rule};
 use crate::plan::{Draft, Op, Phase};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -22,6 +22,11 @@ const POOL: [Net; 2] = [
         prefix: 48,
     },
 ];
+
+/// The longest packet of a pair, unless the profile says so.
+const PACKET: u32 = 1500;
+/// The length of a header of Ethernet, with one tag of a VLAN.
+const ETHERNET: u32 = 18;
 
 /// One network that both ends are in.
 struct Shared {
@@ -92,6 +97,15 @@ impl Network {
                     };
                     draft.step(Phase::Attach, Op::AddAddress(assigned), &one.origin);
                 }
+            }
+            if let Some(At { value, origin }) = &self.rate {
+                let limited = Limited {
+                    end,
+                    interface: interface.clone(),
+                    rate: value.0,
+                    packet: self.mtu.as_ref().map_or(PACKET, |mtu| mtu.value) + ETHERNET,
+                };
+                draft.step(Phase::Attach, Op::LimitRate(limited), origin);
             }
             let op = Op::RaiseInterface { end, interface };
             draft.step(Phase::Attach, op, origin);
@@ -251,6 +265,14 @@ impl Network {
         }
     }
 
+    /// Whether a port is published where the kernel hands on nothing by itself, so that the supervisor does: nothing goes
+    /// from ::1 to another interface, nor from 127.0.0.1 to a bridge.
+    fn is_served(&self, published: &Published) -> bool {
+        (published.address).is_some_and(|address| {
+            address.is_loopback() && (address.is_ipv6() || self.bridge.is_some())
+        })
+    }
+
     /// Lets the sandbox out under the host's address, and others in to what it publishes.
     fn translate(
         &self,
@@ -287,7 +309,15 @@ impl Network {
                 });
             }
         }
+        let mut translated = false;
         for At { value, origin } in &self.publish {
+            if self.is_served(value) {
+                let published = *value;
+                let to = shared.iter().map(|one| one.inside.address).collect();
+                draft.step(Phase::Attach, Op::ServePort { published, to }, origin);
+                continue;
+            }
+            translated = true;
             draft.step(Phase::Attach, Op::ReservePort(*value), origin);
             let own = |ipv4: bool| value.address.is_none_or(|one| one.is_ipv4() == ipv4);
             for one in shared
@@ -302,7 +332,7 @@ impl Network {
                 });
             }
         }
-        if !self.publish.is_empty() {
+        if translated {
             for one in shared {
                 rules.push(Rule::MasqueradeInwards {
                     to: one.inside.address,

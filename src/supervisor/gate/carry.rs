@@ -1,19 +1,16 @@
 //! One connection: whom it is for.
 
 use super::hello::{self, Said};
-use super::{Shared, meant, reset};
+use super::{Shared, meant, relay, reset};
 use crate::plan::egress::{End, Name, Permit, Reason};
 use crate::sys;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::{AsFd as _, AsRawFd as _};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a host may take until it answers.
-const CONNECT: Duration = Duration::from_secs(20);
 /// How long whoever has begun to say whom it wants may take.
 const HELLO: Duration = Duration::from_secs(20);
 
@@ -26,10 +23,10 @@ enum Carried {
 }
 
 impl Shared {
-    /// The whole life of a connection.
-    pub(super) fn carry(self: Arc<Self>, client: TcpStream) {
-        let carried = self.begin(&client).and_then(|(server, carried)| {
-            let both = [&client, &server].iter().all(|socket| {
+    /// Hands on what two connections say to each other.
+    pub(super) fn carry(&self, client: &TcpStream, server: &TcpStream) {
+        let carried = self.whom(client, server).and_then(|carried| {
+            let both = [client, server].iter().all(|socket| {
                 socket
                     .set_nodelay(true)
                     .and(socket.set_nonblocking(true))
@@ -39,41 +36,36 @@ impl Shared {
                 return None;
             }
             match carried {
-                Carried::Anything => self.relay(&client, &server),
-                Carried::Requests(end, permit) => {
-                    self.relay_requests(&client, &server, end, permit)
-                }
+                Carried::Anything => relay(self.until.as_fd(), client, server),
+                Carried::Requests(end, permit) => self.relay_requests(client, server, end, permit),
             }
         });
         if carried.is_none() {
-            reset(&client);
+            reset(client);
         }
     }
 
-    /// Connects to whom it is for, once that is permitted; `None` ends it.
-    fn begin(&self, client: &TcpStream) -> Option<(TcpStream, Carried)> {
+    /// For whom it is; `None` ends it.
+    fn whom(&self, client: &TcpStream, server: &TcpStream) -> Option<Carried> {
         let end = meant(client)?;
-        // Where it is refused, it was seen to begin, and counted.
         let permit = self.decide(end).ok()?;
-        let address = SocketAddr::new(end.address, end.port);
-        let server = TcpStream::connect_timeout(&address, CONNECT).ok()?;
         if !self.rules.asks_what_is_said(permit, end) {
-            return Some((server, Carried::Anything));
+            return Some(Carried::Anything);
         }
-        let (said, reason) = match self.listen(client, &server)? {
+        let (said, reason) = match self.listen(client, server)? {
             Said::Host(host) => match self.may_say(permit, &host, end) {
-                Ok(()) => return Some((server, Carried::Anything)),
+                Ok(()) => return Some(Carried::Anything),
                 Err(reason) => (Some(host), reason),
             },
             // Each is looked at once more, with those that follow.
-            Said::Request(_) => return Some((server, Carried::Requests(end, permit))),
+            Said::Request(_) => return Some(Carried::Requests(end, permit)),
             // Whoever is permitted by number need not be named.
             Said::Unreadable if matches!(permit, Permit::Name(_)) => (None, Reason::Nameless),
-            _ => return Some((server, Carried::Anything)),
+            _ => return Some(Carried::Anything),
         };
         self.refused(end, said, reason);
         // The host shall not think that this was all.
-        reset(&server);
+        reset(server);
         None
     }
 

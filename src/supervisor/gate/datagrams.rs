@@ -2,6 +2,7 @@
 //! outside, connected, so that an answer comes from whom it was sent to and from nobody else.
 
 use super::Shared;
+use super::packet::{Beginning, No};
 use crate::plan::egress::{End, Protocol};
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -30,6 +31,15 @@ struct Flow {
     arrival: usize,
     outside: UdpSocket,
     last: Instant,
+}
+
+impl Shared {
+    /// Tells the command that its datagrams do not arrive.
+    fn no_datagrams(&self, client: &SockaddrIn6, end: End, no: No) {
+        let client = SocketAddr::new(IpAddr::V6(client.ip()).to_canonical(), client.port());
+        let begun = Beginning::of_datagram(client, end);
+        self.beginnings.answer(&begun, no);
+    }
 }
 
 /// The sockets that datagrams come to, and the flows of them.
@@ -64,7 +74,7 @@ impl Flows {
         let arrivals = self.arrivals.len();
         let came = |at: usize| ready.get(at).copied().unwrap_or(false);
         for at in (0..self.flows.len()).filter(|at| came(arrivals + at)) {
-            self.answer(at, &mut buffer, now);
+            self.answer(at, &mut buffer, now, shared);
         }
         for at in (0..arrivals).filter(|at| came(*at)) {
             for _ in 0..TURN {
@@ -78,7 +88,7 @@ impl Flows {
     }
 
     /// Hands answers back to the command, from the address that it has sent to.
-    fn answer(&mut self, at: usize, buffer: &mut [u8], now: Instant) {
+    fn answer(&mut self, at: usize, buffer: &mut [u8], now: Instant, shared: &Shared) {
         let Some(flow) = self.flows.get_mut(at) else {
             return;
         };
@@ -86,8 +96,15 @@ impl Flows {
             return;
         };
         for _ in 0..TURN {
-            let Ok(length) = flow.outside.recv(buffer) else {
-                return;
+            let length = match flow.outside.recv(buffer) {
+                Ok(length) => length,
+                Err(why) => {
+                    let errno = why.raw_os_error().map(Errno::from_raw);
+                    if let Some(no) = errno.and_then(No::of) {
+                        shared.no_datagrams(&flow.client, flow.end, no);
+                    }
+                    return;
+                }
             };
             flow.last = now;
             let from = match flow.end.address {
@@ -145,6 +162,7 @@ impl Flows {
         let end = End::new(to.into(), *port, Protocol::Udp);
         if let Err(reason) = shared.decide(end) {
             shared.refused(end, None, reason);
+            shared.no_datagrams(&client, end, No::Refused);
             return true;
         }
         let known = self
@@ -155,7 +173,14 @@ impl Flows {
         let datagram = buffer.get(..length).unwrap_or_default();
         if let Some(flow) = known.and_then(|at| self.flows.get_mut(at)) {
             flow.last = now;
-            let _ = flow.outside.send(datagram);
+            // An error is about what was sent before.
+            let failed = flow.outside.send(datagram).err();
+            let errno = failed
+                .and_then(|why| why.raw_os_error())
+                .map(Errno::from_raw);
+            if let Some(no) = errno.and_then(No::of) {
+                shared.no_datagrams(&client, end, no);
+            }
         }
         true
     }

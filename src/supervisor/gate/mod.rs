@@ -9,6 +9,7 @@
 //! resolved, has a thread of its own, of which there are so many and no more. None of them holds anything that
 //! the supervisor waits for: the time limits and the end of a run are not theirs to delay.
 
+mod begin;
 mod carry;
 mod datagrams;
 mod hello;
@@ -17,6 +18,7 @@ mod known;
 mod ledger;
 mod names;
 mod observe;
+mod packet;
 mod relay;
 pub(in crate::supervisor) mod upstream;
 
@@ -25,11 +27,15 @@ use crate::plan::egress::{End, Permit, Protocol, Reason, Rules};
 use crate::plan::op::gate::Listen;
 use crate::report::egress::{Meant, Unreached};
 use crate::sys;
+use begin::Beginnings;
 use datagrams::Flows;
 use known::Known;
 use ledger::Ledger;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use packet::Beginning;
+pub(super) use relay::relay;
+use std::collections::VecDeque;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,6 +75,8 @@ pub(super) enum Socket {
     Observer(OwnedFd),
     /// The one by which addresses are routed here.
     Routes(OwnedFd),
+    /// The one by which beginnings are repeated.
+    Repeater(OwnedFd),
 }
 
 impl Socket {
@@ -81,6 +89,7 @@ impl Socket {
             }),
             Op::ObserveGate(_) => Some(|_, fd| Self::Observer(fd)),
             Op::LeaveGateNetwork => Some(|_, fd| Self::Routes(fd)),
+            Op::RepeatAtGate => Some(|_, fd| Self::Repeater(fd)),
             _ => None,
         }
     }
@@ -89,6 +98,9 @@ impl Socket {
 /// What all threads of a gate have in common.
 struct Shared {
     rules: Rules,
+    /// The ports at which connections are taken.
+    ports: Vec<u16>,
+    beginnings: Beginnings,
     known: Mutex<Known>,
     ledger: Mutex<Ledger>,
     upstream: Upstream,
@@ -113,12 +125,13 @@ impl Gate {
     pub(super) fn open(rules: &Rules, sockets: Vec<Socket>) -> nix::Result<Self> {
         let (until, _until) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         let (bell, rung) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-        let mut routes = None;
+        let (mut routes, mut observer, mut repeater) = (None, None, None);
         let mut arrivals = Arrivals::default();
         for socket in sockets {
             match socket {
                 Socket::Routes(fd) => routes = Some(fd),
-                Socket::Observer(fd) => arrivals.observer = Some(fd),
+                Socket::Observer(fd) => observer = Some(fd),
+                Socket::Repeater(fd) => repeater = Some(fd),
                 Socket::Listener(Listen::Resolver(Protocol::Tcp), fd) => {
                     arrivals.questions = Some(fd.into());
                 }
@@ -135,6 +148,8 @@ impl Gate {
         }
         let shared = Arc::new(Shared {
             rules: rules.clone(),
+            ports: rules.ports(Protocol::Tcp),
+            beginnings: Beginnings::new(observer, repeater),
             known: Mutex::new(Known::new(routes)),
             ledger: Mutex::default(),
             upstream: Upstream::of_this_machine(),
@@ -181,7 +196,7 @@ impl Gate {
 }
 
 /// How many connections the limit on open files leaves room for, once it is as high as it may be.
-fn room() -> usize {
+pub(super) fn room() -> usize {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let limit = match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok((soft, hard)) => {
@@ -203,8 +218,9 @@ struct Arrivals {
     streams: Vec<TcpListener>,
     questions: Option<TcpListener>,
     queries: Option<Arc<UdpSocket>>,
-    observer: Option<OwnedFd>,
     flows: Flows,
+    /// What is permitted, and waits for a place.
+    waiting: VecDeque<Beginning>,
 }
 
 impl Shared {
@@ -245,18 +261,18 @@ impl Shared {
             let full = full_until.is_some_and(|until| now < until);
             let mut fds = vec![PollFd::new(self.until.as_fd(), PollFlags::POLLIN)];
             let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
-            fds.extend(arrivals.observer.iter().map(|fd| watch(fd.as_fd())));
+            let observer = self.beginnings.observer();
+            fds.extend(observer.iter().map(|fd| watch(fd.as_fd())));
             fds.extend(arrivals.queries.iter().map(|fd| watch(fd.as_fd())));
-            let streams = arrivals.questions.iter().chain(&arrivals.streams);
-            fds.extend(
-                streams
-                    .clone()
-                    .filter(|_| !full)
-                    .map(|fd| watch(fd.as_fd())),
-            );
+            let questions = arrivals.questions.iter().filter(|_| !full);
+            let streams = questions.chain(&arrivals.streams);
+            fds.extend(streams.map(|fd| watch(fd.as_fd())));
             let flows = arrivals.flows.sockets();
             fds.extend(flows.map(watch));
-            let timeout = match (full, arrivals.flows.is_empty()) {
+            let timeout = match (
+                full || !arrivals.waiting.is_empty(),
+                arrivals.flows.is_empty(),
+            ) {
                 (true, _) => PollTimeout::try_from(FULL).unwrap_or(PollTimeout::MAX),
                 (false, false) => {
                     PollTimeout::try_from(datagrams::LOOK).unwrap_or(PollTimeout::MAX)
@@ -276,8 +292,13 @@ impl Shared {
                     .is_some_and(|events| !events.is_empty())
             };
             let over = ready(self.until.as_fd());
-            if let Some(observer) = arrivals.observer.as_ref().filter(|fd| ready(fd.as_fd())) {
-                self.observe(observer.as_fd());
+            while let Some(first) = arrivals.waiting.front()
+                && self.begin(first)
+            {
+                arrivals.waiting.pop_front();
+            }
+            if let Some(observer) = observer.filter(|fd| ready(fd.as_fd())) {
+                self.observe(observer.as_fd(), &mut arrivals.waiting);
             }
             if over {
                 return;
@@ -286,14 +307,15 @@ impl Shared {
                 self.answer_queries(queries);
             }
             full_until = None;
-            for listener in streams.filter(|fd| ready(fd.as_fd())) {
-                let asks = arrivals
-                    .questions
-                    .as_ref()
-                    .is_some_and(|questions| questions.as_raw_fd() == listener.as_raw_fd());
-                if !self.take(listener, asks) {
-                    full_until = Some(Instant::now() + FULL);
+            for listener in arrivals.streams.iter().filter(|fd| ready(fd.as_fd())) {
+                while let Some(client) = accepted(listener) {
+                    self.beginnings.taken(client);
                 }
+            }
+            if let Some(questions) = arrivals.questions.as_ref().filter(|fd| ready(fd.as_fd()))
+                && !self.take_questions(questions)
+            {
+                full_until = Some(Instant::now() + FULL);
             }
             let ready: Vec<_> = arrivals.flows.sockets().map(ready).collect();
             arrivals.flows.serve(&ready, &self);
@@ -309,36 +331,46 @@ impl Shared {
         None
     }
 
-    /// Takes the connections that wait, as long as there is room; false where there is none.
-    fn take(self: &Arc<Self>, listener: &TcpListener, asks: bool) -> bool {
+    /// Takes the connections by which names are asked for, as long as there is room; false where there is none.
+    fn take_questions(self: &Arc<Self>, listener: &TcpListener) -> bool {
         loop {
             let Some(place) = self.place(|shared| &shared.connections, self.most) else {
                 return false;
             };
-            let client = match listener.accept() {
-                Ok((client, _)) => client,
-                Err(why) => match why.raw_os_error().map(Errno::from_raw) {
-                    Some(Errno::EAGAIN) => return true,
-                    Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => {
-                        return false;
-                    }
-                    // It was given up while it waited.
-                    _ => continue,
-                },
+            let Some(client) = accepted(listener) else {
+                return true;
             };
             let shared = Arc::clone(self);
             let thread = std::thread::Builder::new().stack_size(STACK);
             let started = thread.spawn(move || {
                 let _place = place;
-                match asks {
-                    true => shared.answer_stream(client),
-                    false => shared.carry(client),
-                }
+                shared.answer_stream(client);
             });
             if started.is_err() {
                 return false;
             }
         }
+    }
+}
+
+/// The next connection that waits. Without room for descriptors it goes on waiting.
+fn accepted(listener: &TcpListener) -> Option<TcpStream> {
+    const LATER: [Errno; 5] = [
+        Errno::EAGAIN,
+        Errno::EMFILE,
+        Errno::ENFILE,
+        Errno::ENOBUFS,
+        Errno::ENOMEM,
+    ];
+    loop {
+        let why = match listener.accept() {
+            Ok((client, _)) => return Some(client),
+            Err(why) => why.raw_os_error().map(Errno::from_raw),
+        };
+        if why.is_some_and(|why| LATER.contains(&why)) {
+            return None;
+        }
+        // It was given up while it waited.
     }
 }
 
@@ -349,6 +381,6 @@ fn meant(client: &TcpStream) -> Option<End> {
 }
 
 /// Ends a connection so that the other side sees that it was refused.
-fn reset(client: &TcpStream) {
+pub(super) fn reset(client: &TcpStream) {
     let _ = sys::network::reset_at_close(client.as_raw_fd());
 }

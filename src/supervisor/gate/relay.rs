@@ -9,7 +9,7 @@ use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 /// How much is moved at once, where the kernel gives so much.
 const PIPE: i32 = 256 << 10;
@@ -19,30 +19,7 @@ const HELD: usize = 128 << 10;
 const STATUS: usize = 12;
 
 impl Shared {
-    /// Moves bytes both ways until both sides have ended; `None` where one of them broke off.
-    pub(super) fn relay(&self, client: &TcpStream, server: &TcpStream) -> Option<()> {
-        let mut ways = [Way::new(client, server)?, Way::new(server, client)?];
-        while !ways.iter().all(|way| way.closed) {
-            let mut moved = false;
-            for way in &mut ways {
-                moved |= way.go()?;
-            }
-            if moved {
-                continue;
-            }
-            let [out, back] = &ways;
-            let wanted = |reads: &Way<'_>, writes: &Way<'_>| {
-                let mut flags = PollFlags::empty();
-                flags.set(PollFlags::POLLIN, !reads.ended && reads.inside == 0);
-                flags.set(PollFlags::POLLOUT, writes.inside > 0);
-                flags
-            };
-            self.wait([(client, wanted(out, back)), (server, wanted(back, out))])?;
-        }
-        Some(())
-    }
-
-    /// The same for requests of HTTP, each of which has to be for a host that is permitted.
+    /// Moves requests of HTTP, each of which has to be for a host that is permitted.
     pub(super) fn relay_requests(
         &self,
         client: &TcpStream,
@@ -137,30 +114,60 @@ impl Shared {
             let mut to = PollFlags::empty();
             to.set(PollFlags::POLLIN, !back.ended && back.inside == 0);
             to.set(PollFlags::POLLOUT, passed > 0);
-            self.wait([(client, out), (server, to)])?;
+            wait(self.until.as_fd(), [(client, out), (server, to)])?;
         }
         Some(())
     }
+}
 
-    /// Waits until something can be moved; `None` if the run is over.
-    fn wait(&self, sockets: [(&TcpStream, PollFlags); 2]) -> Option<()> {
-        let mut fds = vec![PollFd::new(self.until.as_fd(), PollFlags::POLLIN)];
-        // Who has nothing to be waited for is left out: an end of it would be told without an end.
-        for (socket, flags) in sockets {
-            if !flags.is_empty() {
-                fds.push(PollFd::new(socket.as_fd(), flags));
-            }
+/// Moves bytes both ways until both sides have ended; `None` where one of them broke off, or `until` hangs up.
+pub(in crate::supervisor) fn relay(
+    until: BorrowedFd<'_>,
+    client: &TcpStream,
+    server: &TcpStream,
+) -> Option<()> {
+    let mut ways = [Way::new(client, server)?, Way::new(server, client)?];
+    while !ways.iter().all(|way| way.closed) {
+        let mut moved = false;
+        for way in &mut ways {
+            moved |= way.go()?;
         }
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return None,
+        if moved {
+            continue;
         }
-        let over = fds
-            .first()?
-            .revents()
-            .is_some_and(|events| !events.is_empty());
-        (!over).then_some(())
+        let [out, back] = &ways;
+        let wanted = |reads: &Way<'_>, writes: &Way<'_>| {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::POLLIN, !reads.ended && reads.inside == 0);
+            flags.set(PollFlags::POLLOUT, writes.inside > 0);
+            flags
+        };
+        wait(
+            until,
+            [(client, wanted(out, back)), (server, wanted(back, out))],
+        )?;
     }
+    Some(())
+}
+
+/// Waits until something can be moved; `None` if the run is over.
+fn wait(until: BorrowedFd<'_>, sockets: [(&TcpStream, PollFlags); 2]) -> Option<()> {
+    let mut fds = vec![PollFd::new(until, PollFlags::POLLIN)];
+    // Who has nothing to be waited for is left out: an end of it would be told without an end.
+    for (socket, flags) in sockets {
+        if !flags.is_empty() {
+            fds.push(PollFd::new(socket.as_fd(), flags));
+        }
+    }
+    match poll(&mut fds, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(_) => return None,
+    }
+    let over = fds
+        .first()?
+        .revents()
+        .is_some_and(|events| !events.is_empty());
+    (!over).then_some(())
 }
 
 /// One direction: bytes go from a socket into a pipe and out of it into another, and never through this process.

@@ -1,6 +1,6 @@
 """What a command tries, one attempt a line: `attempts.py NAME...` prints what each has come to."""
 
-import errno, os, socket, ssl, struct, subprocess, sys, urllib.request
+import errno, os, select, socket, ssl, struct, subprocess, sys, urllib.request
 
 TIME = 8
 
@@ -44,6 +44,29 @@ def late(host, first, second):
         if not (got := one.recv(1000)):
             raise ConnectionResetError(errno.ECONNRESET, "closed")
         return got.decode().strip().splitlines()[-1]
+
+
+def begin(host, port, time=TIME):
+    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    with socket.socket(found[0][0], socket.SOCK_STREAM) as one:
+        one.settimeout(time)
+        one.connect(found[0][4])
+        return "begun"
+
+
+def many(host, port, count):
+    """So many connections at once, each of which gets its own answer."""
+    address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+    all = [socket.socket() for _ in range(count)]
+    for one in all:
+        one.setblocking(False)
+        one.connect_ex(address)
+    for one in all:
+        one.settimeout(30)
+        one.getpeername() if select.select([], [one], [], 30)[1] else None
+        one.sendall(request(host))
+    good = sum(one.recv(1000).endswith(f"http {host}\n".encode()) for one in all)
+    return f"{good} begun"
 
 
 def udp(host, port, family=0):

@@ -4,7 +4,7 @@ world.py FOLDER COMMAND...: runs a command in it, without the rights that it tak
 asked stands in FOLDER/asked afterwards, a line each.
 """
 
-import os, socket, ssl, struct, subprocess, sys, threading
+import ctypes, os, select, socket, ssl, struct, subprocess, sys, threading
 
 folder, command = sys.argv[1], sys.argv[2:]
 asked = open(os.path.join(folder, "asked"), "w", buffering=1)
@@ -42,6 +42,11 @@ def ip(*words):
 ip("link", "set", "lo", "up")
 for address in ADDRESSES:
     ip("addr", "add", address, "dev", "lo")
+
+
+for address, kind in (("198.18.0.0/24", "unreachable"), ("198.18.1.0/24", "prohibit"),
+                      ("2001:db8:1::/48", "unreachable"), ("2001:db8:2::/48", "prohibit")):
+    ip("route", "add", kind, address)
 
 
 def encoded(name):
@@ -179,6 +184,29 @@ for port, serve in ((80, http), (8080, http), (443, tls), (8443, tls), (22, bann
 for port in (443, 123):
     start(datagrams, port)
 
+def deaf(port, time):
+    """Hears nobody, or after such a time."""
+    both = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    nothing = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+    both.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", 1, ctypes.addressof(nothing)))
+
+    def serve():
+        client = select.select([watch], [], [])[0] and watch.recv(200)
+        threading.Event().wait(time)
+        both.setsockopt(socket.SOL_SOCKET, 27, 0)
+        while client:
+            both.accept()
+
+    if time:
+        watch = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+        match = [(0x30, 0, 0, 9), (0x15, 0, 3, 6), (0x28, 0, 0, 22), (0x15, 0, 1, port), (6, 0, 0, 200), (6, 0, 0, 0)]
+        program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in match))
+        watch.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", len(match), ctypes.addressof(program)))
+        start(serve)
+    return both, nothing
+
+
+kept = [deaf(7, 0), deaf(13, 1.5)]
 resolv = os.path.join(folder, "resolv.conf")
 with open(resolv, "w") as file:
     file.write("nameserver 203.0.113.53\n")

@@ -35,7 +35,7 @@ for port in sys.argv[1:]:
 "#;
 
 /// What asks a server: kind, address, port; prints the answer, or fails.
-const CLIENT: &str = r#"
+pub const CLIENT: &str = r#"
 import socket, sys
 kind, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 family = socket.AF_INET6 if ':' in address else socket.AF_INET
@@ -189,6 +189,24 @@ impl Lab {
     pub fn serving(&self, project: &Project, profile: &str, port: &str) -> Service {
         let words = ["python3", "-c", SERVER, port];
         Service::start(&mut self.sandbox(project, profile, &words))
+    }
+
+    /// Whether the kernel has the filter that limits what an interface sends.
+    pub fn has_buckets(&self) -> bool {
+        let tried = "ip link add v0 type veth peer name v1 && tc qdisc add dev v0 root tbf rate 1mbit burst 9kb limit 9kb";
+        let found = self.shell(tried).code == 0;
+        let _ = self.shell("ip link del v0");
+        found
+    }
+
+    /// A server in this network itself.
+    pub fn server(&self, ports: &[&str]) -> Service {
+        let words = [&["python3", "-c", SERVER][..], ports].concat();
+        let service = Service::start(&mut self.command(&words));
+        for port in ports {
+            self.hear("tcp", "127.0.0.1", port);
+        }
+        service
     }
 
     /// Asks a server from here: its answer, `None` where there is none.
