@@ -16,7 +16,7 @@ use crate::plan::op::Op;
 use crate::plan::order::Actor;
 use crate::report::Outcome;
 use crate::report::usage::End;
-use crate::sys::descriptor;
+use crate::sys::{descriptor, memory};
 use crate::sys::signal::{self, Mark};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -41,6 +41,10 @@ const FORWARDED: &[Signal] = &[
 
 /// `si_code` of a signal that the kernel made itself, as the terminal does (sigaction(2)).
 const SI_KERNEL: i32 = 0x80;
+
+/// After so long the supervisor gives back the memory that only starting took. Many runs are over by then, and
+/// would pay for it.
+const SETTLED: Duration = Duration::from_millis(200);
 
 /// How long the run may still take, and why it will be ended.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +123,7 @@ impl Run<'_> {
         self.reap_killed();
         // Opened only now, so that nobody inside has a copy.
         let mut progress = self.observer.progress.then(Progress::begin).flatten();
+        let mut settled = Some(Instant::now() + SETTLED);
         let mut end = Heard::default();
         let mut listening = true;
         let mut notifier: Option<Notifier> = None;
@@ -144,11 +149,15 @@ impl Run<'_> {
             let looks = [
                 meter.as_ref().map(Meter::next),
                 idle.as_ref().map(Idle::next),
+                settled,
             ];
             let timeout = clock.timeout(looks.into_iter().flatten().min());
             match poll(&mut fds, Progress::sooner(progress.as_ref(), timeout)) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Failure::step(last, errno)),
+            }
+            if settled.take_if(|at| *at <= Instant::now()).is_some() {
+                memory::release_text();
             }
             let mut polled = fds.iter();
             let [init, signal, rung, message, called, unguarded, executed] = waited_for.map(|fd| {

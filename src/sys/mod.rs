@@ -11,6 +11,7 @@ pub mod descriptor;
 pub mod identity;
 pub mod keyring;
 pub mod landlock;
+pub mod memory;
 pub mod mount;
 pub mod netlink;
 pub mod network;
