@@ -267,6 +267,7 @@ impl Child<'_> {
             | Op::AskForScope(_)
             | Op::CreateGroup { .. }
             | Op::SetLimit(_)
+            | Op::LimitDevices(_)
             | Op::KeepChanges { .. }
             | Op::MakeIdmap { .. }
             | Op::MakePipes { .. }

@@ -80,6 +80,18 @@ pub fn all() -> Vec<Device> {
     disks
 }
 
+/// Whether a node is one of blocks, and its number; `None` if it is no device.
+pub(super) fn number(metadata: &std::fs::Metadata) -> Option<(bool, Device)> {
+    let block = match FileType::from_raw_mode(metadata.mode()) {
+        FileType::BlockDevice => true,
+        FileType::CharacterDevice => false,
+        _ => return None,
+    };
+    let number = metadata.rdev();
+    let (major, minor) = (major(number), minor(number));
+    Some((block, Device { major, minor }))
+}
+
 /// Why there is no disk.
 #[derive(Debug, thiserror::Error)]
 pub enum NoDisk {

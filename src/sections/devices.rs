@@ -2,7 +2,6 @@
 //! may make one (user_namespaces(7)).
 
 use super::mounts::{DEFAULT_INODES, sized};
-use super::wanted::{self, Item, Wanted};
 use super::{Profile, limits, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::Draft;
@@ -11,22 +10,29 @@ use crate::profile::table::List;
 use crate::profile::value::Size;
 use crate::review::tree::Access;
 use crate::review::view::{Group, HostFiles, Shown, View};
+use crate::review::{Area, Grant};
 use crate::sys::mount::Attributes;
 use std::path::{Component, Path, PathBuf};
+
+mod rules;
+
+use rules::{Access as Permitted, Item, Node, Policy};
 
 crate::table! {
     /// What /dev holds.
     ///
     /// ```toml
     /// [devices]
-    /// nodes = ["kvm", { name = "dri", optional = true }]
+    /// nodes = ["kvm", { name = "dri", optional = true }, { name = "sda", access = "r" }]
     /// shm_size = "1G"
     /// ```
     pub struct RawDevices as "[devices]" {
         /// Nodes of the host's /dev besides the minimal ones (null, zero, full, random, urandom,
         /// tty), such as `"kvm"` or `"net/tun"`; or `{ name = "dri", optional = true }`, which is left out where this
-        /// machine lacks it.
+        /// machine lacks it; or `{ name = "sda", access = "r" }`, which can be read and not written to.
         nodes: List<Item>,
+        /// Which devices can be opened. Rules are kept by the kernel for the cgroup, and so for root alone.
+        policy: Policy = "auto",
         /// The most that /dev/shm may hold.
         shm_size: Size = "256M",
     }
@@ -35,7 +41,8 @@ crate::table! {
 /// The checked table.
 #[derive(Clone, Debug)]
 pub struct Devices {
-    nodes: Vec<At<Wanted>>,
+    nodes: Vec<At<Node>>,
+    policy: At<Policy>,
     shm_size: At<Size>,
     table: Origin,
 }
@@ -64,7 +71,7 @@ impl Devices {
         let (raw, table) = split(raw, "devices");
         let nodes = raw
             .nodes
-            .map(|list| wanted::names(list.value))
+            .map(|list| rules::nodes(list.value))
             .unwrap_or_default();
         for node in &nodes {
             let path = Path::new(&node.value.name);
@@ -89,6 +96,7 @@ impl Devices {
         }
         Self {
             nodes,
+            policy: raw.policy,
             shm_size,
             table,
         }
@@ -152,6 +160,26 @@ impl Devices {
         }
     }
 
+    /// Whether there are devices beyond those that /dev shows.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let (rank, words, origin) = match self.ruled() {
+            Some(origin) => (0, "open the devices of /dev alone", origin),
+            None => (
+                1,
+                "open any device of which there is a node",
+                &self.policy.origin,
+            ),
+        };
+        vec![Grant::rank(
+            Area::Filesystem,
+            "devices:others",
+            rank,
+            words,
+            origin,
+        )]
+    }
+
     /// How much /dev/shm may hold.
     #[must_use]
     pub fn shm_size(&self) -> &At<Size> {
@@ -161,8 +189,11 @@ impl Devices {
     /// Shows the nodes. The memory of /dev/shm is counted with that of other private folders, in
     /// [`Mounts::grants`](super::mounts::Mounts::grants).
     pub fn show(&self, view: &mut View) {
+        let ruled = self.ruled().is_some();
         let Self {
             nodes,
+            // What it adds is said of each node, and by `grants`.
+            policy: _,
             shm_size: _,
             table: _,
         } = self;
@@ -184,7 +215,7 @@ impl Devices {
                 words: format!("the minimal devices ({})", MINIMAL.join(", ")),
                 share: 0,
             };
-            (*name, false, &default, group)
+            (*name, false, &default, group, Permitted::ReadWrite)
         });
         let named = nodes.iter().map(|node| {
             let name = node.value.name.as_str();
@@ -193,13 +224,18 @@ impl Devices {
                 words: format!("the device {name}"),
                 share: if MINIMAL.contains(&name) { 0 } else { 2_500 },
             };
-            (name, node.value.optional, &node.origin, group)
+            let permitted = match ruled {
+                true => node.value.access,
+                false => Permitted::ReadWrite,
+            };
+            (name, node.value.optional, &node.origin, group, permitted)
         });
-        for (name, optional, origin, group) in minimal.chain(named) {
-            let access = Access::READ
-                .with(Access::WRITE)
-                .with(Access::DEVICES)
-                .with(Access::MOUNTS);
+        for (name, optional, origin, group, permitted) in minimal.chain(named) {
+            let access = Access::READ.with(Access::DEVICES).with(Access::MOUNTS);
+            let access = match permitted {
+                Permitted::Read => access,
+                Permitted::Write | Permitted::ReadWrite => access.with(Access::WRITE),
+            };
             view.show(Shown {
                 host: Some(HostFiles {
                     source: dev.join(name),
@@ -240,7 +276,7 @@ impl Devices {
         );
         let minimal = MINIMAL.iter().map(|name| (*name, false, &default));
         let named = self.nodes.iter().map(|node| {
-            let Wanted { name, optional } = &node.value;
+            let Node { name, optional, .. } = &node.value;
             (name.as_str(), *optional, &node.origin)
         });
         for (name, optional, origin) in minimal.chain(named) {
