@@ -294,6 +294,7 @@ impl Child<'_> {
             | Op::AskForScope(_)
             | Op::CreateGroup { .. }
             | Op::SetLimit(_)
+            | Op::LimitDevices(_)
             | Op::KeepChanges { .. }
             | Op::LockFile(_)
             | Op::TakeSecret { .. }

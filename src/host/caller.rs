@@ -89,6 +89,12 @@ impl Caller {
         self.capabilities & CAP_SYS_RESOURCE != 0
     }
 
+    /// Whether the caller has these rights over the machine, and not only in a user namespace of somebody's.
+    #[must_use]
+    pub fn is_over_the_machine(&self) -> bool {
+        self.has_rights() && self.uid_map.iter().any(|range| range.count == u32::MAX)
+    }
+
     /// Whether the caller may make interfaces in its own network.
     #[must_use]
     pub fn has_rights_over_network(&self) -> bool {

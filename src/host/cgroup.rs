@@ -41,11 +41,13 @@ pub enum Controller {
     Io,
     /// Huge pages.
     Hugetlb,
+    /// Which devices may be opened: a controller of v1 alone, since on v2 a program does it (bpf(2)).
+    Devices,
 }
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Controller; 7] = [
+    pub const ALL: [Controller; 8] = [
         Self::Pids,
         Self::Memory,
         Self::Cpu,
@@ -53,6 +55,7 @@ impl Controller {
         Self::Cpuacct,
         Self::Io,
         Self::Hugetlb,
+        Self::Devices,
     ];
 
     /// The kernel's name in v1, as in `/proc/self/cgroup`.
@@ -73,6 +76,7 @@ impl Controller {
             Self::Cpuacct => "cpuacct",
             Self::Io => "io",
             Self::Hugetlb => "hugetlb",
+            Self::Devices => "devices",
         }
     }
 }
@@ -395,9 +399,11 @@ impl Cgroups {
 
     /// What no v1 hierarchy carries.
     fn place_unified(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
-        // A group of the unified hierarchy counts processor time without a controller.
-        let counted = |c: &&Controller| **c == Controller::Cpuacct && self.v2.is_some();
-        let wanted: Vec<_> = wanted.iter().filter(|c| !counted(c)).copied().collect();
+        // A group of the unified hierarchy counts processor time, and can have a program that decides about devices,
+        // without a controller.
+        let free = [Controller::Cpuacct, Controller::Devices];
+        let is_free = |c: &&Controller| free.contains(c) && self.v2.is_some();
+        let wanted: Vec<_> = wanted.iter().filter(|c| !is_free(c)).copied().collect();
         if !self.v1.is_empty()
             && let Some(&controller) = wanted.iter().find(|c| !self.v2_root_has(**c))
         {

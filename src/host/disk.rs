@@ -80,6 +80,18 @@ pub fn all() -> Vec<Device> {
     disks
 }
 
+/// Whether a node is one of blocks, and its number; `None` if it is no device.
+pub(super) fn number(metadata: &std::fs::Metadata) -> Option<(bool, Device)> {
+    let block = match FileType::from_raw_mode(metadata.mode()) {
+        FileType::BlockDevice => true,
+        FileType::CharacterDevice => false,
+        _ => return None,
+    };
+    let number = metadata.rdev();
+    let (major, minor) = (major(number), minor(number));
+    Some((block, Device { major, minor }))
+}
+
 /// Why there is no disk.
 #[derive(Debug, thiserror::Error)]
 pub enum NoDisk {
@@ -148,14 +160,14 @@ mod tests {
         fs::write(disk.join("sda1/partition"), "1\n").unwrap();
         std::os::unix::fs::symlink(&disk, list.join("8:0")).unwrap();
         std::os::unix::fs::symlink(disk.join("sda1"), list.join("8:1")).unwrap();
-        let whole = Some(Device { major: 8, minor: 0 });
+        let sda = Device { major: 8, minor: 0 };
+        let whole = Some(sda);
         assert_eq!(disk_of(makedev(8, 0), &list), whole);
         assert_eq!(disk_of(makedev(8, 1), &list), whole);
         assert_eq!(disk_of(makedev(0, 31), &list), None);
         assert_eq!(disk_of(makedev(8, 2), &list), None);
         fs::create_dir_all(disk.join("queue")).unwrap();
         let schedulers = disk.join("queue/scheduler");
-        let sda = whole.unwrap();
         fs::write(&schedulers, "none [mq-deadline] bfq\n").unwrap();
         assert_eq!(weigher_of(sda, None, &list), None);
         let costs = |line: &str| weigher_of(sda, Some(line), &list);

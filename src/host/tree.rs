@@ -219,6 +219,17 @@ impl Tree {
         }
     }
 
+    /// The kind and number of a device node, links followed: whether it is one of blocks, and its two parts. `None`
+    /// for everything else, and in given trees.
+    #[must_use]
+    pub fn device(&self, path: &Path) -> Option<(bool, Device)> {
+        let metadata = self
+            .doubt
+            .found(path, path.metadata())
+            .filter(|_| self.real)?;
+        disk::number(&metadata)
+    }
+
     /// Every disk; given trees have none.
     #[must_use]
     pub fn disks(&self) -> Vec<Device> {

@@ -407,6 +407,10 @@ impl fmt::Display for Op {
                 }
             }
             Self::CreateGroup { name, .. } => write!(f, "make the cgroup {name}"),
+            Self::LimitDevices(rules) => {
+                let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
+                write!(f, "let nothing of devices be opened but: {}", rules.join(", "))
+            }
             Self::SetLimit(limit) => write!(f, "limit {}", limit),
             Self::MakePipes {
                 stdout,

@@ -32,6 +32,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
             needs.insert(Mechanism::Cgroups);
         }
         Op::SetLimit(limit) => needs.extend(of_limit(limit)),
+        Op::LimitDevices(_) => needs.extend(of_controller(Controller::Devices)),
         Op::MakeIdmap { .. } | Op::OpenMapped { .. } => {
             needs.extend([
                 Mechanism::UserNamespace,

@@ -1,5 +1,6 @@
 //! The primitive operations, each in the form in which the kernel takes it.
 
+mod device;
 pub mod gate;
 pub mod label;
 pub mod landlock;
@@ -15,6 +16,7 @@ use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::{Attributes, Depth};
 use crate::sys::process::StringArray;
 use crate::sys::terminal::{Settings, Size};
+pub use device::{DeviceRule, merged};
 pub use limit::{Limit, Over, Rates, USUAL_PERIOD_US};
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -260,6 +262,8 @@ pub enum Op {
     },
     /// Writes one limit of the group and reads it back.
     SetLimit(Limit),
+    /// Lets the group open these devices, and no others.
+    LimitDevices(Vec<DeviceRule>),
     /// Makes a pipe for the standard output of the command, for its standard error, for each, or one for
     /// both, from which the supervisor takes what the command writes and hands it on to its own.
     MakePipes {

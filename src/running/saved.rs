@@ -189,6 +189,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::AskForScope(_)
         | Op::CreateGroup { .. }
         | Op::SetLimit(_)
+        | Op::LimitDevices(_)
         | Op::MakeIdmap { .. }
         | Op::OpenMapped { .. }
         | Op::CloneInit { .. }

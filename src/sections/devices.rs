@@ -2,7 +2,6 @@
 //! may make one (user_namespaces(7)).
 
 use super::mounts::{DEFAULT_INODES, sized};
-use super::wanted::{self, Item, Wanted};
 use super::{Profile, limits, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::expand::{MOST, Unclear};
@@ -14,25 +13,32 @@ use crate::profile::table::List;
 use crate::profile::value::Space;
 use crate::review::tree::Access;
 use crate::review::view::{Group, HostFiles, Shown, View};
+use crate::review::{Area, Grant};
 use crate::sections::user::Identity;
 use crate::sys::mount::Attributes;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+
+mod rules;
+
+use rules::{Access as Permitted, Item, Node, Policy};
 
 crate::table! {
     /// What /dev holds.
     ///
     /// ```toml
     /// [devices]
-    /// nodes = ["kvm", { name = "dri", optional = true }]
+    /// nodes = ["kvm", { name = "dri", optional = true }, { name = "sda", access = "r" }]
     /// shm_size = "1G"
     /// ```
     pub struct RawDevices as "[devices]" {
         /// Nodes of the host's /dev besides the minimal ones (null, zero, full, random, urandom,
         /// tty), such as `"kvm"` or `"net/tun"`; or `{ name = "dri", optional = true }`, which is left out where this
-        /// machine lacks it. A name may be a pattern, with `*`, `?` and `[…]` within one component each (glob(7)), such
+        /// machine lacks it; or `{ name = "sda", access = "r" }`, which can be read and not written to. A name may be a pattern, with `*`, `?` and `[…]` within one component each (glob(7)), such
         /// as `"input/event*"`: whatever it stands for when the run is planned.
         nodes: List<Item>,
+        /// Which devices can be opened. Rules are kept by the kernel for the cgroup, and so for root alone.
+        policy: Policy = "auto",
         /// The most that /dev/shm may hold: a size, or a share of the machine's memory (`"25%"`).
         shm_size: Space = "256M",
         /// The group of pseudo-terminals, an id inside, such as that of the group `tty`. Default: that of the process
@@ -44,7 +50,8 @@ crate::table! {
 /// The checked table.
 #[derive(Clone, Debug)]
 pub struct Devices {
-    nodes: Vec<At<Wanted>>,
+    nodes: Vec<At<Node>>,
+    policy: At<Policy>,
     shm_size: At<Space>,
     pts_group: Option<At<u32>>,
     table: Origin,
@@ -80,7 +87,7 @@ impl Devices {
         let (raw, table) = split(raw, "devices");
         let nodes = raw
             .nodes
-            .map(|list| wanted::names(list.value))
+            .map(|list| rules::nodes(list.value))
             .unwrap_or_default();
         for node in &nodes {
             if is_pattern(&node.value.name) {
@@ -113,6 +120,7 @@ impl Devices {
         }
         Self {
             nodes,
+            policy: raw.policy,
             shm_size,
             pts_group: raw.pts_group,
             table,
@@ -250,6 +258,26 @@ impl Devices {
         self.pts_group.as_ref().map(|group| group.value)
     }
 
+    /// Whether there are devices beyond those that /dev shows.
+    #[must_use]
+    pub fn grants(&self) -> Vec<Grant> {
+        let (rank, words, origin) = match self.ruled() {
+            Some(origin) => (0, "open the devices of /dev alone", origin),
+            None => (
+                1,
+                "open any device of which there is a node",
+                &self.policy.origin,
+            ),
+        };
+        vec![Grant::rank(
+            Area::Filesystem,
+            "devices:others",
+            rank,
+            words,
+            origin,
+        )]
+    }
+
     /// How much /dev/shm may hold.
     #[must_use]
     pub fn shm_size(&self) -> &At<Space> {
@@ -259,8 +287,11 @@ impl Devices {
     /// Shows the nodes. The memory of /dev/shm is counted with that of other private folders, in
     /// [`Mounts::grants`](super::mounts::Mounts::grants).
     pub fn show(&self, view: &mut View) {
+        let ruled = self.ruled().is_some();
         let Self {
             nodes,
+            // What it adds is said of each node, and by `grants`.
+            policy: _,
             shm_size: _,
             // Of terminals that are the sandbox's own.
             pts_group: _,
@@ -284,7 +315,7 @@ impl Devices {
                 words: format!("the minimal devices ({})", MINIMAL.join(", ")),
                 share: 0,
             };
-            (*name, false, &default, group)
+            (*name, false, &default, group, Permitted::ReadWrite)
         });
         let named = nodes.iter().map(|node| {
             let name = node.value.name.as_str();
@@ -298,13 +329,18 @@ impl Devices {
                 words: format!("the {what} {name}"),
                 share: if MINIMAL.contains(&name) { 0 } else { 2_500 },
             };
-            (name, node.value.optional, &node.origin, group)
+            let permitted = match ruled {
+                true => node.value.access,
+                false => Permitted::ReadWrite,
+            };
+            (name, node.value.optional, &node.origin, group, permitted)
         });
-        for (name, optional, origin, group) in minimal.chain(named) {
-            let access = Access::READ
-                .with(Access::WRITE)
-                .with(Access::DEVICES)
-                .with(Access::MOUNTS);
+        for (name, optional, origin, group, permitted) in minimal.chain(named) {
+            let access = Access::READ.with(Access::DEVICES).with(Access::MOUNTS);
+            let access = match permitted {
+                Permitted::Read => access,
+                Permitted::Write | Permitted::ReadWrite => access.with(Access::WRITE),
+            };
             let pattern = pattern(name);
             view.show(Shown {
                 // What a pattern covers is not known.

@@ -29,6 +29,8 @@ crate::table! {
         /// The limits of `[limits]` that need a cgroup: all but wall_time, grace, stop_signal, output and output_over.
         /// Each is looked at by itself.
         limits: Level = "require",
+        /// The rules about devices of `[devices]`, which only root can have.
+        devices: Level = "require",
         /// Namespaces that the kernel may lack.
         namespaces: Wanted = "require",
         /// Mapped owners of bind mounts, where the file system of a source has none.
@@ -63,6 +65,8 @@ crate::choice! {
 pub struct Enforce {
     /// The limits of the group.
     pub limits: At<Level>,
+    /// The rules about devices.
+    pub devices: At<Level>,
     /// The namespaces.
     pub namespaces: At<Level>,
     /// The maps of owners.
@@ -88,6 +92,7 @@ impl Enforce {
         });
         Self {
             limits: raw.limits,
+            devices: raw.devices,
             namespaces,
             idmap: raw.idmap,
             seccomp: raw.seccomp,
@@ -110,6 +115,7 @@ impl Enforce {
             Some(problem.help("write \"require\" or \"prefer\", or remove what is switched off"))
         };
         let limits = profile.limits.named().collect();
+        let devices = profile.devices.ruled().into_iter().collect();
         let owners = profile.mounts.mapped().collect();
         let filter = profile.seccomp.asked().into_iter().collect();
         let memory = profile
@@ -119,6 +125,7 @@ impl Enforce {
             .collect();
         let found = [
             off(&self.limits, "limits", limits),
+            off(&self.devices, "what may be done with devices", devices),
             off(&self.idmap, "the owners of mounts", owners),
             off(&self.seccomp, "system calls", filter),
             off(&self.write_execute, "written memory", memory),
@@ -148,6 +155,7 @@ impl Enforce {
     pub fn grants(&self) -> Vec<Grant> {
         let Self {
             limits,
+            devices,
             namespaces,
             idmap,
             seccomp,
@@ -157,6 +165,7 @@ impl Enforce {
         } = self;
         [
             (limits, "limits", "limits on the group", 3_000),
+            (devices, "devices", "rules about devices", 300),
             (namespaces, "namespaces", "new namespaces", 4_000),
             (idmap, "idmap", "mapped owners", 500),
             (seccomp, "seccomp", "the system call filter", 2_500),

@@ -1,6 +1,7 @@
 //! `[limits]`: what the command and all its descendants may use together (cgroups(7)).
 
 mod asked;
+mod devices;
 mod grants;
 mod huge_pages;
 mod io;

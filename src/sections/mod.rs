@@ -252,6 +252,7 @@ impl Profile {
             grants.extend(rootfs.grants());
         }
         grants.extend(mounts.grants(self));
+        grants.extend(devices.grants());
         grants.extend(namespaces.grants());
         grants.extend(network.grants(self));
         grants.extend(user.grants(self));

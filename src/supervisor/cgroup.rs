@@ -6,6 +6,7 @@
 mod bus;
 mod clear;
 mod counts;
+mod devices;
 mod error;
 mod limits;
 mod scope;

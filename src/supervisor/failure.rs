@@ -141,6 +141,9 @@ impl Failure {
                 Op::CreateGroup { .. } | Op::SetLimit(_) => {
                     "change the limit, or set `limits = \"prefer\"` under [enforce]".into()
                 }
+                Op::LimitDevices(_) => {
+                    "leave the rules out, or set `devices = \"off\"` under [enforce]".into()
+                }
                 Op::ClaimRecord { .. } => {
                     "choose another name; `sandbox ps --all` shows who has which, `sandbox kill` ends one, `sandbox rm` forgets one that has ended".into()
                 }

@@ -274,6 +274,12 @@ impl<'p> Run<'p> {
                 let group = self.group.as_mut().ok_or_else(|| errno(Errno::EBADF))?;
                 group.set(limit).map_err(|e| text(e.to_string()))?;
             }
+            Op::LimitDevices(rules) => {
+                let group = self.group.as_ref().ok_or_else(|| errno(Errno::EBADF))?;
+                group
+                    .limit_devices(rules)
+                    .map_err(|e| text(e.to_string()))?;
+            }
             Op::MakePipes {
                 stdout,
                 stderr,

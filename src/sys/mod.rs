@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 pub mod alloc;
+pub mod bpf;
 pub mod descriptor;
 pub mod identity;
 pub mod keyring;

@@ -3,6 +3,7 @@
 //! Files are looked at where they lie on this machine, since their modes and owners decide too. What only the
 //! kernel knows, such as access control lists and security modules, is left out.
 
+mod devices;
 mod inside;
 mod refused;
 
@@ -158,8 +159,16 @@ impl Question {
     pub fn answer(&self, profile: &Profile, plan: &Plan, host: &Host) -> Answer {
         let inside = || Inside::of(plan, host);
         match &self.about {
-            About::Read(path) => inside().reads(path),
-            About::Write(path) => inside().writes(path, profile),
+            About::Read(path) => {
+                let inside = inside();
+                devices::refused(path, false, &inside, plan, host)
+                    .unwrap_or_else(|| inside.reads(path))
+            }
+            About::Write(path) => {
+                let inside = inside();
+                devices::refused(path, true, &inside, plan, host)
+                    .unwrap_or_else(|| inside.writes(path, profile))
+            }
             About::See(path) => match inside().find(path) {
                 Ok(found) => Answer::allowed("it is there", found.origin),
                 Err(lost) => inside().lost(path, lost),

@@ -791,6 +791,7 @@ fn origins_are_shown_beside_every_value() {
     # nested_user = false  # default
 
     # [devices]
+    # policy = "auto"  # default
     # shm_size = "256M"  # default
 
     # [network]
@@ -826,6 +827,7 @@ fn origins_are_shown_beside_every_value() {
 
     # [enforce]
     # limits = "require"  # default
+    # devices = "require"  # default
     # namespaces = "require"  # default
     # idmap = "require"  # default
     # seccomp = "require"  # default

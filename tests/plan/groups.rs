@@ -39,7 +39,7 @@ struct Machine {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Machine {
-    fn new(places: [Where; 7], unified: bool) -> Self {
+    fn new(places: [Where; 8], unified: bool) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sandbox-groups-{}-{number}", std::process::id());
         let controllers: Vec<_> = Controller::ALL.into_iter().zip(places).collect();
@@ -148,7 +148,7 @@ impl Drop for Machine {
     }
 }
 
-fn machine() -> impl Strategy<Value = ([Where; 7], bool)> {
+fn machine() -> impl Strategy<Value = ([Where; 8], bool)> {
     let somewhere = || {
         select(
             &[
@@ -162,8 +162,8 @@ fn machine() -> impl Strategy<Value = ([Where; 7], bool)> {
             ][..],
         )
     };
-    let mixed = proptest::array::uniform7(somewhere());
-    let same = somewhere().prop_map(|place| [place; 7]);
+    let mixed = proptest::array::uniform8(somewhere());
+    let same = somewhere().prop_map(|place| [place; 8]);
     (prop_oneof![4 => mixed, 1 => same], any::<bool>())
 }
 

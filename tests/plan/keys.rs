@@ -508,6 +508,18 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("process", "", "personality = [\"addr_no_randomize\"]"),
     ("enforce", "", "limits = \"prefer\""),
     ("enforce", "limits = \"prefer\"", "limits = \"off\""),
+    ("enforce", "", "devices = \"prefer\""),
+    (
+        "devices",
+        "nodes = [{ name = \"sda\", access = \"r\" }]",
+        "nodes = [{ name = \"sda\", access = \"rw\" }]",
+    ),
+    (
+        "devices",
+        "nodes = [{ name = \"sda\", access = \"r\" }]",
+        "nodes = [\"sda\"]",
+    ),
+    ("devices", "policy = \"closed\"", ""),
     ("enforce", "", "namespaces = \"prefer\""),
     ("enforce", "", "idmap = \"prefer\""),
     ("enforce", "", "seccomp = \"prefer\""),

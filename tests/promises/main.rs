@@ -18,6 +18,7 @@ mod copies;
 mod cpu_time;
 mod denials;
 mod depth;
+mod device_rules;
 mod doctor;
 mod egress;
 mod environment;

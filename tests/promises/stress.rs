@@ -1,7 +1,7 @@
 //! What holds once holds ten thousand times, side by side and under load: `SANDBOX_STRESS=full` does it as
 //! often as is promised.
 
-use crate::live::{eventually, has_limits, without_limits};
+use crate::live::{PATIENCE, has_limits, without_limits};
 use crate::support::{Load, Project, finished, mounts, times};
 use crate::traces::marked;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,6 +84,8 @@ fn want_of_memory_and_of_time_are_told_apart_when_they_come_together() {
             let delay = if kind == "child" { 0.2 } else { near };
             let end = hog(&project, number, kind, delay);
             let is = match (kind, &*end.told) {
+                // A slow machine: its time was over before it could say how it takes that.
+                (_, "  ") => (124, time),
                 // It cannot have ended but for want of memory.
                 ("deaf", _) => (137, memory),
                 // It was told, and ended for that.
@@ -221,9 +223,19 @@ fn launches(test: &str, at_once: u32, enough: impl Fn(u32, Duration) -> bool + S
         both.map(|(before, kind, now)| (kind, before, now))
             .collect()
     };
-    eventually("nothing has grown", || {
-        grown().iter().all(|(_, before, now)| *now <= before + most)
-    });
+    let waiting = Instant::now();
+    let more = || -> Vec<_> {
+        let over = |(_, before, now): &(String, u64, u64)| *now > before + most;
+        grown().into_iter().filter(over).collect()
+    };
+    while !more().is_empty() {
+        assert!(
+            waiting.elapsed() < PATIENCE,
+            "of {count} launches: {:?}",
+            more()
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
     eprintln!(
         "{test}: {count} launches, {at_once} at once, in {seconds:.1} s, none failed; \
          kernel memory {memory} -> {} KiB; objects before and after: {:?}",

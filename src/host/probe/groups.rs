@@ -4,6 +4,7 @@
 use super::Found;
 use crate::host::Host;
 use crate::host::cgroup::{Controller, Kind};
+use crate::sys::bpf;
 
 /// The hierarchies.
 pub(super) fn hierarchies(host: &Host) -> Found {
@@ -16,6 +17,30 @@ pub(super) fn hierarchies(host: &Host) -> Found {
             ),
         },
         Err(error) => Found::blocked(error, "mount /proc completely"),
+    }
+}
+
+/// Rules about devices: for root alone, and on v2 for kernels that take a program about them.
+pub(super) fn devices(host: &Host) -> Found {
+    if !host.caller.is_over_the_machine() {
+        return Found::blocked(
+            "only root of the machine may have rules about devices",
+            "run as root, or go without: no other node is in /dev, and none can be made",
+        );
+    }
+    let found = controller(Controller::Devices, host);
+    let is_v1 = host
+        .cgroups()
+        .is_ok_and(|all| all.is_v1(Controller::Devices));
+    if is_v1 || found.0 != super::State::Ok {
+        return found;
+    }
+    match bpf::load_device_program(&bpf::PERMIT_NOTHING) {
+        Ok(_) => found,
+        Err(errno) => Found::blocked(
+            format!("the kernel takes no program about devices: {errno}"),
+            "boot with a kernel that has CONFIG_CGROUP_BPF, or run with the capability sys_admin",
+        ),
     }
 }
 

@@ -91,6 +91,8 @@ mechanisms! {
     CgroupIo = "cgroup-io",
     /// Limits on huge pages.
     CgroupHugetlb = "cgroup-hugetlb",
+    /// Rules about which devices may be opened.
+    CgroupDevices = "cgroup-devices",
     /// Id maps of more than one id: subuid(5), newuidmap(1).
     SubordinateIds = "subordinate-ids",
     /// System call filters (seccomp(2)).
@@ -131,6 +133,7 @@ impl Mechanism {
             Controller::Cpuacct => Self::CgroupCpuacct,
             Controller::Io => Self::CgroupIo,
             Controller::Hugetlb => Self::CgroupHugetlb,
+            Controller::Devices => Self::CgroupDevices,
         }
     }
 
@@ -258,6 +261,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::CgroupCpuacct => groups::controller(Controller::Cpuacct, host),
         Mechanism::CgroupIo => groups::controller(Controller::Io, host),
         Mechanism::CgroupHugetlb => groups::controller(Controller::Hugetlb, host),
+        Mechanism::CgroupDevices => groups::devices(host),
         Mechanism::CgroupCpuset => groups::controller(Controller::Cpuset, host),
         Mechanism::SubordinateIds => programs::subordinate_ids(host),
         Mechanism::Seccomp => kernel::seccomp(),

@@ -2,10 +2,10 @@
 
 use super::io::{self, Io};
 use super::part::{self, Part};
-use super::{Limits, huge_pages, key, processors, reserved, time, weights};
+use super::{Limits, devices, huge_pages, key, processors, reserved, time, weights};
 use crate::diag::{At, Origin};
 use crate::host::cgroup::{Controller, Kind};
-use crate::plan::op::{Limit, Op};
+use crate::plan::op::{Limit, Op, Rates};
 use crate::plan::{Draft, Phase, needs};
 use crate::profile::value::Size;
 use crate::sections::{Profile, enforce::Level};
@@ -21,20 +21,27 @@ impl Limits {
 
     fn group(&self, profile: &Profile, draft: &mut Draft<'_>) {
         let disks = !self.io.is_empty() || self.io_weight.is_some();
-        if self.group.is_empty() && self.parts.is_empty() && !disks {
+        let limited = !self.group.is_empty() || !self.parts.is_empty() || disks;
+        let mut devices = devices::ruled(profile, draft);
+        if !limited && devices.is_none() {
             return;
         }
         let enforce = &profile.enforce.limits;
-        if enforce.value == Level::Off {
-            return draft.note(&enforce.origin, "the limits that need a cgroup are off");
+        let off = enforce.value == Level::Off;
+        if off && limited {
+            draft.note(&enforce.origin, "the limits that need a cgroup are off");
         }
+        if off && devices.is_none() {
+            return;
+        }
+        let disks = disks && !off;
         let cgroups = draft.host.cgroups();
         let lacks = |limit: &Limit| {
             let v1 = cgroups.is_ok_and(|all| all.is_v1(limit.controller()));
             v1.then(|| lacking_on_v1(limit)).flatten()
         };
         let mut group: Vec<&At<Limit>> = Vec::new();
-        for limit in &self.group {
+        for limit in self.group.iter().filter(|_| !off) {
             match lacks(&limit.value) {
                 None => group.push(limit),
                 Some(why) => {
@@ -50,7 +57,8 @@ impl Limits {
                 }
             }
         }
-        for entry in self.io.iter().filter(|io| io.value.rates.writes()) {
+        let mut io: Vec<&At<Io>> = self.io.iter().filter(|_| !off).collect();
+        for entry in io.iter().filter(|io| io.value.rates.writes()) {
             if cgroups.is_ok_and(|all| all.is_v1(Controller::Io)) {
                 // What goes around the page cache is limited all the same.
                 let what = ["`io` of what is written".into(), "is".into()];
@@ -58,8 +66,7 @@ impl Limits {
                 lacking(draft, enforce.value, &entry.origin, what, why, NOT_ON_V1);
             }
         }
-        let mut parts: Vec<&At<Part>> = self.parts.iter().collect();
-        let mut io: Vec<&At<Io>> = self.io.iter().collect();
+        let mut parts: Vec<&At<Part>> = self.parts.iter().filter(|_| !off).collect();
         let mut wanted: Vec<Controller> = parts
             .iter()
             .map(|part| part.value.of)
@@ -68,6 +75,9 @@ impl Limits {
         wanted.sort_unstable();
         if disks {
             wanted.push(Controller::Io);
+        }
+        if devices.is_some() {
+            wanted.push(Controller::Devices);
         }
         wanted.dedup();
         let asked = wanted.clone();
@@ -99,10 +109,14 @@ impl Limits {
         without.keep(&mut parts, |part| (part.of, part.key()));
         without.keep(&mut group, |limit| (limit.controller(), key(limit)));
         without.keep(&mut io, |_| (Controller::Io, "io"));
-        let mut weight: Vec<_> = self.io_weight.iter().collect();
+        let mut weight: Vec<_> = self.io_weight.iter().filter(|_| !off).collect();
         without.keep(&mut weight, |_| (Controller::Io, "io_weight"));
         if !asked.contains(&Controller::Memory) {
             without.keep_writes(&io);
+        }
+        if let Some((origin, (why, remedy))) = devices.zip(lacks(Controller::Devices)) {
+            devices::lacking(profile, draft, origin, &why, remedy);
+            devices = None;
         }
         if let Some(place) = &place {
             group.retain(|limit| {
@@ -127,8 +141,10 @@ impl Limits {
         }
         let origins = parts.iter().map(|part| &part.origin);
         let origins = origins.chain(group.iter().map(|limit| &limit.origin));
-        let origins = origins.chain(io.iter().map(|io| &io.origin));
-        let mut origins = origins.chain(weights.iter().map(|weight| &weight.origin));
+        let rated = io.iter().filter(|io| io.value.rates != Rates::default());
+        let origins = origins.chain(rated.map(|io| &io.origin));
+        let origins = origins.chain(weights.iter().map(|weight| &weight.origin));
+        let mut origins = origins.chain(devices);
         let (Some(first), Some(place)) = (origins.next(), place) else {
             return;
         };
@@ -172,6 +188,10 @@ impl Limits {
             if let Limit::Memory(bytes) = limit.value {
                 draft.watch.memory = Some(At::new(Size(bytes), limit.origin.clone()));
             }
+        }
+        if let Some(origin) = devices {
+            let rules = profile.devices.rules(draft);
+            draft.step(Phase::Limits, Op::LimitDevices(rules), origin);
         }
         if v1 {
             draft.step(Phase::JoinGroup, Op::JoinGroups, first);
@@ -244,6 +264,19 @@ fn lacking(
     draft: &mut Draft<'_>,
     level: Level,
     origin: &Origin,
+    what: [String; 2],
+    why: &str,
+    remedy: &str,
+) {
+    lacking_of("limits", draft, level, origin, what, why, remedy);
+}
+
+/// The same for what another key of `[enforce]` is about.
+pub(super) fn lacking_of(
+    key: &str,
+    draft: &mut Draft<'_>,
+    level: Level,
+    origin: &Origin,
     [what, verb]: [String; 2],
     why: &str,
     remedy: &str,
@@ -251,7 +284,7 @@ fn lacking(
     if level == Level::Prefer {
         return draft.weaker(origin, format!("{what} {verb} not enforced: {why}"));
     }
-    let help = format!("{remedy}; or set `limits = \"prefer\"` under [enforce]");
+    let help = format!("{remedy}; or set `{key} = \"prefer\"` under [enforce]");
     draft.refuse(origin, format!("{what} cannot be enforced: {why}"), help);
 }
 

@@ -10,6 +10,7 @@ use std::fs::TryLockError;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::clear::{self, children};
@@ -114,6 +115,37 @@ pub(super) fn claim(dir: &Path) -> Result<File, CgroupError> {
 /// run around this one, whose directory is locked as its sign of life.
 pub(super) fn turn(base: &Path, patience: Duration) -> Result<File, CgroupError> {
     lock(&base.join("cgroup.procs"), patience)
+}
+
+/// The same in the order of asking, for whoever can do nothing without it: those who only try every now and then
+/// may miss each chance while others come and go. Only the kernel keeps an order, and nobody can stop waiting there
+/// but with its thread; so a thread waits, and has ended when this returns with success.
+pub(super) fn turn_in_order(base: &Path, patience: Duration) -> Result<File, CgroupError> {
+    let path = base.join("cgroup.procs");
+    let file = File::open(&path).map_err(|e| CgroupError::new(&path, Operation::Open, e))?;
+    let failed = |cause: io::Error| CgroupError::new(&path, Operation::Lock, cause);
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    // The lock belongs to the open file, and so to both descriptors.
+    let same = file.try_clone().map_err(failed)?;
+    let (done, waited) = mpsc::channel();
+    let waiter = std::thread::Builder::new().spawn(move || {
+        let _ = done.send(same.lock());
+    });
+    let waiter = waiter.map_err(failed)?;
+    match waited.recv_timeout(patience) {
+        Ok(locked) => {
+            let _ = waiter.join();
+            locked.map(|()| file).map_err(failed)
+        }
+        Err(_) => {
+            let cause = io::Error::new(io::ErrorKind::WouldBlock, "another process holds it");
+            Err(failed(cause))
+        }
+    }
 }
 
 fn lock(dir: &Path, patience: Duration) -> Result<File, CgroupError> {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::host::cgroup::{Cgroups, Kind};
 use crate::host::disk::Device;
-use crate::plan::op::Rates;
+use crate::plan::op::{DeviceRule, Rates};
 use Controller::{Cpu, Cpuacct, Cpuset, Io, Memory, Pids};
 
 /// One at a time: they look at what is left in directories that they share.
@@ -403,4 +403,71 @@ fn cost() {
         .collect();
     all.sort();
     eprintln!("median {:?}, slowest {:?}", all[25], all[49]);
+}
+
+/// Also where the controller of v1 is there for runs: a program hangs on a group of v2, whatever else is mounted.
+#[test]
+fn on_v2_nothing_of_devices_is_opened_but_what_a_rule_permits() {
+    let _alone = alone();
+    let Some(place) = place(&[]).filter(|place| place.v1().is_empty() && v2(place)) else {
+        return;
+    };
+    let group = Group::create(&place, &name("devices")).unwrap();
+    let rule = |minor, write| DeviceRule {
+        block: false,
+        major: 1,
+        minor: Some(minor),
+        read: true,
+        write,
+    };
+    // /dev/null and /dev/zero.
+    if let Err(error) = group.limit_devices(&[rule(3, true), rule(5, false)]) {
+        eprintln!("skipped: {error}");
+        return group.remove().unwrap();
+    }
+    let script = "(: <>/dev/null) && (: </dev/zero) || exit 1
+        (: >>/dev/zero) && exit 2; (: <>/dev/zero) && exit 3; (: </dev/full) && exit 4; exit 0";
+    let status = spawn(&group, script).wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+    group.remove().unwrap();
+}
+
+#[test]
+fn turns_come_in_the_order_of_asking_and_a_turn_that_never_comes_is_an_error() {
+    let dir = std::env::temp_dir().join(format!("sandbox-turns-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("cgroup.procs"), "").unwrap();
+    let patience = Duration::from_secs(60);
+    let first = sweep::turn_in_order(&dir, patience).unwrap();
+    let never = sweep::turn_in_order(&dir, Duration::from_millis(50)).unwrap_err();
+    assert_eq!(never.operation, Operation::Lock);
+    let order = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for number in 0..5 {
+            let (order, dir) = (&order, &dir);
+            scope.spawn(move || {
+                let turn = sweep::turn_in_order(dir, patience).unwrap();
+                order.lock().unwrap().push(number);
+                drop(turn);
+            });
+            // Until it stands in the queue: the kernel lists who waits.
+            let inode = std::os::unix::fs::MetadataExt::ino(
+                &fs::metadata(dir.join("cgroup.procs")).unwrap(),
+            );
+            let waits = || {
+                let locks = fs::read_to_string("/proc/locks").unwrap();
+                let ours =
+                    |line: &&str| line.contains(" -> ") && line.contains(&format!(":{inode} "));
+                locks.lines().filter(ours).count()
+            };
+            let start = Instant::now();
+            // That which gave up waits too, until it has had its turn.
+            while waits() < number + 2 && start.elapsed() < patience {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        drop(first);
+    });
+    assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
+    fs::remove_dir_all(&dir).unwrap();
 }

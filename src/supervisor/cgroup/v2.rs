@@ -10,11 +10,12 @@ use rustix::fs::{XattrFlags, getxattr, removexattr, setxattr};
 use super::clear::{self, children, members};
 use super::error::{CgroupError, Operation};
 use super::limits::write;
-use super::sweep::{claim, sweep_base, turn};
+use super::sweep::{claim, sweep_base, turn_in_order};
 use crate::host::cgroup::{Controller, Kind, LEAF, run_name};
 
-/// How long to wait for other runs that are setting up or clearing away below the same base.
-const TURN: Duration = Duration::from_secs(10);
+/// How long to wait for other runs that are setting up or clearing away below the same base, of which there may be
+/// many, on a slow machine.
+const TURN: Duration = Duration::from_secs(60);
 
 /// Where a base that is not ours alone keeps what runs have switched on in it, so that the last of them
 /// can switch it off, whoever of them was killed. Cgroups have `user.` attributes (xattr(7)) since Linux
@@ -37,7 +38,7 @@ impl V2 {
         enable: &[Controller],
         name: &str,
     ) -> Result<V2, CgroupError> {
-        let _turn = turn(base, TURN)?;
+        let _turn = turn_in_order(base, TURN)?;
         let dir = base.join(name);
         let made = (|| {
             switch_on(base, kind, enable)?;
@@ -81,7 +82,7 @@ impl V2 {
             Kind::Beside | Kind::Below if noted(&self.base).is_empty() => return Ok(()),
             Kind::Beside | Kind::Below => {}
         }
-        let _turn = turn(&self.base, TURN)?;
+        let _turn = turn_in_order(&self.base, TURN)?;
         restore(&self.base, &self.kind)
     }
 }
