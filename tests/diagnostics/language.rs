@@ -114,7 +114,7 @@ limits = "none"
     1 | limits = "none"
       |          ^^^^^^
       |
-      = help: it holds the keys: pids, memory, memory_high, swap, cpu, cpu_weight, cpu_time, cpuset, io, wall_time, idle, grace, output, output_over
+      = help: it holds the keys: pids, memory, memory_high, swap, cpu, cpu_weight, cpu_time, cpuset, io, wall_time, idle, grace, stop_signal, output, output_over
     "#);
 }
 
