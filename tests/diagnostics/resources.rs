@@ -36,7 +36,7 @@ grace = "-5s"
     4 | wall_time = "soon"
       |             ^^^^^^
       |
-      = help: for example: "10s" or "infinity"
+      = help: for example: "10s"
 
     error[SBX0004]: invalid value: string "-5s", expected a duration, such as 10 (seconds), "500ms", "90s" or "1h30m"
      --> sandbox.toml:5:9
@@ -44,7 +44,7 @@ grace = "-5s"
     5 | grace = "-5s"
       |         ^^^^^
       |
-      = help: for example: "10s"
+      = help: for example: "10s" or "infinity"
     "#);
 }
 
