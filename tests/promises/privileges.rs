@@ -141,7 +141,7 @@ fn a_limit_above_the_callers_holds_where_root_calls_and_is_refused_elsewhere() {
     // The caller's own are low, whoever it is.
     let run = |keys: &str, script: &str| {
         let profile = format!("version = 1\n[rlimits]\n{keys}");
-        let mut run = project.command(&profile, &["python3", "-c", script]);
+        let run = project.command(&profile, &["python3", "-c", script]);
         let program = run.get_program().to_owned();
         let mut lowered = std::process::Command::new("prlimit");
         lowered
