@@ -119,6 +119,8 @@ fn a_program_is_executed_by_descriptor_and_cannot_be_written_to() {
     let run = done(&mut project.program(&["--profile", "sandbox.toml"]));
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.stdout.ends_with("refused\nran\n"), "{run:?}");
+    // Not only as long as it runs, which makes it busy.
+    assert!(run.stderr.contains("Read-only file system"), "{run:?}");
     assert!(!run.stdout.contains("shown"), "{run:?}");
     assert_eq!(std::fs::read(&program).unwrap(), busybox);
     // A script would have to be read by another program.
