@@ -208,8 +208,16 @@ impl Capabilities {
         let area = Area::Capabilities;
         let key = "capability:new_privileges";
         let gained = Grant::rank(area, key, rank, words, &new_privileges.origin).share(share);
-        let bits = (!securebits.value & 0xff & !KEEPING) | (securebits.value & KEEPING);
-        let words = format!("have the securebits {:#x}", securebits.value);
+        // What follows from `keep` is no grant beside it.
+        let said = match securebits.origin.is_default() {
+            true => NO_ROOT | LOCKED,
+            false => securebits.value,
+        };
+        let bits = (!said & 0xff & !KEEPING) | (said & KEEPING);
+        let words = match securebits.origin.is_default() {
+            true => "have the securebits that follow from what is kept".to_owned(),
+            false => format!("have the securebits {said:#x}"),
+        };
         let key = "capability:securebits";
         let bits = Grant::new(
             area,

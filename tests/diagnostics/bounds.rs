@@ -31,7 +31,7 @@ grace = "1m"
 "#,
     );
     insta::assert_snapshot!(odd, @r#"
-    warning[SBX0046]: a command that ignores SIGTERM runs for 1m after its 10s are over
+    warning[SBX0046]: a command that does not end when it is asked to runs for 1m after its 10s are over
      --> sandbox.toml:3:9
       |
     3 | grace = "1m"

@@ -90,7 +90,7 @@ fn thirty_mistakes_give_thirty_diagnostics_at_their_places_in_one_run() {
     10:7  SBX0004 `old` is no choice for a namespace
     12:7  SBX0009 4294967295 stands for no id at all
     13:12 SBX0009 an empty range, or one beyond the largest id
-    14:10 SBX0004 expected a list, found a string
+    14:10 SBX0004 no list of groups
     16:10 SBX0008 `/dev/sda` is no name of a device
     18:8  SBX0004 `internet` is none of the choices
     20:9  SBX0010 there is no capability `flying`

@@ -799,6 +799,9 @@ fn origins_are_shown_beside_every_value() {
     # isolated = false  # default
     # nat = false  # default
 
+    # [capabilities]
+    # new_privileges = false  # default
+
     # [seccomp]
     # preset = "default"  # default
     # refuse = "EPERM"  # default
@@ -809,6 +812,7 @@ fn origins_are_shown_beside_every_value() {
     cpu = 1  # command line
     # cpu_period = "100ms"  # default
     # grace = "5s"  # default
+    # stop_signal = "SIGTERM"  # default
     # output_over = "cut"  # default
 
     [environment]
@@ -818,12 +822,19 @@ fn origins_are_shown_beside_every_value() {
     ]
 
     # [process]
+    # by_descriptor = false  # default
+    # stdin = "inherit"  # default
+    # stdout = "inherit"  # default
+    # stderr = "inherit"  # default
     # umask = "022"  # default
     # init = true  # default
     # session = "new"  # default
     # terminal = "auto"  # default
     # write_execute = true  # default
     # output_files = "relay"  # default
+    # keyring = "new"  # default
+    # tsc = true  # default
+    # transparent_huge_pages = true  # default
 
     # [enforce]
     # limits = "require"  # default

@@ -401,13 +401,13 @@ personality = ["read_implies_exec"]
       |
       = help: for example: affinity = "0-3,7"
 
-    error[SBX0004]: `fifo` is none of the choices
+    error[SBX0012]: a real-time policy has a priority
      --> sandbox.toml:4:13
       |
     4 | scheduler = "fifo"
       |             ^^^^^^
       |
-      = help: one of: "other", "batch", "idle"
+      = help: write `priority` too, for example: priority = 10
 
     error[SBX0004]: `best-effort:8` is no class of I/O that a process may take
      --> sandbox.toml:5:10

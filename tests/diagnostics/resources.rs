@@ -44,7 +44,7 @@ grace = "-5s"
     5 | grace = "-5s"
       |         ^^^^^
       |
-      = help: for example: "10s"
+      = help: for example: "10s" or "infinity"
     "#);
 }
 

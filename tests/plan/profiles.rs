@@ -310,19 +310,17 @@ fn identity() -> BoxedStrategy<String> {
 
 fn privileges() -> BoxedStrategy<String> {
     let kept = some_of(&["net_raw", "CAP_CHOWN", "sys_admin", "all", "kill"]);
-    let capabilities = (kept, any::<bool>()).prop_map(|(kept, ambient)| {
+    let more = prop_oneof![
+        8 => Just(""),
+        1 => Just("new_privileges = true\n"),
+        1 => Just("securebits = [\"noroot\"]\n"),
+    ];
+    let capabilities = (kept, any::<bool>(), more).prop_map(|(kept, ambient, more)| {
         let ambient = if ambient {
             format!("ambient = {kept}\n")
         } else {
             String::new()
         };
-        let more = [
-            "",
-            "",
-            "new_privileges = true\n",
-            "securebits = [\"noroot\"]\n",
-        ];
-        let more = more[kept.len() % more.len()];
         format!("[capabilities]\nkeep = {kept}\n{ambient}{more}")
     });
     let seccomp = table(

@@ -81,14 +81,12 @@ fn a_command_is_asked_to_end_by_the_signal_that_the_profile_names() {
             (3, "heard\n"),
             "{signal}: {done:?}"
         );
-        // At a limit.
-        let limits = format!("{limits}wall_time = \"700ms\"\n");
-        let done = project.run(&limits, &script);
-        assert_eq!(
-            (done.code, &*done.stdout),
-            (124, "heard\n"),
-            "{signal}: {done:?}"
-        );
+        // At a limit, which the command reaches once it hears.
+        let limits = format!("{limits}output = 1\noutput_over = \"end\"\n");
+        let script =
+            format!("trap 'touch heard; exit 3' {word}; while :; do echo; sleep 0.05; done");
+        assert_eq!(project.run(&limits, &script).code, 124, "{signal}");
+        std::fs::remove_file(project.path().join("heard")).unwrap();
         std::fs::remove_file(project.path().join("ready")).unwrap();
     }
 }
