@@ -90,13 +90,13 @@ impl Devices {
             .map(|list| rules::nodes(list.value))
             .unwrap_or_default();
         for node in &nodes {
-            if is_pattern(&node.value.name) {
-                if let Err(why) = PathPattern::below(Path::new("/dev"), &node.value.name) {
-                    problems.push(
-                        Diagnostic::new(Code::BadPattern, &node.origin, why)
-                            .help("for example: \"input/event*\""),
-                    );
-                }
+            if is_pattern(&node.value.name)
+                && let Err(why) = PathPattern::below(Path::new("/dev"), &node.value.name)
+            {
+                problems.push(
+                    Diagnostic::new(Code::BadPattern, &node.origin, why)
+                        .help("for example: \"input/event*\""),
+                );
             }
             let path = Path::new(&node.value.name);
             let plain = path.components().all(|c| matches!(c, Component::Normal(_)));

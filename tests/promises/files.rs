@@ -290,7 +290,7 @@ fn secrets_are_files_of_the_commands_and_nothing_else() {
             "--",
             "true",
         ],
-        &["show", "secrets.toml"],
+        &["show", "--profile", "secrets.toml"],
         &["check", "secrets.toml"],
         &["score", "secrets.toml"],
         &[
