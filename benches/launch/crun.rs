@@ -5,7 +5,7 @@
 //! the table then says. Its root is a folder, in which it makes
 //! the mount points at the first launch and finds them from then on.
 
-use crate::bubblewrap::{in_proc, inside};
+use crate::bubblewrap::{in_proc, inside, is_nothing};
 use crate::{Contender, TRUE};
 use sandbox::plan::Plan;
 use sandbox::plan::op::{IdRange, Ids, Op};
@@ -178,7 +178,7 @@ impl Config {
                 ..
             } => {
                 let path = inside(&[target]);
-                if in_proc(&path) {
+                if in_proc(&path) || is_nothing(source) {
                     return self.masked.push(path);
                 }
                 // It makes the nodes of /dev itself, by binds too.
