@@ -2,6 +2,7 @@
 
 use crate::{Contender, TRUE, crun, plan};
 use sandbox::plan::Plan;
+use sandbox::plan::op::{Ids, Op};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -66,8 +67,17 @@ fn theirs(plan: &Plan, folder: &Path, open: &mut Open) -> Contender {
     };
     let _ = quiet(&mut asked(&["run", "--detach", &name])).status();
     open.0.push(asked(&["delete", "--force", &name]));
+    // It would be root inside, who is not mapped.
+    let id = |wanted: Ids| {
+        let found = plan.steps.iter().find_map(|step| match &step.op {
+            Op::WriteIdMap { ids, ranges, .. } if *ids == wanted => ranges.first(),
+            _ => None,
+        });
+        found.map_or(0, |range| range.inside)
+    };
+    let user = format!("{}:{}", id(Ids::User), id(Ids::Group));
     Contender {
         name: "crun exec",
-        next: Box::new(move || asked(&["exec", &name, TRUE])),
+        next: Box::new(move || asked(&["exec", "--user", &user, &name, TRUE])),
     }
 }
