@@ -50,6 +50,11 @@ fn program(plan: &Plan) -> Vec<u8> {
     filter.into_iter().flatten().flat_map(bytes).collect()
 }
 
+/// Whether a source is what masks a file.
+pub(crate) fn is_nothing(source: &Path) -> bool {
+    source == Path::new("nothing")
+}
+
 fn arguments(plan: &Plan, whole: bool) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| all.extend(words.iter().map(|word| (*word).to_owned()));
@@ -116,9 +121,10 @@ fn arguments(plan: &Plan, whole: bool) -> Vec<String> {
                 ..
             } => {
                 let path = inside(&[target]);
+                let masks = is_nothing(source);
                 let source = source.to_string_lossy();
-                if in_proc(&path) {
-                    if whole {
+                if masks || in_proc(&path) {
+                    if whole || !in_proc(&path) {
                         add(&["--ro-bind", "/dev/null", &path]);
                     }
                 } else if !in_dev(&path) {

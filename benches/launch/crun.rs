@@ -5,7 +5,7 @@
 //! the table then says. Its root is a folder, in which it makes
 //! the mount points at the first launch and finds them from then on.
 
-use crate::bubblewrap::{in_proc, inside};
+use crate::bubblewrap::{in_proc, inside, is_nothing};
 use crate::{Contender, TRUE};
 use sandbox::plan::Plan;
 use sandbox::plan::op::{IdRange, Ids, Op};
@@ -26,14 +26,16 @@ pub(crate) struct Limits {
     pub(crate) cpu_quota: u64,
 }
 
-pub(crate) fn contender(plan: &Plan, folder: &Path, limits: Option<Limits>) -> Contender {
+/// Makes the bundle for a command.
+pub(crate) fn bundle(plan: &Plan, folder: &Path, limits: Option<&Limits>, command: &[&str]) {
     let root = folder.join("root");
     fs::create_dir(&root).unwrap();
-    fs::write(
-        folder.join("config.json"),
-        config(plan, &root, limits.as_ref()),
-    )
-    .unwrap();
+    let config = config(plan, &root, limits, command);
+    fs::write(folder.join("config.json"), config).unwrap();
+}
+
+pub(crate) fn contender(plan: &Plan, folder: &Path, limits: Option<Limits>) -> Contender {
+    bundle(plan, folder, limits.as_ref(), &[TRUE]);
     // Without limits, `sandbox` makes no cgroup either.
     let manager = if limits.is_some() {
         "cgroupfs"
@@ -76,7 +78,7 @@ struct Config {
     gid: u32,
 }
 
-fn config(plan: &Plan, root: &Path, limits: Option<&Limits>) -> String {
+fn config(plan: &Plan, root: &Path, limits: Option<&Limits>, command: &[&str]) -> String {
     let mut config = Config::default();
     for step in &plan.steps {
         config.take(&step.op, root);
@@ -96,7 +98,7 @@ fn config(plan: &Plan, root: &Path, limits: Option<&Limits>) -> String {
     });
     format!(
         r#"{{"ociVersion":"1.0.2","root":{{"path":{root},"readonly":true}},"hostname":{hostname},
-"process":{{"terminal":false,"args":[{TRUE:?}],"cwd":{cwd},"env":{env},"user":{{"uid":{uid},"gid":{gid}}},
+"process":{{"terminal":false,"args":{command:?},"cwd":{cwd},"env":{env},"user":{{"uid":{uid},"gid":{gid}}},
 "capabilities":{{"bounding":[],"effective":[],"permitted":[],"inheritable":[],"ambient":[]}},
 "rlimits":[{rlimits}],"noNewPrivileges":true}},
 "mounts":[{mounts}],
@@ -176,7 +178,7 @@ impl Config {
                 ..
             } => {
                 let path = inside(&[target]);
-                if in_proc(&path) {
+                if in_proc(&path) || is_nothing(source) {
                     return self.masked.push(path);
                 }
                 // It makes the nodes of /dev itself, by binds too.

@@ -14,6 +14,7 @@
 
 mod bubblewrap;
 mod crun;
+mod exec;
 mod overlay;
 mod plan;
 mod table;
@@ -64,6 +65,14 @@ fn main() {
         crun::contender(&plan, &scratch.folder("crun"), None),
     ];
     table::print(&measure(contenders, &options), &["bare", "bubblewrap"]);
+
+    println!("\nJoining one that runs, beside a launch");
+    let (joining, open) =
+        exec::contenders(&options.sandbox, &project, &plan, &scratch.folder("exec"));
+    let mut contenders = vec![bare(), sandbox(&options.sandbox, &project, None)];
+    contenders.extend(joining);
+    table::print(&measure(contenders, &options), &["bare", "sandbox"]);
+    drop(open);
 
     println!("\nLaunch over a root of 100 MB in 10,000 files");
     let over = overlay::contenders(&options.sandbox, &project, &scratch.folder("overlay"));

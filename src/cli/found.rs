@@ -96,6 +96,10 @@ pub(super) fn running(name: &str) -> Result<(Live, Box<Record>, u32), Refused> {
             format!("{name} is still being set up"),
             "try again; if it stays so, see what its supervisor waits for",
         )),
+        State::Unknown(_) => Err(out_of_reach(
+            format!("the record of {name} was written by another version of sandbox"),
+            format!("use the one that has started it; `sandbox kill {name}` ends it all the same"),
+        )),
         State::Elsewhere => Err(out_of_reach(
             format!("the supervisor of {name} is in another pid namespace"),
             "do this in the container, or wherever it was started",

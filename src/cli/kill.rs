@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Kill) -> Result<u8, Refused> {
 pub(super) fn down(name: &str) -> Result<u8, Refused> {
     let (_, _, state) = found::state(name)?;
     let live = match state {
-        State::Running(live, _) | State::Starting(live) => live,
+        State::Running(live, _) | State::Starting(live) | State::Unknown(live) => live,
         // Says why not.
         _ => found::running(name)?.0,
     };
@@ -107,7 +107,7 @@ pub(super) fn wait(name: &str) -> Result<u8, Refused> {
     let gone = || found::not_running(name, "has just ended");
     loop {
         match opened.state() {
-            State::Running(live, _) | State::Starting(live) => {
+            State::Running(live, _) | State::Starting(live) | State::Unknown(live) => {
                 let _ = live.ended(None);
             }
             State::Ended(record) => {
@@ -134,7 +134,10 @@ pub(super) fn forget(arguments: &Several) -> Result<u8, Refused> {
         let (folder, entry) = found::find(name, &folders)?;
         let opened = Opened::new(folder, entry.clone());
         let state = opened.as_ref().map(Opened::state);
-        if let Some(State::Running(..) | State::Starting(_) | State::Elsewhere) = state {
+        if let Some(
+            State::Running(..) | State::Starting(_) | State::Unknown(_) | State::Elsewhere,
+        ) = state
+        {
             let message = format!("{name} still runs");
             return Err(
                 Diagnostic::new(Code::NotRunning, &Origin::CommandLine, message)

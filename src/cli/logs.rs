@@ -30,7 +30,9 @@ pub(super) fn run(arguments: &Logs) -> Result<u8, Refused> {
         hand_on(&mut out, &mut std::io::stdout())?;
         hand_on(&mut err, &mut std::io::stderr())?;
         match state {
-            Some(State::Running(..) | State::Starting(_)) if arguments.follow => {
+            Some(State::Running(..) | State::Starting(_) | State::Unknown(_))
+                if arguments.follow =>
+            {
                 std::thread::sleep(PAUSE);
             }
             _ => return Ok(0),

@@ -31,7 +31,7 @@ impl List {
 struct Row {
     id: String,
     name: Option<String>,
-    /// `starting`, `running`, `ended`, `lost`, or `elsewhere`: in another pid namespace.
+    /// `starting`, `running`, `unknown`: of another version; `ended`, `lost`, or `elsewhere`: in another pid namespace.
     state: &'static str,
     user: u32,
     /// The supervisor's pid.
@@ -90,7 +90,7 @@ fn row(opened: &Opened) -> Row {
     let record = state.record();
     let ended = record.and_then(|record| record.ended.as_ref());
     let supervisor = match &state {
-        State::Running(live, _) | State::Starting(live) => Some(live.pid),
+        State::Running(live, _) | State::Starting(live) | State::Unknown(live) => Some(live.pid),
         _ => None,
     };
     Row {

@@ -287,7 +287,8 @@ impl Drop for Turn<'_> {
 /// Reads a file of a record from its beginning.
 pub(super) fn text_of(file: &File) -> Option<String> {
     use std::os::unix::fs::FileExt as _;
-    if file.metadata().ok()?.len() > LARGEST {
+    let length = file.metadata().ok()?.len();
+    if length > LARGEST {
         return None;
     }
     struct At<'f>(&'f File, u64);
@@ -298,7 +299,8 @@ pub(super) fn text_of(file: &File) -> Option<String> {
             Ok(n)
         }
     }
-    let mut text = String::new();
+    // In one read, and one that finds the end.
+    let mut text = String::with_capacity(usize::try_from(length).ok()? + 64);
     let read = At(file, 0).take(LARGEST).read_to_string(&mut text);
     read.ok().map(|_| text)
 }

@@ -10,13 +10,13 @@
 use super::live::Live;
 use super::record::{Namespace, Record};
 use crate::diag::Origin;
-use crate::host::Host;
 use crate::plan::draft::shared_streams;
 use crate::plan::op::{NamespaceKind, Op, Over, Slot, Stream};
 use crate::plan::order::Actor;
 use crate::plan::{Phase, Plan, Step, Watch};
 use crate::profile::value::StopSignal;
 use crate::sections::namespaces::KINDS;
+use crate::sys::{descriptor, terminal};
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -92,16 +92,16 @@ impl Streams {
     /// Which streams go to files and terminals that the command shall not have: what goes to one place goes through
     /// one pipe.
     fn of(record: &Record) -> Self {
-        let host = Host::here();
         let watch = &record.watch;
-        let terminal = |number| {
-            let found = host.terminal_of(number);
-            found.filter(|_| watch.keeps_terminals_away)
+        let terminal = |number| match watch.keeps_terminals_away {
+            true => terminal::device(number).ok(),
+            false => None,
         };
-        let place = |number| {
-            let file = host.written_file(number).filter(|_| watch.relays_files);
-            (file, terminal(number))
+        let file = |number| match watch.relays_files {
+            true => descriptor::regular_file(number).ok().flatten(),
+            false => None,
         };
+        let place = |number| (file(number), terminal(number));
         let [one, other] = [place(1), place(2)];
         let stdout = (one != (None, None)).then_some(record.slots);
         let stderr = match other {

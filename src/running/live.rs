@@ -2,7 +2,7 @@
 //! lock.
 
 use super::folder::{Entry, Folder, text_of};
-use super::record::Record;
+use super::record::{Reading, Record};
 use crate::sys::{descriptor, process, signal};
 use nix::fcntl::{FcntlArg, fcntl};
 use std::fs::File;
@@ -25,6 +25,8 @@ pub enum State {
     Running(Live, Box<Record>),
     /// Its supervisor runs, and has not yet written what it is.
     Starting(Live),
+    /// Its supervisor runs, and was of another version of this program: what its record says is not understood.
+    Unknown(Live),
     /// Its supervisor runs where this process does not see it: in another pid namespace.
     Elsewhere,
     /// It has ended, and its record says how.
@@ -40,6 +42,7 @@ impl State {
         match self {
             Self::Running(..) => "running",
             Self::Starting(_) => "starting",
+            Self::Unknown(_) => "unknown",
             Self::Elsewhere => "elsewhere",
             Self::Ended(_) => "ended",
             Self::Lost => "lost",
@@ -110,21 +113,23 @@ impl Opened {
     /// What is known of the run at this moment.
     #[must_use]
     pub fn state(&self) -> State {
-        let record = || {
-            let record = Record::parse(&text_of(&self.file)?)?;
+        let record = || match text_of(&self.file).map(|text| Record::parse(&text)) {
             // A file under the name of another is not believed.
-            (record.id == self.entry.id).then(|| Box::new(record))
+            Some(Reading::Known(record)) if record.id != self.entry.id => Reading::Unknown,
+            Some(reading) => reading,
+            None => Reading::Unknown,
         };
         // The supervisor may end in between: its last word is then there, or it has said none.
         match holder(&self.file) {
             Holder::Process(live) => match record() {
-                Some(record) => State::Running(live, record),
-                None => State::Starting(live),
+                Reading::Known(record) => State::Running(live, record),
+                Reading::Unfinished => State::Starting(live),
+                Reading::Unknown => State::Unknown(live),
             },
             Holder::Unseen => State::Elsewhere,
-            Holder::Nobody => match record().filter(|record| record.ended.is_some()) {
-                Some(record) => State::Ended(record),
-                None => State::Lost,
+            Holder::Nobody => match record() {
+                Reading::Known(record) if record.ended.is_some() => State::Ended(record),
+                _ => State::Lost,
             },
         }
     }

@@ -91,15 +91,32 @@ pub struct Ended {
     pub at: u64,
 }
 
+/// What a file of a record says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// Nothing yet, or half a line.
+    Unfinished,
+    /// What this version does not understand.
+    Unknown,
+    /// A record.
+    Known(Box<Record>),
+}
+
 impl Record {
-    /// Reads a record; `None` for half a one, and for what is none. Lines are only ever added.
+    /// Reads a record. Lines are only ever added.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (first, rest) = text.split_once('\n')?;
-        let mut record: Self = serde_json::from_str(first).ok()?;
-        let last = rest.split_once('\n').map(|(last, _)| last);
-        record.ended = last.and_then(|last| serde_json::from_str(last).ok());
-        (record.version == VERSION).then_some(record)
+    pub fn parse(text: &str) -> Reading {
+        let Some((first, rest)) = text.split_once('\n') else {
+            return Reading::Unfinished;
+        };
+        match serde_json::from_str::<Self>(first) {
+            Ok(mut record) if record.version == VERSION => {
+                let last = rest.split_once('\n').map(|(last, _)| last);
+                record.ended = last.and_then(|last| serde_json::from_str(last).ok());
+                Reading::Known(Box::new(record))
+            }
+            _ => Reading::Unknown,
+        }
     }
 
     /// What it is called: its name, or its id.

@@ -8,6 +8,7 @@ mod gate;
 mod guardian;
 mod idle;
 mod idmap;
+mod memory;
 mod meter;
 mod mount_point;
 mod network;

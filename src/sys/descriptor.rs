@@ -469,11 +469,7 @@ fn stat(fd: RawFd) -> Result<libc::stat> {
 /// Whether a descriptor is open, for writing, and not that of a directory.
 #[must_use]
 pub fn is_file_for_writing(fd: RawFd) -> bool {
-    // SAFETY: no pointers.
-    match check_int(unsafe { libc::fcntl(fd, libc::F_GETFL) }) {
-        Ok(flags) => flags & libc::O_ACCMODE != libc::O_RDONLY && is_directory(fd) == Ok(false),
-        Err(_) => false,
-    }
+    is_writable(fd) && is_directory(fd) == Ok(false)
 }
 
 /// Closes all descriptors of a range (close_range(2)).

@@ -830,6 +830,7 @@ fn origins_are_shown_beside_every_value() {
     # init = true  # default
     # session = "new"  # default
     # terminal = "auto"  # default
+    # escapes = "all"  # default
     # write_execute = true  # default
     # output_files = "relay"  # default
     # keyring = "new"  # default

@@ -57,6 +57,12 @@ impl Subject {
         }
     }
 
+    /// Whether it differs from the others in a part only.
+    pub(crate) fn is_a_variant(self) -> bool {
+        let parts = ["reach", "changes"].map(Self::Sandbox);
+        parts.contains(&self) || matches!(self, Self::Terminal | Self::Recorded | Self::Exec)
+    }
+
     /// Whether it is this program.
     pub(crate) fn is_ours(self) -> bool {
         !matches!(self, Self::Bubblewrap | Self::Crun)

@@ -162,7 +162,7 @@ pub(crate) fn run(job: &Job, fault: Option<(&Point, Fault)>) -> Result<Trace, St
     tracer.add(root, "0".into());
     tracer.follow(root);
     let mut trace = tracer.trace;
-    trace.is_set_otherwise = screen.is_some_and(Screen::is_set_otherwise);
+    trace.is_set_otherwise = screen.is_some_and(Screen::set_otherwise);
     let mut state = watch.lock().unwrap_or_else(PoisonError::into_inner);
     state.over = true;
     trace.hung = state.hung.take();
@@ -201,7 +201,7 @@ impl Screen {
     }
 
     /// Once all are gone.
-    fn is_set_otherwise(self) -> bool {
+    fn set_otherwise(self) -> bool {
         let after = terminal::settings(self.peer.as_raw_fd());
         drop(self.peer);
         self.reader.join().unwrap();

@@ -284,10 +284,21 @@ fn nobody_inside_can_look_into_who_comes_in() {
 fn ps_tells_the_truth_at_once_when_every_second_supervisor_is_killed() {
     let full = std::env::var("SANDBOX_STRESS").is_ok_and(|word| word == "full");
     let place = Place::new();
-    let names: Vec<_> = (0..if full { 500 } else { 8 }).map(|_| name()).collect();
+    // Each holds a key, of which a plain user may have 200 (kernel.keys.maxkeys of keyrings(7)).
+    let many = match (full, is_root()) {
+        (true, true) => 500,
+        (true, false) => 120,
+        (false, _) => 8,
+    };
+    let names: Vec<_> = (0..many).map(|_| name()).collect();
+    // So many that look again and again would leave no time for anything else: they read, until nobody can write.
+    let hold = place.project.path().join("hold");
+    nix::unistd::mkfifo(&hold, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let writer = std::fs::File::options().read(true).write(true).open(&hold);
+    let writer = writer.unwrap();
     let mut runs: Vec<_> = names
         .iter()
-        .map(|name| place.start(name, PLAIN, HOLD))
+        .map(|name| place.start(name, PLAIN, "exec <hold; touch ready; exec cat"))
         .collect();
     let with = |state: &str, odd: Option<usize>| -> BTreeSet<(String, String)> {
         let names = names.iter().enumerate();
@@ -323,7 +334,7 @@ fn ps_tells_the_truth_at_once_when_every_second_supervisor_is_killed() {
     // A name that is free can be had again.
     let again = place.done(&["--name", &names[0], "--", "true"]);
     assert_eq!(again.code, 0, "{again:?}");
-    place.project.write("go", "");
+    drop(writer);
     for run in runs.into_iter().skip(1).step_by(2) {
         assert_eq!(run.done().code, 0);
     }
@@ -472,6 +483,46 @@ fn whatever_lies_in_the_folder_of_records_is_harmless() {
     assert_eq!(swept.code, 0, "{swept:?}");
     assert_eq!(std::fs::read_to_string(&secret).unwrap(), "not to be read");
     assert_eq!(live.go(&place.project).code, 0);
+}
+
+#[test]
+fn a_record_of_another_version_is_said_to_be_one() {
+    let place = Place::new();
+    let name = name();
+    // The folder is there once somebody has had a record.
+    assert_eq!(place.done(&["--name", &name, "--", "true"]).code, 0);
+    let path = place.records().join(format!("0123456789ab~{name}"));
+    // Who has it locked is its supervisor.
+    let file = std::fs::File::create_new(&path).unwrap();
+    let all = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETLK(&all)).unwrap();
+    let states: Vec<_> = [
+        "",
+        "{\"version\":1",
+        "{\"version\":1,\"id\":\"0123456789ab\"}\n",
+    ]
+    .into_iter()
+    .map(|text| {
+        nix::unistd::ftruncate(&file, 0).unwrap();
+        nix::sys::uio::pwrite(&file, text.as_bytes(), 0).unwrap();
+        place.ps(std::slice::from_ref(&name), false)
+    })
+    .collect();
+    let refused = place.exec(&name, "true");
+    let kept = place.done(&["rm", &name]);
+    std::fs::remove_file(&path).unwrap();
+    let is = |state: &str| BTreeSet::from([(name.clone(), state.to_owned())]);
+    assert_eq!(states, [is("starting"), is("starting"), is("unknown")]);
+    let refused = refused.fails(125);
+    assert!(refused.contains("another version of sandbox"), "{refused}");
+    assert!(refused.contains("help: "), "{refused}");
+    assert!(kept.fails(125).contains("still runs"));
 }
 
 #[test]

@@ -1,17 +1,13 @@
 //! What a waiting call is about, in words: its arguments, with what their pointers lead to, and who makes it.
 
 use crate::report::denial::Process;
+use crate::supervisor::memory;
 use crate::sys::seccomp::Notification;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
-use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
 use syscalls::Sysno;
 
 /// How much of a text is read, in bytes.
 const LONGEST: usize = 128;
-/// The smallest page: what begins on one that is there can be read up to its end.
-const PAGE: u64 = 4096;
 
 /// What was found out about a call.
 #[derive(Debug, Default)]
@@ -165,53 +161,18 @@ fn flags(value: u64, names: &[(u64, &str)]) -> String {
     words.join("|")
 }
 
-/// Reads memory of a waiting thread; `false` if it is not all there.
-fn memory(thread: libc::pid_t, at: u64, buffer: &mut [u8]) -> bool {
-    let remote = RemoteIoVec {
-        base: at as usize,
-        len: buffer.len(),
-    };
-    let wanted = buffer.len();
-    let read = process_vm_readv(
-        Pid::from_raw(thread),
-        &mut [IoSliceMut::new(buffer)],
-        &[remote],
-    );
-    read == Ok(wanted)
-}
-
 /// A text in quotes, its control characters escaped.
 fn text(thread: libc::pid_t, at: u64) -> Option<String> {
-    let mut bytes = Vec::new();
-    while bytes.len() < LONGEST {
-        let from = at.checked_add(bytes.len() as u64)?;
-        let page = (PAGE - from % PAGE) as usize;
-        let mut part = [0; LONGEST];
-        let part = part.get_mut(..page.min(LONGEST - bytes.len()))?;
-        if !memory(thread, from, part) {
-            if bytes.is_empty() {
-                return None;
-            }
-            break;
-        }
-        match part.iter().position(|byte| *byte == 0) {
-            Some(end) => {
-                bytes.extend_from_slice(part.get(..end)?);
-                return Some(format!("{:?}", String::from_utf8_lossy(&bytes)));
-            }
-            None => bytes.extend_from_slice(part),
-        }
-    }
-    Some(format!("{:?}…", String::from_utf8_lossy(&bytes)))
+    let (bytes, whole) = memory::text(thread, at, LONGEST)?;
+    let cut = if whole { "" } else { "…" };
+    Some(format!("{:?}{cut}", String::from_utf8_lossy(&bytes)))
 }
 
 /// A socket's address (sockaddr(3type)), as profiles write them.
 fn address(thread: libc::pid_t, at: u64, length: u64) -> Option<String> {
     let mut bytes = [0; 110];
     let bytes = bytes.get_mut(..usize::try_from(length as u32).ok()?.min(110))?;
-    if !memory(thread, at, bytes) {
-        return None;
-    }
+    memory::read(thread, at, bytes)?;
     let (family, rest) = bytes.split_first_chunk::<2>()?;
     let family = i32::from(u16::from_ne_bytes(*family));
     match family {

@@ -1,17 +1,12 @@
 //! Which calls name files, and what they want with them.
 
 use crate::report::files::Wants;
+use crate::supervisor::memory;
 use libc::pid_t;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
 use std::ffi::OsStr;
-use std::io::IoSliceMut;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 use syscalls::Sysno;
-
-/// The smallest page: what begins on one that is there can be read up to its end.
-const PAGE: u64 = 4096;
 
 /// A call that names files.
 #[derive(Clone, Debug)]
@@ -49,7 +44,7 @@ fn signature(call: Sysno, arguments: &[u64; 6], thread: pid_t) -> Option<(Wants,
         // The flags are the first field of its struct open_how.
         Sysno::openat2 => {
             let mut flags = [0; 8];
-            read_memory(thread, argument(2), &mut flags)?;
+            memory::read(thread, argument(2), &mut flags)?;
             (opens(u64::from_ne_bytes(flags)), AT)
         }
         Sysno::statx | Sysno::readlinkat => (Wants::See, AT),
@@ -131,7 +126,8 @@ fn accesses(mode: u64) -> Wants {
 /// A path inside, from the root on: what it begins at is what the kernel calls the thread's folder, or that of
 /// one of its descriptors.
 fn path_of(thread: pid_t, directory: Option<u64>, address: u64) -> Option<PathBuf> {
-    let text = read_text(thread, address)?;
+    let text = memory::text(thread, address, libc::PATH_MAX as usize);
+    let (text, _) = text.filter(|(_, whole)| *whole)?;
     let path = Path::new(OsStr::from_bytes(&text));
     if path.is_absolute() {
         return Some(plain(path));
@@ -150,39 +146,6 @@ fn plain(path: &Path) -> PathBuf {
     path.components()
         .filter(|part| !matches!(part, Component::CurDir))
         .collect()
-}
-
-/// A text that ends with NUL, page by page: what follows it need not be there.
-fn read_text(thread: pid_t, address: u64) -> Option<Vec<u8>> {
-    const LONGEST: usize = libc::PATH_MAX as usize;
-    let mut text = Vec::new();
-    let mut at = address;
-    while text.len() < LONGEST {
-        let mut page = [0; PAGE as usize];
-        let room = page.get_mut(..(PAGE - at % PAGE) as usize)?;
-        read_memory(thread, at, room)?;
-        match room.iter().position(|byte| *byte == 0) {
-            Some(end) => {
-                text.extend_from_slice(room.get(..end)?);
-                return Some(text);
-            }
-            None => text.extend_from_slice(room),
-        }
-        at = at.checked_add(room.len() as u64)?;
-    }
-    None
-}
-
-/// Reads memory of a stopped thread; all of it, or nothing.
-fn read_memory(thread: pid_t, address: u64, room: &mut [u8]) -> Option<()> {
-    let from = RemoteIoVec {
-        base: usize::try_from(address).ok()?,
-        len: room.len(),
-    };
-    let length = room.len();
-    let read =
-        process_vm_readv(Pid::from_raw(thread), &mut [IoSliceMut::new(room)], &[from]).ok()?;
-    (read == length).then_some(())
 }
 
 #[cfg(test)]
