@@ -52,6 +52,7 @@ fn rules_print_as_they_are_written() {
         "2001:db8::/32",
         "*.x.example",
         "a.example/udp",
+        "a.example:8000-8010/udp",
     ] {
         assert_eq!(Rule::parse(text, true).unwrap().to_string(), text);
     }
@@ -61,10 +62,11 @@ fn rules_print_as_they_are_written() {
 fn what_is_no_rule_is_refused_with_a_remedy() {
     for (text, help) in [
         ("example.org", "example.org:443"),
-        ("example.org:0", "1 to 65535"),
-        ("example.org:65536", "1 to 65535"),
-        ("example.org:+80", "1 to 65535"),
-        ("example.org:80,443", "1 to 65535"),
+        ("example.org:0", "8000-8010"),
+        ("example.org:65536", "8000-8010"),
+        ("example.org:+80", "8000-8010"),
+        ("example.org:80,443", "8000-8010"),
+        ("example.org:90-80", "8000-8010"),
         ("https://example.org:443", "host and the port alone"),
         ("10.0.0.1/8:80", "10.0.0.0/8"),
         ("10.0.0.0/33:80", "0 to 32"),
