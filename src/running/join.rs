@@ -98,7 +98,10 @@ impl Streams {
             false => None,
         };
         let file = |number| match watch.relays_files {
-            true => descriptor::regular_file(number).ok().flatten(),
+            true => match descriptor::kind(number) {
+                Ok(descriptor::Kind::File(device, inode)) => Some((device, inode)),
+                _ => None,
+            },
             false => None,
         };
         let place = |number| (file(number), terminal(number));
