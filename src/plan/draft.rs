@@ -230,6 +230,12 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// Whether the command has this stream of the caller's, so far as the steps say.
+    #[must_use]
+    pub fn shares(&self, stream: Stream) -> bool {
+        shared_streams(&self.steps).any(|shared| shared == stream)
+    }
+
     /// Has the caller's streams set in the end as they are now, once it is known which the command has.
     pub fn keep_flags(&mut self) {
         let op = Op::KeepFlags(shared_streams(&self.steps).collect());

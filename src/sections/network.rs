@@ -296,9 +296,10 @@ impl Network {
             // Whom to ask, not what is reached.
             dns: _,
             publish,
-            connect_ports,
-            bind_ports,
             forward,
+            // Both are told together.
+            connect_ports: _,
+            bind_ports: _,
             egress,
             lists: _,
         } = self;
@@ -376,18 +377,7 @@ impl Network {
             grants.push(Grant::rank(Area::Network, key, rank, words, origin).share(300));
         }
         if mode.value == Mode::Host || net.value == Choice::Shared {
-            grants.push(ports::grant(
-                connect_ports,
-                "connect_ports",
-                "connect to",
-                &mode.origin,
-            ));
-            grants.push(ports::grant(
-                bind_ports,
-                "bind_ports",
-                "serve on",
-                &mode.origin,
-            ));
+            grants.push(ports::grant(self));
         }
         for At { value, origin } in forward {
             // Behind which port it is changes nothing about what is reached.

@@ -6,7 +6,7 @@ attacks! {
     no_descriptor_comes_along: "an open folder of the caller's is read from",
         Bare::Works, "os.close(os.open('secret', os.O_RDONLY, dir_fd=7))";
     a_folder_as_input_is_no_way_out: "the standard input is a folder of the caller's, and is read from",
-        Bare::Works, "os.close(os.open('secret', os.O_RDONLY, dir_fd=0))",
+        Bare::Works, "os.close(os.open('secret', os.O_RDONLY, dir_fd=9))",
         { input: Input::Folder, refusal: "the standard input is a directory" };
     the_file_of_the_input_is_not_shortened: "the file of the caller's input is emptied",
         Bare::Works, "os.truncate('/proc/self/fd/0', 0)",

@@ -35,7 +35,15 @@ pub fn attempt(attack: &Attack, runner: Runner) -> Verdict {
             String::from_utf8_lossy(&output.stdout).trim().to_owned()
         }
     };
-    let inner = python(&stage, attack.script, &before);
+    let mut inner = python(&stage, attack.script, &before);
+    if attack.input == Input::Folder {
+        // Python does not start with a folder as its input; the attack finds it under another number.
+        let mut moved = Command::new("/bin/sh");
+        moved
+            .args(["-c", "exec 9<&0 0</dev/null; exec \"$@\"", "sh", PYTHON])
+            .args(inner.get_args());
+        inner = moved;
+    }
     let mut command = within(runner, attack, &stage, &inner);
     if attack.terminal {
         command = in_terminal(&command);

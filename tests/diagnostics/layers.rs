@@ -833,6 +833,7 @@ fn origins_are_shown_beside_every_value() {
     # escapes = "all"  # default
     # write_execute = true  # default
     # output_files = "relay"  # default
+    # input_file = "read"  # default
     # keyring = "new"  # default
     # tsc = true  # default
     # transparent_huge_pages = true  # default
@@ -845,6 +846,7 @@ fn origins_are_shown_beside_every_value() {
     # seccomp = "require"  # default
     # write_execute = "require"  # default
     # landlock = "prefer"  # default
+    # labels = "require"  # default
 
     # [report]
     # stats = false  # default

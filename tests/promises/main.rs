@@ -58,6 +58,7 @@ mod stopping;
 mod streams;
 mod stress;
 mod support;
+mod surroundings;
 mod swaps;
 mod sysctls;
 mod terminal;

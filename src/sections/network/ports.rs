@@ -32,24 +32,40 @@ pub(super) fn check(
     Some(At::new(ports, origin))
 }
 
-/// What a list permits.
-pub(super) fn grant(ports: &Option<At<Vec<u16>>>, key: &str, what: &str, mode: &Origin) -> Grant {
-    let key = format!("network:{key}");
-    let Some(At { value, origin }) = ports else {
-        let every = Extent::Numbers(vec![(0, u16::MAX.into())]);
-        let words = format!("{what} every port of TCP");
-        return Grant::new(Area::Network, key, every, words, mode);
+/// What the lists permit. The ports that may be connected to are counted behind those that may be served on.
+pub(super) fn grant(network: &Network) -> Grant {
+    const KINDS: u64 = 1 << 16;
+    let lists = [
+        (&network.bind_ports, 0, "serve on"),
+        (&network.connect_ports, KINDS, "connect to"),
+    ];
+    let (mut numbers, mut words) = (Vec::new(), Vec::new());
+    for (list, base, what) in lists {
+        let Some(list) = list else {
+            numbers.push((base, base + KINDS - 1));
+            words.push(format!("{what} every port of TCP"));
+            continue;
+        };
+        let ports = list.value.iter().map(|port| base + u64::from(*port));
+        numbers.extend(ports.map(|port| (port, port)));
+        let names: Vec<_> = list.value.iter().map(u16::to_string).collect();
+        words.push(match names.is_empty() {
+            true => format!("{what} no port of TCP"),
+            false => format!("{what} the ports {} of TCP", names.join(", ")),
+        });
+    }
+    let origin = network.port_lists().next().unwrap_or(&network.mode.origin);
+    let words = match network.bounds_ports() {
+        true => words.join(", "),
+        false => "use every port there".into(),
     };
-    let numbers = value
-        .iter()
-        .map(|port| (u64::from(*port), u64::from(*port)));
-    let list: Vec<_> = value.iter().map(u16::to_string).collect();
-    let words = match list.is_empty() {
-        true => format!("{what} no port of TCP"),
-        false => format!("{what} the ports {} of TCP", list.join(", ")),
-    };
-    let extent = Extent::Numbers(numbers.collect());
-    Grant::new(Area::Network, key, extent, words, origin)
+    Grant::new(
+        Area::Network,
+        "network:ports",
+        Extent::Numbers(numbers),
+        words,
+        origin,
+    )
 }
 
 impl Network {

@@ -27,6 +27,7 @@ impl Process {
             || *self.stream(0) != super::streams::Source::Inherit
             || !profile.namespaces.builds_root()
             || draft.host.caller.has_rights()
+            || !draft.shares(0)
         {
             return;
         }

@@ -114,11 +114,11 @@ static SOCKET_FAMILY: Condition = Condition {
     errno: EAFNOSUPPORT,
     rows: &[
         &[equal(0, AF_UNIX)],
-        &[equal(0, AF_INET), masked(1, 0xc, 0), masked(2, LATER, 0)],
         &[equal(0, AF_INET), masked(1, 0xf, 1), equal(2, MPTCP)],
+        &[equal(0, AF_INET), masked(1, 0xc, 0), masked(2, LATER, 0)],
         &[equal(0, AF_INET), masked(1, 0xf, 3)],
-        &[equal(0, AF_INET6), masked(1, 0xc, 0), masked(2, LATER, 0)],
         &[equal(0, AF_INET6), masked(1, 0xf, 1), equal(2, MPTCP)],
+        &[equal(0, AF_INET6), masked(1, 0xc, 0), masked(2, LATER, 0)],
         &[equal(0, AF_INET6), masked(1, 0xf, 3)],
         &[equal(0, AF_NETLINK), equal(2, NETLINK_ROUTE)],
     ],
