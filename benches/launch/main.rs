@@ -12,6 +12,7 @@
     clippy::print_stdout
 )]
 
+mod binds;
 mod bubblewrap;
 mod crun;
 mod exec;
@@ -77,6 +78,12 @@ fn main() {
     println!("\nLaunch over a root of 100 MB in 10,000 files");
     let over = overlay::contenders(&options.sandbox, &project, &scratch.folder("overlay"));
     table::print(&measure(over, &options), &["read-only"]);
+
+    println!("\nThe same with {} mounts more", binds::MANY);
+    let bound = binds::contenders(&options.sandbox, &project, &scratch.folder("binds"));
+    let times = measure(bound, &options);
+    table::print(&times, &["bubblewrap"]);
+    binds::each(&times);
 
     networks(&options, &scratch);
 

@@ -43,7 +43,6 @@ const DEEPEST: usize = 128;
 pub fn remove(parent: &OwnedFd, name: &CStr) -> nix::Result<()> {
     // Depth is what a command made it: no recursion.
     let mut above: Vec<(OwnedFd, CString, Vec<CString>)> = Vec::new();
-    let duplicate = |fd: &OwnedFd| fd.try_clone().map_err(|_| Errno::EMFILE);
     if let Some((folder, rest)) = unlink(parent, name)? {
         above.push((folder, name.into(), rest));
     }
@@ -62,11 +61,8 @@ pub fn remove(parent: &OwnedFd, name: &CStr) -> nix::Result<()> {
             above.extend(inner.map(|(inner, names)| (inner, next, names)));
             continue;
         }
-        let holder = match above.last() {
-            Some((holder, ..)) => duplicate(holder)?,
-            None => duplicate(parent)?,
-        };
-        match unlinkat(&holder, own.as_c_str(), UnlinkatFlags::RemoveDir) {
+        let holder = above.last().map_or(parent, |(holder, ..)| holder);
+        match unlinkat(holder, own.as_c_str(), UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(errno) => return Err(errno),
         }
@@ -95,16 +91,19 @@ fn move_up(folder: &OwnedFd, name: &CStr, top: &OwnedFd) -> nix::Result<Option<C
     Err(Errno::EEXIST)
 }
 
-/// Unlinks a file; of a directory, what is in it.
+/// Unlinks a file or an empty directory; of another one, what is in it.
 fn unlink(parent: &OwnedFd, name: &CStr) -> nix::Result<Option<(OwnedFd, Vec<CString>)>> {
-    let stat = match fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Err(Errno::ENOENT) => return Ok(None),
-        result => result?,
-    };
-    if stat.st_mode & libc::S_IFMT != libc::S_IFDIR {
-        unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)?;
-        return Ok(None);
+    match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::EISDIR) => {}
+        Err(errno) => return Err(errno),
     }
+    match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::ENOTEMPTY) => {}
+        Err(errno) => return Err(errno),
+    }
+    let stat = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
     if stat.st_mode & 0o700 != 0o700 {
         set_mode(parent, name, stat.st_mode & 0o777 | 0o700)?;
     }

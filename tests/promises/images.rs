@@ -602,7 +602,7 @@ fn what_an_archive_would_do_outside_is_refused_and_nothing_is_written_there() {
     names.mode = 0o600;
     let name = &archive(&[names])[..512];
     let million = gzip(&name.repeat(1_000_000));
-    assert!(million.len() < 4 << 20);
+    assert!(million.len() < name.len() * 1_000_000 / 20);
     let zeros = gzip(&[huge.as_bytes(), &vec![0; 64 << 20][..]].concat());
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (
