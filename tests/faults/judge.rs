@@ -191,6 +191,10 @@ pub(crate) fn judge(
     if !more.is_empty() {
         return Verdict::Broken(format!("isolated in another way: {more:#?}"));
     }
+    // What it says of itself passes the supervisor there, which has told that it could not hand that on.
+    if subject == Subject::Terminal && run.stderr.contains("output cannot be written") {
+        return Verdict::EndedLate;
+    }
     let whole = found == *expected;
     if fault == Fault::Kill && run.trace.reached && point.is_supervisors() {
         return match code {
