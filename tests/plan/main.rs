@@ -619,8 +619,15 @@ fn enough_of_the_generated_profiles_have_a_plan() {
     }
     assert!(made >= 10, "{made} sources made");
     assert!(plans >= 150, "{plans} plans of 2000");
-    // A generated machine has no cgroups.
-    let without = [Phase::Scope, Phase::Group, Phase::Limits, Phase::JoinGroup];
+    // A generated machine has no cgroups, and a generated profile neither secrets nor files to lock.
+    let without = [
+        Phase::Scope,
+        Phase::Group,
+        Phase::Limits,
+        Phase::JoinGroup,
+        Phase::Secrets,
+        Phase::Locks,
+    ];
     let missing: Vec<_> = Phase::ALL
         .iter()
         .filter(|phase| !phases.contains(phase) && !without.contains(phase))
