@@ -656,13 +656,16 @@ fn enough_of_the_generated_profiles_have_a_plan() {
     }
     assert!(made >= 10, "{made} sources made");
     assert!(plans >= 150, "{plans} plans of 2000");
-    // A generated machine has no cgroups, and no resource limits that could be raised.
+    // A generated machine has no cgroups, and no resource limits that could be raised; a generated profile has
+    // neither secrets nor files to lock.
     let without = [
         Phase::Scope,
         Phase::Group,
         Phase::Limits,
         Phase::JoinGroup,
         Phase::OwnLimits,
+        Phase::Secrets,
+        Phase::Locks,
     ];
     let missing: Vec<_> = Phase::ALL
         .iter()
