@@ -373,8 +373,13 @@ pub fn bound_output(plan: &mut Plan) {
     let (most, over, origin) = bound;
     plan.slots += 2;
     if streams != [None, None] {
-        plan.steps
-            .extend(pipes(streams, most.or(Some(LOG)), over, [false; 2], &origin));
+        plan.steps.extend(pipes(
+            streams,
+            most.or(Some(LOG)),
+            over,
+            [false; 2],
+            &origin,
+        ));
     }
     keep_flags(&mut plan.steps);
 }
@@ -386,7 +391,10 @@ pub fn stay_open(plan: &mut Plan) {
             || step.phase == Phase::Fork
             || matches!(
                 step.op,
-                Op::MakePipes { .. } | Op::KeepFlags(_) | Op::OpenStream { .. } | Op::OpenProgram { .. }
+                Op::MakePipes { .. }
+                    | Op::KeepFlags(_)
+                    | Op::OpenStream { .. }
+                    | Op::OpenProgram { .. }
             )
     };
     plan.steps.retain(|step| !of_command(step));

@@ -1,8 +1,6 @@
 //! What a process may keep of its caller, and do to itself.
 
-use super::{
-    Escapes, InputFile, Keyring, OutputFiles, Personality, Process, Session, Terminal,
-};
+use super::{Escapes, InputFile, Keyring, OutputFiles, Personality, Process, Session, Terminal};
 use crate::diag::{At, Origin};
 use crate::profile::value::Mode;
 use crate::review::{Area, Extent, Grant};
