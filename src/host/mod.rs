@@ -215,6 +215,8 @@ impl Host {
     pub fn with_terminal(self, terminal: Option<Terminal>) -> Self {
         Self {
             terminal: Some(terminal),
+            // What the caller has there is not what is given.
+            streams: [OnceCell::from(None), OnceCell::new(), OnceCell::new()],
             ..self
         }
     }
