@@ -213,6 +213,11 @@ impl Child<'_> {
                 if end.is_err() {
                     let _ = signal::kill(payload, libc::SIGKILL);
                 }
+                // Others read on in the caller's file where the command has come to. In one that knows no
+                // places nobody is moved.
+                if let Some(input) = self.input() {
+                    let _ = descriptor::move_to_place_of(libc::STDIN_FILENO, input);
+                }
                 if !alone {
                     end_descendants(self.children);
                 }
@@ -300,7 +305,8 @@ impl Child<'_> {
         }
     }
 
-    /// Init keeps nothing open that somebody could get at through it: neither the caller's files,
+    /// Init keeps nothing open that somebody could get at through it: neither the caller's files, but for an
+    /// input that was opened anew,
     /// nor directories of the host, nor the standard streams, whose readers wait for their end.
     ///
     /// It does keep the locks on changes: they are held until the last process is gone.
@@ -309,7 +315,17 @@ impl Child<'_> {
             Op::KeepChanges { lock, .. } => self.slots.get(lock).copied(),
             _ => None,
         });
-        descriptor::close_from(0, [self.socket, self.children].into_iter().chain(locks))
+        let input = self.input().map(|input| [input, libc::STDIN_FILENO]);
+        let kept = [self.socket, self.children].into_iter().chain(locks);
+        descriptor::close_from(0, kept.chain(input.into_iter().flatten()))
+    }
+
+    /// What was opened in the place of the caller's standard input, if anything was.
+    fn input(&self) -> Option<RawFd> {
+        self.plan.steps.iter().find_map(|step| match step.op {
+            Op::ReadInput { slot, .. } => self.slots.get(slot).copied(),
+            _ => None,
+        })
     }
 }
 

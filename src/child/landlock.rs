@@ -18,6 +18,9 @@ impl Child<'_> {
     }
 
     fn permit(&self, ruleset: RawFd, rules: &Ruleset) -> sys::Result<()> {
+        for port in &rules.ports {
+            landlock::permit_port(ruleset, port.port, port.access)?;
+        }
         if rules.handled.files == 0 {
             return Ok(());
         }

@@ -44,6 +44,7 @@ pub(crate) use mounts::open_host_path;
 use crate::plan::op::NamespaceKind;
 use crate::plan::order::Actor;
 use crate::plan::{Op, Plan};
+use crate::sys::mount;
 use crate::sys::process::Arguments;
 use crate::sys::stop::Stop;
 use crate::sys::{self, descriptor, process};
@@ -244,6 +245,17 @@ impl Child<'_> {
                 }
                 Ok(())
             }
+            Op::ReadInput { slot, path, file } => {
+                let opened = mount::read_alone(path, *file)?;
+                self.slots
+                    .get_mut(*slot)
+                    .map(|to| *to = opened)
+                    .ok_or(Errno::EBADF)
+            }
+            Op::TakeInput { slot } => {
+                let file = self.slots.get(*slot).copied().unwrap_or(UNOPENED);
+                descriptor::take_as(file, libc::STDIN_FILENO)
+            }
             Op::OpenTerminal {
                 slot,
                 settings,
@@ -270,6 +282,7 @@ impl Child<'_> {
             | Op::KeepChanges { .. }
             | Op::MakeIdmap { .. }
             | Op::MakePipes { .. }
+            | Op::KeepFlags(_)
             | Op::RelayTerminal { .. }
             | Op::OpenMapped { .. }
             | Op::CloneInit { .. }
@@ -309,6 +322,7 @@ impl Child<'_> {
             | Op::SetCapabilities { .. }
             | Op::DieWithInit
             | Op::RefuseWriteExecute
+            | Op::SetLabel(_)
             | Op::NoNewPrivileges
             | Op::CloseDescriptors { .. }
             | Op::ResetSignals

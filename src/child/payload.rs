@@ -2,6 +2,7 @@
 
 use super::{Tag, message};
 use crate::plan::Op;
+use crate::plan::op::label::Label;
 use crate::sys::{self, descriptor, identity, process, scheduling, seccomp, signal};
 use nix::errno::Errno;
 use std::os::fd::RawFd;
@@ -63,6 +64,7 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
         // Init cannot be gone: with it, the pid namespace and this process would be. Where init
         // has no namespace of its own, the socket's other end tells the supervisor.
         Op::DieWithInit => process::die_with_parent(),
+        Op::SetLabel(label) => set_label(label),
         Op::RefuseWriteExecute => process::refuse_write_execute(),
         Op::NoNewPrivileges => identity::no_new_privileges(),
         Op::CloseDescriptors { first, kept } => descriptor::close_on_exec_from(*first, kept),
@@ -105,6 +107,19 @@ pub(super) fn await_tracer(socket: RawFd) -> sys::Result<()> {
     descriptor::close(own);
     sent?;
     super::init::await_release(socket)
+}
+
+/// Tells a security module the label of the next exec. A file that only seems to be one of /proc is refused: the
+/// label would silently not be there (CVE-2019-16884).
+fn set_label(label: &Label) -> sys::Result<()> {
+    let file = descriptor::open_for_writing(label.module.file())?;
+    let written = match descriptor::is_of_proc(file) {
+        Ok(true) => descriptor::write_all(file, label.text.to_bytes()),
+        Ok(false) => Err(Errno::EXDEV),
+        Err(errno) => Err(errno),
+    };
+    descriptor::close(file);
+    written
 }
 
 /// Does something for every capability of a mask.

@@ -19,6 +19,8 @@ pub mod share;
 pub mod terminal;
 pub mod tree;
 
+use crate::plan::op::label::Module;
+use crate::sys::descriptor::{self, Kind};
 use accounts::Accounts;
 use caller::{Caller, SubordinateIds};
 use cgroup::Cgroups;
@@ -48,11 +50,16 @@ pub struct Host {
     networks: OnceCell<Networks>,
     resolvers: OnceCell<Vec<IpAddr>>,
     pasta: OnceCell<Option<PathBuf>>,
+    /// What the caller's standard streams are.
+    streams: [OnceCell<Option<Kind>>; 3],
     /// Whether the machine is one of given facts, which has no descriptors.
     is_fixed: bool,
     /// The caller's terminal, where it was given; else it is looked at when it is asked for.
     terminal: Option<Option<Terminal>>,
 }
+
+/// The major number of /dev/null and its kin (null(4)).
+const MEMORY: u32 = 1;
 
 impl Host {
     /// This machine.
@@ -72,6 +79,7 @@ impl Host {
             networks: OnceCell::new(),
             resolvers: OnceCell::new(),
             pasta: OnceCell::new(),
+            streams: Default::default(),
             is_fixed: false,
             terminal: None,
         }
@@ -93,6 +101,7 @@ impl Host {
             networks: OnceCell::from(Networks::default()),
             resolvers: OnceCell::from(Vec::new()),
             pasta: OnceCell::from(Some("/usr/bin/pasta".into())),
+            streams: Default::default(),
             is_fixed: true,
             terminal: Some(None),
         }
@@ -165,13 +174,21 @@ impl Host {
         }
     }
 
-    /// The regular file that the caller's descriptor of that number writes to, if it is one: its device and inode.
+    /// What one of the caller's standard streams is, if it is open.
+    #[must_use]
+    pub fn stream(&self, number: i32) -> Option<Kind> {
+        let cell = self.streams.get(usize::try_from(number).ok()?)?;
+        let look = || descriptor::kind(number).ok().filter(|_| !self.is_fixed);
+        *cell.get_or_init(look)
+    }
+
+    /// The regular file that one of the caller's standard streams is, if it is one: its device and inode.
     #[must_use]
     pub fn written_file(&self, number: i32) -> Option<(u64, u64)> {
-        if self.is_fixed {
-            return None;
+        match self.stream(number) {
+            Some(Kind::File(device, inode)) => Some((device, inode)),
+            _ => None,
         }
-        crate::sys::descriptor::regular_file(number).ok().flatten()
     }
 
     /// The same machine with this terminal, or with none: what is tried in the place of a command needs none,
@@ -180,6 +197,8 @@ impl Host {
     pub fn with_terminal(self, terminal: Option<Terminal>) -> Self {
         Self {
             terminal: Some(terminal),
+            // What the caller has there is not what is given.
+            streams: [OnceCell::from(None), OnceCell::new(), OnceCell::new()],
             ..self
         }
     }
@@ -190,7 +209,11 @@ impl Host {
         let both = |terminal: &Terminal| terminal.streams[0] && terminal.streams[1];
         match self.terminal {
             Some(given) => given.filter(both),
-            None => terminal::interactive(),
+            // Most runs have a pipe or /dev/null there, of which nothing more has to be asked.
+            None => match self.stream(0) {
+                Some(Kind::Character(major)) if major != MEMORY => terminal::interactive(),
+                _ => None,
+            },
         }
     }
 
@@ -257,6 +280,19 @@ impl Host {
     pub fn refuses_write_execute(&self) -> bool {
         let ask = crate::sys::process::can_refuse_write_execute;
         *self.write_execute.get_or_init(ask)
+    }
+
+    /// Whether a security module that labels processes is active.
+    #[must_use]
+    pub fn has_module(&self, module: Module) -> bool {
+        if self.is_fixed {
+            return module == Module::Apparmor;
+        }
+        match module {
+            Module::Apparmor => std::fs::read_to_string("/sys/module/apparmor/parameters/enabled")
+                .is_ok_and(|text| text.trim() == "Y"),
+            Module::Selinux => Path::new("/sys/fs/selinux/enforce").exists(),
+        }
     }
 
     /// The version of Landlock that the kernel has (landlock(7)); 0 where it has none, or a filter

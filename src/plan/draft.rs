@@ -1,6 +1,6 @@
 //! A plan in the making: sections add steps in any order, and the phases sort them.
 
-use super::op::{IdRange, NewRoot, Op, Slot, Target};
+use super::op::{IdRange, NewRoot, Op, Slot, Stream, Target};
 use super::order::Phase;
 use super::{Note, Plan, Step, Watch, needs};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
@@ -110,6 +110,23 @@ impl Drafted {
     }
 }
 
+/// The standard streams of the caller that the command has, and nothing in their place.
+pub fn shared_streams(steps: &[Step]) -> impl Iterator<Item = Stream> {
+    let is_taken = |stream: Stream| {
+        steps.iter().any(|step| match &step.op {
+            Op::TakePipes { stdout, stderr } => match stream {
+                1 => stdout.is_some(),
+                2 => stderr.is_some(),
+                _ => false,
+            },
+            Op::TakeInput { .. } => stream == 0,
+            Op::TakeTerminal { streams, .. } => streams.contains(&stream),
+            _ => false,
+        })
+    };
+    (0..3).filter(move |stream| !is_taken(*stream))
+}
+
 impl<'a> Draft<'a> {
     /// An empty one.
     #[must_use]
@@ -209,6 +226,18 @@ impl<'a> Draft<'a> {
             }
             _ => false,
         })
+    }
+
+    /// Whether the command has this stream of the caller's, so far as the steps say.
+    #[must_use]
+    pub fn shares(&self, stream: Stream) -> bool {
+        shared_streams(&self.steps).any(|shared| shared == stream)
+    }
+
+    /// Has the caller's streams set in the end as they are now, once it is known which the command has.
+    pub fn keep_flags(&mut self) {
+        let op = Op::KeepFlags(shared_streams(&self.steps).collect());
+        self.step(Phase::Output, op, &Origin::Default("process.streams"));
     }
 
     /// The descriptors of the caller that the command keeps.

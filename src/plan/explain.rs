@@ -7,7 +7,7 @@ use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
     ClockOffset, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NamespaceKind, NewName,
-    NewRoot, Op, Over, Slot, Upper,
+    NewRoot, Op, Over, Slot, Stream, Upper,
 };
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
@@ -154,6 +154,13 @@ fn streams(stdout: Option<Slot>, stderr: Option<Slot>) -> &'static str {
         (Some(_), None) => "stdout",
         _ => "stderr",
     }
+}
+
+/// Standard streams by their names.
+fn names(streams: &[Stream]) -> String {
+    let name = |stream: &Stream| ["stdin", "stdout", "stderr"].get(usize::try_from(*stream).ok()?);
+    let names: Vec<_> = streams.iter().filter_map(name).copied().collect();
+    names.join(", ")
 }
 
 fn kind_names(kinds: &[NamespaceKind]) -> String {
@@ -361,6 +368,17 @@ impl fmt::Display for Op {
                     }
                 }
             }
+            Self::ReadInput { path, .. } => write!(
+                f,
+                "open {} anew, for reading alone, as the standard input",
+                s(path)
+            ),
+            Self::TakeInput { .. } => f.write_str("take that as stdin"),
+            Self::KeepFlags(streams) => write!(
+                f,
+                "remember the flags of {}, and set them so again in the end",
+                names(streams)
+            ),
             Self::TakePipes { stdout, stderr } => {
                 let pipes = match apart(*stdout, *stderr) {
                     true => "pipes",
@@ -385,16 +403,11 @@ impl fmt::Display for Op {
                 f.write_str("make it the controlling terminal of the session")
             }
             Self::TakeTerminal { streams, .. } => {
-                let words: Vec<_> = streams
-                    .iter()
-                    .filter_map(|stream| ["stdin", "stdout", "stderr"].get(usize::try_from(*stream).ok()?))
-                    .copied()
-                    .collect();
                 f.write_str("come to the foreground of the terminal")?;
-                if words.is_empty() {
+                if streams.is_empty() {
                     return Ok(());
                 }
-                write!(f, ", and take it as {}", words.join(", "))
+                write!(f, ", and take it as {}", names(streams))
             }
             Self::MakeIdmap { users, groups, .. } => {
                 write!(
@@ -666,6 +679,12 @@ impl fmt::Display for Op {
                 capabilities(*ambient)
             ),
             Self::DieWithInit => f.write_str("die when init dies"),
+            Self::SetLabel(label) => write!(
+                f,
+                "tell {} to label the command: {}",
+                label.module.name(),
+                s(&label.text)
+            ),
             Self::RefuseWriteExecute => f.write_str("never make written memory executable"),
             Self::Restrict(rules) => write!(f, "{rules}"),
             Self::NoNewPrivileges => f.write_str("set no_new_privs"),

@@ -1,5 +1,6 @@
 //! Which mechanisms of the machine an operation needs: what `doctor` looks at, given a profile.
 
+use super::op::label::Module;
 use super::op::{Limit, MapWriter, NewRoot, Op};
 use crate::host::cgroup::Controller;
 use crate::host::images::Owners;
@@ -79,6 +80,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
             needs.extend([Mechanism::MountApi, Mechanism::Overlayfs]);
         }
         Op::OpenSource { .. }
+        | Op::ReadInput { .. }
         | Op::AttachStaging
         | Op::StageFile { .. }
         | Op::AttachRoot(_)
@@ -105,6 +107,12 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::StartPasta(_) => {
             needs.insert(Mechanism::Pasta);
         }
+        Op::SetLabel(label) => {
+            needs.insert(match label.module {
+                Module::Apparmor => Mechanism::Apparmor,
+                Module::Selinux => Mechanism::Selinux,
+            });
+        }
         Op::RefuseWriteExecute => {
             needs.insert(Mechanism::WriteExecute);
         }
@@ -121,6 +129,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::KeepChanges { .. }
         | Op::ProvideMountPoint { .. }
         | Op::MakePipes { .. }
+        | Op::KeepFlags(_)
+        | Op::TakeInput { .. }
         | Op::TakePipes { .. }
         | Op::AwaitTracer
         | Op::RelayTerminal { .. }

@@ -1,6 +1,7 @@
 //! The primitive operations, each in the form in which the kernel takes it.
 
 pub mod gate;
+pub mod label;
 pub mod landlock;
 mod limit;
 pub mod network;
@@ -226,6 +227,24 @@ pub enum Op {
         most: Option<u64>,
         /// What happens beyond that.
         over: Over,
+    },
+    /// Remembers how these standard streams of the caller's are set (fcntl(2), F_GETFL), and sets them so again in
+    /// the end: the command shares them with whoever else has them open.
+    KeepFlags(Vec<Stream>),
+    /// Opens the file of the standard input anew, on a read-only mount of its own, at the place that the caller is at
+    /// in it. Init moves the caller there in the end, where the command has come to.
+    ReadInput {
+        /// Where the descriptor goes.
+        slot: Slot,
+        /// Its name.
+        path: CString,
+        /// Its device and inode.
+        file: (u64, u64),
+    },
+    /// Takes that as standard input (dup2(2)).
+    TakeInput {
+        /// The file.
+        slot: Slot,
     },
     /// Hands on between standard streams of the supervisor's own and the terminal that the sandbox will have.
     /// If they are a terminal, that is raw meanwhile; it gets its settings back when it is not handed on, and
@@ -602,6 +621,8 @@ pub enum Op {
     DieWithInit,
     /// Memory that can be written never becomes executable (`PR_SET_MDWE`).
     RefuseWriteExecute,
+    /// Has the next exec give the command a label of a security module.
+    SetLabel(label::Label),
     /// Landlock.
     Restrict(landlock::Ruleset),
     /// no_new_privs.

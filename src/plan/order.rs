@@ -168,6 +168,8 @@ phases! {
     Memory: Payload,
     /// no_new_privs is set.
     NoNewPrivileges: Payload,
+    /// A security module is told under which label the command is executed.
+    Label: Payload,
     /// Landlock is told what is refused.
     Landlock: Payload,
     /// Pipes and the sandbox's own terminal take the place of standard streams.
@@ -306,6 +308,9 @@ rules! {
     WorkingDirectory < Landlock: "the rules are for the command, not for the set-up",
     NoNewPrivileges < Landlock: "without CAP_SYS_ADMIN, the kernel restricts only a process that can gain nothing by exec",
     DetachOldRoot < Landlock: "whoever is restricted in files cannot change a mount any more",
+    DetachOldRoot < Label: "the label is for the command alone, and is written through the /proc that it has",
+    Label < Landlock: "the rules may not permit writing below /proc",
+    Label < Filter: "the label is for the program that is executed, and the filter is a part of that",
     Landlock < AsExecuted: "the files of descriptors are named by them, and here they are closed",
     Landlock < Filter: "the filter may refuse the calls of Landlock",
     Memory < Filter: "the filter may refuse prctl",

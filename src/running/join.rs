@@ -11,6 +11,7 @@ use super::live::Live;
 use super::record::{Namespace, Record};
 use crate::diag::Origin;
 use crate::host::Host;
+use crate::plan::draft::shared_streams;
 use crate::plan::op::{NamespaceKind, Op, Over, Slot};
 use crate::plan::order::Actor;
 use crate::plan::{Phase, Plan, Step, Watch};
@@ -171,7 +172,7 @@ pub fn build(
     if streams != [None, None] {
         steps.extend(pipes(streams, most, over, &origin));
     }
-    steps.sort_by_key(|step| step.phase);
+    keep_flags(&mut steps);
     Some(Plan {
         steps,
         slots: record.slots + 2,
@@ -296,6 +297,18 @@ fn pipes(
     })
 }
 
+/// Adds what remembers the flags of the streams that the command has, and puts the steps in order.
+fn keep_flags(steps: &mut Vec<Step>) {
+    steps.retain(|step| !matches!(step.op, Op::KeepFlags(_)));
+    let op = Op::KeepFlags(shared_streams(steps).collect());
+    steps.push(Step {
+        phase: Phase::Output,
+        op,
+        origin: Origin::Default("process.streams"),
+    });
+    steps.sort_by_key(|step| step.phase);
+}
+
 /// Has a plan hand on both streams within a bound, as log files need it.
 pub fn bound_output(plan: &mut Plan) {
     let mut bound = (None, Over::Cut, Origin::CommandLine);
@@ -314,7 +327,7 @@ pub fn bound_output(plan: &mut Plan) {
     plan.slots += 2;
     plan.steps
         .extend(pipes(both, most.or(Some(LOG)), over, &origin));
-    plan.steps.sort_by_key(|step| step.phase);
+    keep_flags(&mut plan.steps);
 }
 
 /// Has a plan come to no command: init stays, and others may join.
@@ -322,7 +335,7 @@ pub fn stay_open(plan: &mut Plan) {
     let of_command = |step: &Step| {
         step.phase.actor() == Actor::Payload
             || step.phase == Phase::Fork
-            || matches!(step.op, Op::MakePipes { .. })
+            || matches!(step.op, Op::MakePipes { .. } | Op::KeepFlags(_))
     };
     plan.steps.retain(|step| !of_command(step));
     plan.steps.push(Step {

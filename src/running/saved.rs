@@ -3,7 +3,8 @@
 
 use crate::diag::{Origin, Sources};
 use crate::plan::op::Over;
-use crate::plan::op::landlock::Ruleset;
+use crate::plan::op::label::{Label, Module};
+use crate::plan::op::landlock::{Port, Ruleset};
 use crate::plan::{Op, Phase, Plan, Step};
 use crate::sys::identity::CapabilitySets;
 use crate::sys::landlock::Handled;
@@ -57,12 +58,17 @@ enum SavedOp {
         securebits: u32,
     },
     RefuseWriteExecute,
+    /// Whether AppArmor's, and what is written.
+    Label(bool, String),
     Landlock {
         files: u64,
         network: u64,
         scoped: u64,
         writable: Vec<String>,
         streams: Vec<i32>,
+        /// Ports, and how they may be used.
+        #[serde(default)]
+        ports: Vec<(u16, u64)>,
     },
     NoNewPrivileges,
     CloseDescriptors(i32),
@@ -132,12 +138,16 @@ fn save_op(op: &Op) -> Option<SavedOp> {
             securebits: *securebits,
         },
         Op::RefuseWriteExecute => SavedOp::RefuseWriteExecute,
+        Op::SetLabel(label) => {
+            SavedOp::Label(label.module == Module::Apparmor, text(&label.text))
+        }
         Op::Restrict(rules) => SavedOp::Landlock {
             files: rules.handled.files,
             network: rules.handled.network,
             scoped: rules.handled.scoped,
             writable: rules.writable.iter().map(|path| text(path)).collect(),
             streams: rules.streams.clone(),
+            ports: rules.ports.iter().map(|port| (port.port, port.access)).collect(),
         },
         Op::NoNewPrivileges => SavedOp::NoNewPrivileges,
         Op::CloseDescriptors { first, .. } => SavedOp::CloseDescriptors(*first),
@@ -224,6 +234,9 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::ForkPayload { .. }
         | Op::AwaitTracer
         | Op::TakePipes { .. }
+        | Op::KeepFlags(_)
+        | Op::ReadInput { .. }
+        | Op::TakeInput { .. }
         | Op::NewProcessGroup
         | Op::DieWithInit
         // No run that has a record ends in an attempt.
@@ -308,12 +321,20 @@ impl SavedOp {
                 securebits: *securebits,
             },
             Self::RefuseWriteExecute => Op::RefuseWriteExecute,
+            Self::Label(is_apparmor, label) => Op::SetLabel(Label {
+                module: match is_apparmor {
+                    true => Module::Apparmor,
+                    false => Module::Selinux,
+                },
+                text: bytes(label)?,
+            }),
             Self::Landlock {
                 files,
                 network,
                 scoped,
                 writable,
                 streams,
+                ports,
             } => Op::Restrict(Ruleset {
                 handled: Handled {
                     files: *files,
@@ -326,6 +347,13 @@ impl SavedOp {
                     .collect::<Option<_>>()?,
                 // Of descriptors beyond these, none is kept.
                 streams: streams.iter().copied().filter(|fd| *fd < 3).collect(),
+                ports: ports
+                    .iter()
+                    .map(|(port, access)| Port {
+                        port: *port,
+                        access: *access,
+                    })
+                    .collect(),
             }),
             Self::NoNewPrivileges => Op::NoNewPrivileges,
             // Those that the profile keeps are of who started the sandbox.

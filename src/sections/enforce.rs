@@ -43,6 +43,8 @@ crate::table! {
         /// sockets to the outside. Nothing about files where the command may mount (`nested_user` under
         /// `[namespaces]`, the capability sys_admin): Landlock would refuse that too.
         landlock: Level = "prefer",
+        /// The labels of security modules (`apparmor` and `selinux` under `[process]`).
+        labels: Level = "require",
     }
 }
 
@@ -71,6 +73,8 @@ pub struct Enforce {
     pub write_execute: At<Level>,
     /// The rules of Landlock.
     pub landlock: At<Level>,
+    /// The labels of security modules.
+    pub labels: At<Level>,
 }
 
 impl Enforce {
@@ -89,6 +93,7 @@ impl Enforce {
             seccomp: raw.seccomp,
             write_execute: raw.write_execute,
             landlock: raw.landlock,
+            labels: raw.labels,
         }
     }
 
@@ -117,6 +122,12 @@ impl Enforce {
             off(&self.idmap, "the owners of mounts", owners),
             off(&self.seccomp, "system calls", filter),
             off(&self.write_execute, "written memory", memory),
+            off(
+                &self.landlock,
+                "ports",
+                profile.network.port_lists().collect(),
+            ),
+            off(&self.labels, "labels", profile.process.labelled().collect()),
         ];
         for problem in found.into_iter().flatten() {
             problems.push(problem);
@@ -142,6 +153,7 @@ impl Enforce {
             seccomp,
             write_execute,
             landlock,
+            labels,
         } = self;
         [
             (limits, "limits", "limits on the group", 3_000),
@@ -155,6 +167,7 @@ impl Enforce {
                 300,
             ),
             (landlock, "landlock", "the rules of Landlock", 200),
+            (labels, "labels", "labels of security modules", 300),
         ]
         .into_iter()
         .map(|(level, name, what, share)| {

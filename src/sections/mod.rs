@@ -177,6 +177,7 @@ pub fn check(
             raw.seccomp,
             &namespaces.nested_user,
             families,
+            network.bounds_ports(),
             capabilities.kept(),
             sources,
             problems,
@@ -304,6 +305,7 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     profile.rlimits.steps(&mut draft);
     profile.capabilities.steps(&mut draft);
     profile.restrict(&mut draft);
+    draft.keep_flags();
     profile.seccomp.steps(profile, &mut draft);
     profile.environment.steps(profile, &mut draft);
     profile.report.note(&mut draft);

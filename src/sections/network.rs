@@ -4,6 +4,7 @@ mod check;
 mod egress;
 mod family;
 mod names;
+mod ports;
 mod user;
 mod value;
 mod veth;
@@ -92,6 +93,12 @@ crate::table! {
         /// `"127.0.0.1:8080:80"`, `"8443:443/tcp"` or `"[::1]:5353:53/udp"`: the host's address (default: all), the
         /// host's port, the sandbox's.
         publish: List<Published>,
+        /// With `mode = "host"`: the ports that may be connected to over TCP, on whatever machine; Landlock refuses
+        /// all others with EACCES (Linux 6.7). Streams of other protocols are refused, UDP is not. Default: all.
+        connect_ports: List<u32>,
+        /// With `mode = "host"`: the ports that may be served on over TCP; 0 stands for those that the kernel chooses.
+        /// Default: all.
+        bind_ports: List<u32>,
         /// What may be reached besides the sandbox's own loopback: `HOST:PORT`, over TCP, or over UDP with `/udp`
         /// after it. A host is a name, `*.` and a name for all below it, an address, or a network. All
         /// else is refused, and told of in the end. It holds for every program, by whatever way it asks.
@@ -121,6 +128,8 @@ pub struct Network {
     pub pool: Vec<At<Net>>,
     pub dns: Vec<At<IpAddr>>,
     pub publish: Vec<At<Published>>,
+    pub connect_ports: Option<At<Vec<u16>>>,
+    pub bind_ports: Option<At<Vec<u16>>>,
     /// What may be reached through the gate, where anything may.
     pub egress: Option<Egress>,
     /// The places of `allow` and `deny`, where they are written.
@@ -165,6 +174,8 @@ impl Network {
             pool: all(raw.pool),
             dns: all(raw.dns),
             publish: all(raw.publish),
+            connect_ports: ports::check(raw.connect_ports, 1, problems),
+            bind_ports: ports::check(raw.bind_ports, 0, problems),
             egress,
             lists,
         }
@@ -249,6 +260,9 @@ impl Network {
             // Whom to ask, not what is reached.
             dns: _,
             publish,
+            // Both are told together.
+            connect_ports: _,
+            bind_ports: _,
             egress,
             lists: _,
         } = self;
@@ -312,6 +326,9 @@ impl Network {
                 (None, _) => format!("publish:{word}:{port}"),
             };
             grants.push(Grant::rank(Area::Network, key, rank, words, origin).share(300));
+        }
+        if mode.value == Mode::Host || net.value == Choice::Shared {
+            grants.push(ports::grant(self));
         }
         // How far the common ones go is told by the system calls.
         let place = families.as_ref().map(|families| &families.origin);

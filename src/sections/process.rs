@@ -2,12 +2,16 @@
 
 mod descriptors;
 mod grants;
+mod input;
+mod labels;
 mod scheduling;
 mod terminal;
 
+pub use input::InputFile;
 pub use scheduling::{IoPriority, Personality, Scheduler};
 
 use descriptors::Descriptors;
+use labels::Labels;
 use scheduling::Scheduling;
 use terminal::Terminal;
 
@@ -86,10 +90,19 @@ crate::table! {
         /// What the command has of a regular file that the caller's standard output or error goes to, as in
         /// `sandbox -- make >log`. Terminals, pipes and devices are the command's in any case.
         output_files: OutputFiles = "relay",
+        /// What the command has of a regular file that is the caller's standard input, as in `sandbox -- sort <names`,
+        /// where it would have power over it: a plain user's own file, or one that others may write to.
+        input_file: InputFile = "read",
         /// The descriptors of the caller that the command keeps besides 0 to 2, under their numbers:
         /// files, pipes and sockets, open when the run starts. What leads out of the sandbox, such as
         /// a directory, is refused. Default: none.
         descriptors: List<u32>,
+        /// The profile of AppArmor that the command runs under, on top of the one that this program runs under: it
+        /// can only refuse more. It has to be loaded, in the policy that is seen from inside. Default: none.
+        apparmor: String,
+        /// The context of SELinux that the command runs in. The policy has to permit the transition, under
+        /// no_new_privs (`nnp_transition`). Default: what the policy says of the program.
+        selinux: String,
         /// The processors to run on, as cpuset(7) lists them: `"0-3,7"` (sched_setaffinity(2)). Needs
         /// no cgroup, and is no bound: the command may choose others. Default: the caller's.
         affinity: String,
@@ -121,7 +134,9 @@ pub struct Process {
     terminal: At<Terminal>,
     write_execute: At<bool>,
     pub(super) output_files: At<OutputFiles>,
+    input_file: At<InputFile>,
     descriptors: Descriptors,
+    labels: Labels,
     scheduling: Scheduling,
 }
 
@@ -133,6 +148,7 @@ impl Process {
     pub fn check(raw: Option<At<RawProcess>>, problems: &mut Diagnostics) -> Self {
         let (raw, _) = split(raw, "process");
         let scheduling = Scheduling::check(&raw, problems);
+        let labels = Labels::check(&raw, problems);
         for (value, least, most, name) in [
             (&raw.nice, -20, 19, "nice"),
             (&raw.oom_score_adj, -1000, 1000, "oom_score_adj"),
@@ -208,6 +224,7 @@ impl Process {
         });
         Self {
             scheduling,
+            labels,
             descriptors: Descriptors::check(raw.descriptors, problems),
             command,
             argv0: raw.argv0,
@@ -218,6 +235,7 @@ impl Process {
             oom_score_adj: raw.oom_score_adj,
             session: raw.session,
             output_files: raw.output_files,
+            input_file: raw.input_file,
             terminal: raw.terminal,
             write_execute: raw.write_execute,
         }
@@ -282,6 +300,11 @@ impl Process {
     #[must_use]
     pub fn relays_files(&self) -> bool {
         self.output_files.value == OutputFiles::Relay
+    }
+
+    /// Which lines ask for labels.
+    pub fn labelled(&self) -> impl Iterator<Item = &Origin> {
+        self.labels.asked()
     }
 
     /// Which line refuses memory that is written and executed.
@@ -393,8 +416,11 @@ impl Process {
             &origin,
         );
         self.terminal(identity, draft);
+        self.input(profile, draft);
+        self.labels.steps(&profile.enforce.labels, draft);
         self.scheduling.steps(draft);
-        self.descriptors.steps(draft);
+        self.descriptors
+            .steps(profile.namespaces.builds_root(), draft);
         draft.step(
             Phase::Signals,
             Op::ResetSignals,

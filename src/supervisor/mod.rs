@@ -14,6 +14,7 @@ pub mod progress;
 mod recording;
 mod relay;
 mod source;
+mod streams;
 mod terminal;
 mod trace;
 mod unpack;
@@ -107,6 +108,8 @@ struct Run<'p> {
     namespaces: Vec<OwnedFd>,
     /// What hands on the output, where it is not the command's to write.
     relay: Option<relay::Relay>,
+    /// How the caller's streams were set; set so again when this goes.
+    flags: Option<streams::Flags>,
     /// The sandbox's own terminal and the caller's, where there are two.
     terminal: Option<terminal::Terminal>,
     mount_points: Vec<MountPoint>,
@@ -175,6 +178,7 @@ impl<'p> Run<'p> {
             joined: None,
             namespaces: Vec::new(),
             relay: None,
+            flags: None,
             terminal: None,
             mount_points: Vec::new(),
             roots: Vec::new(),
@@ -260,6 +264,7 @@ impl<'p> Run<'p> {
                     }
                 }
             }
+            Op::KeepFlags(streams) => self.flags = Some(streams::Flags::of(streams)),
             Op::RelayTerminal {
                 caller,
                 input,

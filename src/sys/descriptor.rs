@@ -381,11 +381,75 @@ pub fn is_directory(fd: RawFd) -> Result<bool> {
     Ok(stat(fd)?.st_mode & libc::S_IFMT == libc::S_IFDIR)
 }
 
-/// The device and the inode of a regular file that a descriptor is of (fstat(2)).
-pub fn regular_file(fd: RawFd) -> Result<Option<(u64, u64)>> {
+/// Opens the file of a descriptor anew, for reading, on the mount that the descriptor is of.
+pub fn reopen_for_reading(fd: RawFd) -> Result<RawFd> {
+    /// More than the longest name has.
+    const ROOM: usize = 32;
+    const FOLDER: &[u8] = b"/proc/self/fd/";
+    let mut digits = [0u8; 10];
+    let mut rest = fd.unsigned_abs();
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        count += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    let number = digits.iter().skip(digits.len() - count);
+    let mut name = [0u8; ROOM];
+    for (to, from) in name.iter_mut().zip(FOLDER.iter().chain(number)) {
+        *to = *from;
+    }
+    let name = CStr::from_bytes_until_nul(&name).map_err(|_| nix::errno::Errno::ENAMETOOLONG)?;
+    openat2(libc::AT_FDCWD, name, libc::O_RDONLY | libc::O_CLOEXEC, 0, 0)
+}
+
+/// Moves a descriptor to the place that another one is at in the same file (lseek(2)).
+pub fn move_to_place_of(fd: RawFd, other: RawFd) -> Result<()> {
+    // SAFETY: no pointers.
+    let place = unsafe { libc::lseek(other, 0, libc::SEEK_CUR) };
+    check(place as libc::c_long)?;
+    // SAFETY: no pointers.
+    let moved = unsafe { libc::lseek(fd, place, libc::SEEK_SET) };
+    check(moved as libc::c_long).map(drop)
+}
+
+/// What a descriptor is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file: its device and inode.
+    File(u64, u64),
+    /// A character device of this major number.
+    Character(u32),
+    /// Something else.
+    Other,
+}
+
+/// What a descriptor is of (fstat(2)).
+pub fn kind(fd: RawFd) -> Result<Kind> {
     let stat = stat(fd)?;
-    let regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    Ok(regular.then_some((stat.st_dev, stat.st_ino)))
+    Ok(match stat.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => Kind::Directory,
+        libc::S_IFREG => Kind::File(stat.st_dev, stat.st_ino),
+        libc::S_IFCHR => Kind::Character(libc::major(stat.st_rdev)),
+        _ => Kind::Other,
+    })
+}
+
+/// The flags of an open file that any holder may set (fcntl(2), F_GETFL).
+pub fn flags(fd: RawFd) -> Result<i32> {
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+}
+
+/// Sets the flags of an open file, for all that hold it (fcntl(2), F_SETFL).
+pub fn set_flags(fd: RawFd, flags: i32) -> Result<()> {
+    // SAFETY: no pointers.
+    check_int(unsafe { libc::fcntl(fd, libc::F_SETFL, flags) }).map(drop)
 }
 
 fn stat(fd: RawFd) -> Result<libc::stat> {

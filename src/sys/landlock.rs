@@ -78,6 +78,35 @@ pub fn permit_beneath(ruleset: RawFd, parent: RawFd, allowed: u64) -> Result<()>
     .map(drop)
 }
 
+/// Permits accesses to a port (landlock_add_rule(2)).
+///
+/// # Errors
+/// `EINVAL` for an access that the ruleset does not handle; `EAFNOSUPPORT` where the kernel has no TCP.
+pub fn permit_port(ruleset: RawFd, port: u16, allowed: u64) -> Result<()> {
+    /// `struct landlock_net_port_attr`.
+    #[repr(C)]
+    struct NetPort {
+        allowed: u64,
+        port: u64,
+    }
+    const LANDLOCK_RULE_NET_PORT: libc::c_int = 2;
+    let rule = NetPort {
+        allowed,
+        port: port.into(),
+    };
+    // SAFETY: the pointer is to a live structure of the kind that is named.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset,
+            LANDLOCK_RULE_NET_PORT,
+            ptr::from_ref(&rule),
+            0,
+        )
+    })
+    .map(drop)
+}
+
 /// Puts the calling thread, and all that comes of it, under a ruleset (landlock_restrict_self(2)).
 pub fn restrict_self(ruleset: RawFd) -> Result<()> {
     // SAFETY: no pointers.

@@ -3,7 +3,7 @@
 //! Nothing here walks a path twice: a source is opened once and mounted from its descriptor onto
 //! the descriptor of a target.
 
-use super::{Result, check, check_int};
+use super::{Result, check, check_int, descriptor};
 use std::ffi::CStr;
 use std::os::fd::RawFd;
 use std::ptr;
@@ -317,4 +317,28 @@ pub fn restrictions(fd: RawFd) -> Result<Attributes> {
 pub fn detach_here() -> Result<()> {
     // SAFETY: the path is a static string.
     check_int(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) }).map(drop)
+}
+
+/// Opens a file on a read-only mount of its own, at the place that the standard input is at in it: through what is
+/// opened nothing of the file can be changed.
+///
+/// # Errors
+/// `ESTALE` where it is not the file of this device and inode.
+pub fn read_alone(path: &CStr, file: (u64, u64)) -> Result<RawFd> {
+    let tree = clone_tree_at(path, Depth::Alone)?;
+    let opened = set_attributes(tree, Attributes::READ_ONLY)
+        .and_then(|()| descriptor::reopen_for_reading(tree));
+    descriptor::close(tree);
+    let opened = opened?;
+    let at_its_place = match descriptor::kind(opened) {
+        Ok(descriptor::Kind::File(device, inode)) if (device, inode) == file => {
+            descriptor::move_to_place_of(opened, libc::STDIN_FILENO)
+        }
+        Ok(_) => Err(nix::errno::Errno::ESTALE),
+        Err(errno) => Err(errno),
+    };
+    if at_its_place.is_err() {
+        descriptor::close(opened);
+    }
+    at_its_place.map(|()| opened)
 }

@@ -18,6 +18,19 @@ pub enum Bare {
     Never(&'static str),
 }
 
+/// What the caller gives as standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing.
+    Null,
+    /// A folder that the command is not given.
+    Folder,
+    /// A pipe that others hold too.
+    Pipe,
+    /// A file of the caller's.
+    File,
+}
+
 /// Where an attack is told from its absence.
 #[derive(Clone, Copy, Debug)]
 pub enum Evidence {
@@ -44,6 +57,8 @@ pub struct Attack {
     pub terminal: bool,
     /// Whether its standard output is a file of the caller's that holds something already.
     pub log: bool,
+    /// What its standard input is.
+    pub input: Input,
     /// A folder of the project that the profile mounts a tmpfs on.
     pub mount: Option<&'static str>,
     /// More of the profile: only then is the sandbox expected to stop it.
@@ -70,6 +85,7 @@ impl Attack {
             before: "",
             terminal: false,
             log: false,
+            input: Input::Null,
             mount: None,
             profile: "",
             evidence: Evidence::Inside,

@@ -1,10 +1,28 @@
 //! Descriptors, environment, identity: what comes along from the caller.
 
-use crate::attack::{Bare, Evidence};
+use crate::attack::{Bare, Evidence, Input};
 
 attacks! {
     no_descriptor_comes_along: "an open folder of the caller's is read from",
         Bare::Works, "os.close(os.open('secret', os.O_RDONLY, dir_fd=7))";
+    a_folder_as_input_is_no_way_out: "the standard input is a folder of the caller's, and is read from",
+        Bare::Works, "os.close(os.open('secret', os.O_RDONLY, dir_fd=9))",
+        { input: Input::Folder, refusal: "the standard input is a directory" };
+    the_file_of_the_input_is_not_shortened: "the file of the caller's input is emptied",
+        Bare::Works, "os.truncate('/proc/self/fd/0', 0)",
+        { input: Input::File, evidence: Evidence::Outside(|stage| {
+            stage.outside().join("secret").metadata().unwrap().len() == 0
+        }) };
+    the_mode_of_the_input_is_not_changed: "the file of the caller's input is made writable for everybody",
+        Bare::Works, "os.fchmod(0, 0o666)",
+        { input: Input::File, evidence: Evidence::Outside(|stage| {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = stage.outside().join("secret").metadata().unwrap().permissions().mode();
+            mode & 0o002 != 0
+        }) };
+    the_callers_pipe_still_waits: "the caller's pipe is set so that nobody waits at it any more",
+        Bare::Works, "os.set_blocking(0, False)",
+        { input: Input::Pipe, evidence: Evidence::Outside(crate::stage::Stage::pipe_does_not_block) };
     the_log_is_not_reopened: "standard output, a file of the caller's, is opened anew and emptied",
         Bare::Works, "
 os.write(1, b'new'); os.close(os.open('/proc/self/fd/1', os.O_WRONLY | os.O_TRUNC))",

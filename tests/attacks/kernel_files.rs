@@ -41,6 +41,11 @@ any_of([(b'cgroup', b'none,name=attack'), (b'cgroup', b'memory'), (b'cgroup2', N
        lambda kind: call('mount', b'none', A.project.encode(), kind[0], 0, kind[1]))";
     the_group_is_not_left: "a control group is opened, to move there",
         Bare::Root, "any_of([os.path.join(d, f) for d, _, fs in os.walk('/sys/fs/cgroup') for f in fs if f == 'cgroup.procs'], lambda path: can_open(path, os.O_WRONLY))";
+    nothing_watches_the_whole_machine: "the kernel is asked to watch the load of the machine",
+        Bare::Perhaps, "any_of(['cpu', 'io', 'memory'], lambda what: can_open('/proc/pressure/' + what, os.O_RDWR))";
+    the_boot_is_not_named: "the id of the machine's boot is read",
+        Bare::Works, "assert A.before and read('/proc/sys/kernel/random/boot_id').decode().strip() == A.before",
+        { before: "print(read('/proc/sys/kernel/random/boot_id').decode().strip())" };
     the_machine_is_not_named: "the host's name is read",
         Bare::Works, "assert os.uname().nodename == A.before",
         { before: "print(os.uname().nodename)" };

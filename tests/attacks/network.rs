@@ -28,6 +28,8 @@ def make(family):
     except OSError as error:
         if error.errno not in (ESOCKTNOSUPPORT, EPROTONOSUPPORT): raise
 any_of([40, 30, 21, 38, 44, 29, 31], make)";
+    rare_protocols_are_not_reached: "a socket of a protocol is made that the kernel loads a module for",
+        Bare::Works, "any_of([(2, 136), (1, 132), (2, 115), (1, 256)], lambda made: socket.socket(socket.AF_INET, *made))";
     a_network_of_ones_own_gives_no_power: "a network namespace is made, for power over it",
         Bare::Works, "call('unshare', NEWUSER | NEWNET)";
     shared_memory_is_not_found: "a System V segment of the host's is found",

@@ -1,6 +1,6 @@
 //! Resources. Everything here is bounded.
 
-use crate::attack::Bare;
+use crate::attack::{Bare, Evidence};
 
 attacks! {
     processes_have_an_end: "more processes are made than anybody needs",
@@ -24,4 +24,14 @@ assert any(size.f_blocks * size.f_frsize > memory / 4 or size.f_files > 1 << 20 
         Bare::Never("the caller's limit differs"), "
 import resource
 assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] > 1 << 20";
+    output_has_an_end: "the log of the caller is filled",
+        Bare::Works, "
+for _ in range(64): os.write(1, bytes(1 << 16))",
+        {
+            log: true,
+            profile: "[limits]\noutput = \"1M\"\n",
+            evidence: Evidence::Outside(|stage| {
+                stage.outside().join("log").metadata().unwrap().len() > 2 << 20
+            }),
+        };
 }

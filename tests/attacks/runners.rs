@@ -1,6 +1,6 @@
 //! Where an attack is tried: bare, in a sandbox, in the sandboxes of others.
 
-use crate::attack::{Attack, Evidence, Verdict};
+use crate::attack::{Attack, Evidence, Input, Verdict};
 use crate::stage::Stage;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output, Stdio};
@@ -35,13 +35,29 @@ pub fn attempt(attack: &Attack, runner: Runner) -> Verdict {
             String::from_utf8_lossy(&output.stdout).trim().to_owned()
         }
     };
-    let inner = python(&stage, attack.script, &before);
+    let mut inner = python(&stage, attack.script, &before);
+    if attack.input == Input::Folder {
+        // Python does not start with a folder as its input; the attack finds it under another number.
+        let mut moved = Command::new("/bin/sh");
+        moved
+            .args(["-c", "exec 9<&0 0</dev/null; exec \"$@\"", "sh", PYTHON])
+            .args(inner.get_args());
+        inner = moved;
+    }
     let mut command = within(runner, attack, &stage, &inner);
     if attack.terminal {
         command = in_terminal(&command);
     }
     let mut command = surrounded(&command);
-    command.current_dir(stage.project()).stdin(Stdio::null());
+    command.current_dir(stage.project());
+    command.stdin(match attack.input {
+        Input::Null => Stdio::null(),
+        Input::Folder => std::fs::File::open(stage.outside()).unwrap().into(),
+        Input::Pipe => stage.pipe().into(),
+        Input::File => std::fs::File::open(stage.outside().join("secret"))
+            .unwrap()
+            .into(),
+    });
     let output = match attack.log {
         false => command.output().unwrap(),
         true => {
@@ -68,6 +84,9 @@ pub fn attempt(attack: &Attack, runner: Runner) -> Verdict {
     }
     match code {
         Some(0) => Verdict::Worked,
+        Some(125) if !attack.refusal.is_empty() && said.contains(attack.refusal) => {
+            Verdict::Blocked(said)
+        }
         // Others end with 1, too, where they cannot start.
         Some(1) if said.contains("stopped: ") => Verdict::Blocked(said),
         // Killed for the call.

@@ -1,6 +1,6 @@
 //! What is there to be attacked: a file, a process, sockets, a key; all of it the test's own.
 
-use std::io::Write as _;
+use std::io::{PipeReader, PipeWriter, Write as _};
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -17,6 +17,7 @@ pub struct Stage {
     port: u16,
     abstract_name: String,
     _sockets: (TcpListener, UnixListener, UnixListener),
+    pipe: (PipeReader, PipeWriter),
 }
 
 impl Stage {
@@ -48,6 +49,7 @@ impl Stage {
             port: tcp.local_addr().unwrap().port(),
             abstract_name,
             _sockets: (tcp, sockets.0, sockets.1),
+            pipe: std::io::pipe().unwrap(),
         }
     }
 
@@ -59,6 +61,17 @@ impl Stage {
     /// A folder that it is not given.
     pub fn outside(&self) -> PathBuf {
         self.folder.join("outside")
+    }
+
+    /// A pipe to be read, of which this process reads too.
+    pub fn pipe(&self) -> PipeReader {
+        self.pipe.0.try_clone().unwrap()
+    }
+
+    /// Whether who reads of that pipe does not wait any more.
+    pub fn pipe_does_not_block(&self) -> bool {
+        let flags = nix::fcntl::fcntl(&self.pipe.0, nix::fcntl::FcntlArg::F_GETFL).unwrap();
+        flags & libc::O_NONBLOCK != 0
     }
 
     /// Whether the process outside still lives.

@@ -21,6 +21,8 @@ except OSError as error:
 try: call('ioctl', 0, 0x541c | 1 << 40, ctypes.create_string_buffer(b'\\x03'))
 except OSError as error:
     if error.errno != ENOTTY: raise", { terminal: true };
+    no_line_discipline_is_set: "a line discipline is set on a terminal of the command's own",
+        Bare::Works, "call('ioctl', os.openpty()[1], 0x5423, struct.pack('i', 0))";
     other_terminals_are_not_written: "another terminal of the host's is opened",
         Bare::Works, "
 assert os.path.exists(os.ttyname(0))

@@ -37,7 +37,7 @@ firewall = true
     2 | firewall = true
       | ^^^^^^^^
       |
-      = help: the keys are: mode, families, namespace, address, host_address, gateway, bridge, isolated, nat, mtu, pool, dns, publish, allow, deny
+      = help: the keys are: mode, families, namespace, address, host_address, gateway, bridge, isolated, nat, mtu, pool, dns, publish, connect_ports, bind_ports, allow, deny
     "#);
 }
 

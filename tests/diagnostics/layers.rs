@@ -822,6 +822,7 @@ fn origins_are_shown_beside_every_value() {
     # terminal = "auto"  # default
     # write_execute = true  # default
     # output_files = "relay"  # default
+    # input_file = "read"  # default
 
     # [enforce]
     # limits = "require"  # default
@@ -830,6 +831,7 @@ fn origins_are_shown_beside_every_value() {
     # seccomp = "require"  # default
     # write_execute = "require"  # default
     # landlock = "prefer"  # default
+    # labels = "require"  # default
 
     # [report]
     # stats = false  # default

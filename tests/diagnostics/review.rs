@@ -106,6 +106,8 @@ target = "/srv/data/secret"
           after.toml:9
       + be told the caller's variable HOSTNAME
           after.toml:10
+      + use every port there
+          after.toml:6
       + use 2G of memory
           after.toml:2
           before.toml: use 1G of memory (before.toml:2)
@@ -372,6 +374,19 @@ target = "/var/log"
 "#,
     );
     insta::assert_snapshot!(wrong, @r#"
+    error[SBX0110]: the profile exceeds the ceiling admin.toml: it may use every port there
+     --> [project]/sandbox.toml:2:8
+      |
+    2 | mode = "host"
+      |        ^^^^^^
+      |
+     ::: admin.toml:1:1
+      |
+    1 | [network]
+      | - nothing in admin.toml permits this
+      |
+      = help: permit less in the profile, or have admin.toml permit more
+
     error[SBX0110]: the profile exceeds the ceiling admin.toml: it may use the host's network
      --> [project]/sandbox.toml:2:8
       |
@@ -630,6 +645,8 @@ fn a_file_and_a_revision_of_it() {
       + use the host's network
           sandbox.toml:2
           HEAD:sandbox.toml: use no network (HEAD:sandbox.toml:2)
+      + use every port there
+          sandbox.toml:2
     ");
     git(&folder, &["add", "sandbox.toml"]);
     let (code, text) = said(&folder, &mut diff_with(&folder, ":sandbox.toml"));
@@ -664,6 +681,8 @@ fn a_revision_extends_what_lies_beside_it_in_the_same_commit() {
       - use the host's network
           HEAD:sandbox.toml:2
           ci/build.toml: use no network (ci/../sandbox.toml:2)
+      - use every port there
+          HEAD:sandbox.toml:2
     ");
     git(&folder, &["rm", "-q", "--cached", "ci/limits.toml"]);
     git(&folder, &["commit", "-qm", "three"]);

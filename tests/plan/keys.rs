@@ -399,6 +399,7 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("process", "", "terminal = \"caller\""),
     ("process", "write_execute = false", ""),
     ("process", "", "output_files = \"give\""),
+    ("process", "", "input_file = \"give\""),
     ("process", "", "descriptors = [3]"),
     ("process", "descriptors = [3]", "descriptors = [4, 3]"),
     ("process", "", "personality = [\"addr_no_randomize\"]"),
@@ -409,6 +410,23 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
     ("enforce", "", "seccomp = \"prefer\""),
     ("enforce", "", "write_execute = \"prefer\""),
     ("enforce", "landlock = \"require\"", ""),
+    ("enforce", "", "labels = \"prefer\""),
+    (
+        "network",
+        "mode = \"host\"\nconnect_ports = [443]",
+        "mode = \"host\"",
+    ),
+    (
+        "network",
+        "mode = \"host\"\nbind_ports = [8080]",
+        "mode = \"host\"\nbind_ports = [8080, 8081]",
+    ),
+    ("process", "apparmor = \"build\"", ""),
+    (
+        "process",
+        "",
+        "selinux = \"system_u:system_r:unconfined_t:s0\"",
+    ),
     ("enforce", "", "landlock = \"off\""),
     (
         "[mounts]",

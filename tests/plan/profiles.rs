@@ -427,9 +427,11 @@ fn rest() -> BoxedStrategy<String> {
             ("oom_score_adj", number(0..1001)),
             ("session", one_of(&["new", "inherit"])),
             ("output_files", one_of(&["relay", "give"])),
+            ("input_file", one_of(&["read", "give"])),
             ("terminal", one_of(&["auto", "own", "caller"])),
             ("write_execute", one_of_plain(&["true", "false"])),
             ("descriptors", one_of_plain(&["[]", "[]", "[]", "[3]"])),
+            ("apparmor", one_of(&["build"])),
             ("affinity", one_of(&["0", "0-3,70"])),
             ("scheduler", one_of(&["other", "batch", "idle"])),
             ("ioprio", one_of(&["idle", "best-effort", "best-effort:7"])),
@@ -446,6 +448,7 @@ fn rest() -> BoxedStrategy<String> {
             ("seccomp", one_of(&["require", "prefer", "off"])),
             ("write_execute", one_of(&["require", "prefer", "off"])),
             ("landlock", one_of(&["require", "prefer", "off"])),
+            ("labels", one_of(&["require", "prefer", "off"])),
         ],
     );
     let devices = table(
@@ -485,6 +488,7 @@ fn rest() -> BoxedStrategy<String> {
 fn networks() -> BoxedStrategy<String> {
     let keys = select(vec![
         "mode = \"user\"",
+        "mode = \"host\"\nconnect_ports = [443]\nbind_ports = [0, 8080]",
         "mode = \"user\"\nmtu = 1400\npublish = [\"8080:80\", \"[::1]:53:53/udp\"]",
         "mode = \"veth\"",
         "mode = \"veth\"\nnat = true\ndns = [\"192.0.2.1\"]",

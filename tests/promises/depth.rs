@@ -231,7 +231,12 @@ fn a_file_given_for_reading_cannot_be_opened_for_writing_and_one_for_writing_can
     assert_eq!(run("", again, false).stdout, "");
     assert_eq!(std::fs::read_to_string(&log).unwrap(), "begin\n");
     assert_eq!(
-        run("[enforce]\nlandlock = \"off\"", again, false).stdout,
+        run(
+            "[process]\ninput_file = \"give\"\n[enforce]\nlandlock = \"off\"",
+            again,
+            false
+        )
+        .stdout,
         "opened\n"
     );
     let said = run("", "echo said >>/dev/stderr && echo opened", true);

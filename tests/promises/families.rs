@@ -104,7 +104,7 @@ fn the_families_are_explained_and_compared() {
         "true",
     ];
     let said = done(&mut project.program(&arguments)).ok();
-    let words = "allowed if the family is AF_UNIX or AF_INET (stream, datagram or raw); else refused with EAFNOSUPPORT";
+    let words = "allowed if the family is AF_UNIX or AF_INET (TCP, UDP, ICMP or raw); else refused with EAFNOSUPPORT";
     assert!(said.contains(words), "{said}");
     project.write("before.toml", families("\"unix\""));
     project.write("wide.toml", families("\"unix\", \"alg\""));

@@ -50,6 +50,7 @@ mod sources;
 mod start;
 mod stopping;
 mod support;
+mod surroundings;
 mod sysctls;
 mod terminal;
 mod traces;

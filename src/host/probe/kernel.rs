@@ -3,7 +3,9 @@
 use super::attempt::{self, Refused};
 use super::evidence::{self, status, sysctl};
 use super::{Cause, Found};
+use crate::host::Host;
 use crate::host::caller::Caller;
+use crate::plan::op::label::Module;
 use crate::sys::{identity, landlock as sys_landlock, process, trial::Call};
 use nix::errno::Errno;
 
@@ -155,6 +157,13 @@ pub(super) fn landlock() -> Found {
             "a system call filter around this process refuses landlock_create_ruleset",
             "start the container with a seccomp profile that allows it",
         ),
+    }
+}
+
+pub(super) fn label(module: Module, host: &Host) -> Found {
+    match host.has_module(module) {
+        true => Found::ok("a command can be given a label"),
+        false => Found::unused("not active in this kernel: no profile that asks for a label runs"),
     }
 }
 

@@ -15,6 +15,7 @@ mod programs;
 
 use super::Host;
 use super::cgroup::Controller;
+use crate::plan::op::label::Module;
 use attempt::Ids;
 use evidence::Cause;
 
@@ -96,6 +97,10 @@ mechanisms! {
     WriteExecute = "write-execute",
     /// landlock(7).
     Landlock = "landlock",
+    /// Profiles of AppArmor on exec.
+    Apparmor = "apparmor",
+    /// Contexts of SELinux on exec.
+    Selinux = "selinux",
     /// ptrace(2), as Yama restricts it.
     Ptrace = "ptrace",
     /// Pairs of interfaces, for the network of a sandbox of root's (veth(4)).
@@ -250,6 +255,8 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::Seccomp => kernel::seccomp(),
         Mechanism::WriteExecute => kernel::write_execute(),
         Mechanism::Landlock => kernel::landlock(),
+        Mechanism::Apparmor => kernel::label(Module::Apparmor, host),
+        Mechanism::Selinux => kernel::label(Module::Selinux, host),
         Mechanism::Ptrace => kernel::ptrace(),
         Mechanism::Gate => namespaces::gate(ids),
         Mechanism::Veth => networks::veth(host),

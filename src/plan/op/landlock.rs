@@ -14,8 +14,23 @@ pub const WRITE_FILE: u64 = 1 << 1;
 /// reading, so that each open would walk to the root.
 pub const WRITES: u64 = WRITE_FILE | 0x3ff << 4;
 
-/// `LANDLOCK_ACCESS_NET_BIND_TCP` and `LANDLOCK_ACCESS_NET_CONNECT_TCP`.
-pub const TCP: u64 = 0b11;
+/// `LANDLOCK_ACCESS_NET_BIND_TCP`.
+pub const BIND_TCP: u64 = 1;
+
+/// `LANDLOCK_ACCESS_NET_CONNECT_TCP`.
+pub const CONNECT_TCP: u64 = 2;
+
+/// Both.
+pub const TCP: u64 = BIND_TCP | CONNECT_TCP;
+
+/// A port that may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its number.
+    pub port: u16,
+    /// How: [`BIND_TCP`] or [`CONNECT_TCP`].
+    pub access: u64,
+}
 
 /// `LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET`.
 pub const ABSTRACT_SOCKETS: u64 = 1;
@@ -32,6 +47,8 @@ pub struct Ruleset {
     pub writable: Vec<Target>,
     /// The descriptors, open for writing, whose files may be opened for writing again.
     pub streams: Vec<i32>,
+    /// The ports that may be used.
+    pub ports: Vec<Port>,
 }
 
 impl fmt::Display for Ruleset {
@@ -53,8 +70,29 @@ impl fmt::Display for Ruleset {
                 f.write_str(" nothing")?;
             }
         }
-        if self.handled.network != 0 {
-            part(f, "no TCP")?;
+        for (access, what) in [
+            (CONNECT_TCP, "connections over TCP"),
+            (BIND_TCP, "servers over TCP"),
+        ] {
+            if self.handled.network & access == 0 || self.ports.is_empty() {
+                continue;
+            }
+            let ports = self.ports.iter().filter(|port| port.access == access);
+            let list: Vec<_> = ports.map(|port| port.port.to_string()).collect();
+            match list.is_empty() {
+                true => part(f, &format!("no {what}"))?,
+                false => part(f, &format!("no {what} but on {}", list.join(", ")))?,
+            }
+        }
+        if self.handled.network != 0 && self.ports.is_empty() {
+            part(
+                f,
+                match self.handled.network {
+                    CONNECT_TCP => "no connections over TCP",
+                    BIND_TCP => "no servers over TCP",
+                    _ => "no TCP",
+                },
+            )?;
         }
         if self.handled.scoped & SIGNALS != 0 {
             part(f, "no signals out")?;

@@ -41,18 +41,17 @@ impl Profile {
             }
         }
         if !lacks.is_empty() {
+            let asked = self.network.port_lists().next();
+            let asked = asked.filter(|_| wanted.network != 0 && handled.network == 0);
             let text = format!(
                 "Landlock of this kernel (version {version}) has no rules about {}",
                 lacks.join(", about ")
             );
-            match level.value {
-                Level::Require => {
-                    draft.refuse(
-                        &level.origin,
-                        text,
-                        "use Linux 6.12 or newer with Landlock, or write `landlock = \"prefer\"` under [enforce]",
-                    );
-                }
+            let help = "use Linux 6.12 or newer with Landlock, or write `landlock = \"prefer\"` under [enforce]";
+            match (level.value, asked) {
+                (Level::Require, _) => draft.refuse(&level.origin, text, help),
+                // Nothing else bounds the ports.
+                (_, Some(asked)) if level.origin.is_default() => draft.refuse(asked, text, help),
                 // What nobody has asked for is no loss of what was asked for.
                 _ if level.origin.is_default() => draft.note(&level.origin, text),
                 _ => draft.weaker(&level.origin, text),
@@ -72,6 +71,10 @@ impl Profile {
             handled,
             writable,
             streams,
+            ports: match handled.network {
+                0 => Vec::new(),
+                _ => self.network.bounded_ports().1,
+            },
         };
         draft.step(Phase::Landlock, Op::Restrict(rules), &level.origin);
     }
@@ -88,7 +91,11 @@ impl Profile {
         let signals = namespaces.pid.value.is_new();
         Handled {
             files: if files { WRITES } else { 0 },
-            network: if none { TCP } else { 0 },
+            network: if none {
+                TCP
+            } else {
+                self.network.bounded_ports().0
+            },
             scoped: ABSTRACT_SOCKETS | if signals { SIGNALS } else { 0 },
         }
     }

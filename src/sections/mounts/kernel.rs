@@ -59,8 +59,14 @@ pub(super) fn pseudo(kind: &'static str, options: &[(&str, Option<&str>)]) -> Wh
     }
 }
 
-/// What of /proc acts on the kernel: shown, not to be written to.
-pub(super) const PROC_READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+/// What of /proc acts on the kernel: shown, not to be written to. Anybody may write to `pressure`, and has the
+/// kernel keep watch over the whole machine then.
+pub(super) const PROC_READ_ONLY: &[&str] =
+    &["bus", "fs", "irq", "pressure", "sys", "sysrq-trigger"];
+
+/// What of that the kernel lets its owner write to and nobody else, with all that is below it (kernel/irq/proc.c,
+/// drivers/pci/proc.c).
+const OWNERS_WRITE: &[&str] = &["bus", "irq", "sysrq-trigger"];
 
 /// What of /proc tells about the machine or other users and nothing that a program needs.
 pub(super) const PROC_HIDDEN: &[&str] = &[
@@ -80,9 +86,9 @@ pub(super) const PROC_HIDDEN: &[&str] = &[
     "scsi",
     "slabinfo",
     "softirqs",
+    "sys/kernel/random/boot_id",
     "timer_list",
     "timer_stats",
-    "tty",
     "vmallocinfo",
 ];
 
@@ -98,18 +104,23 @@ const OWNERS_ONLY: &[&str] = &[
     "vmallocinfo",
 ];
 
-/// Whether nobody inside can open a file of /proc, covered or not: on this machine too only its
-/// owner may, and the owner has no id in the map of the new user namespace. Then no process inside
-/// can have or take that id, and no capability there reaches over the file
+/// Whether a file of /proc belongs to somebody who has no id in the map of the new user namespace. Then no process
+/// inside can have or take that id, and no capability there reaches over the file
 /// (user_namespaces(7), "Operation of file-related capabilities": the ids of the file must be mapped).
-fn is_closed(name: &str, identity: &Identity, host: &Host) -> bool {
+fn is_strangers(name: &str, identity: &Identity, host: &Host) -> bool {
     let node = host.tree.node(&Path::new("/proc").join(name));
     let mapped = identity.users.iter().any(|r| {
         let end = u64::from(r.outside) + u64::from(r.count);
         node.uid >= r.outside && u64::from(node.uid) < end
     });
     // Without a new user namespace the maps are empty, and nothing is known about the ids.
-    !identity.users.is_empty() && node.mode & 0o077 == 0 && !mapped
+    !identity.users.is_empty() && !mapped
+}
+
+/// Whether nobody inside can open a file of /proc, covered or not: on this machine too only its owner may.
+fn is_closed(name: &str, identity: &Identity, host: &Host) -> bool {
+    let node = host.tree.node(&Path::new("/proc").join(name));
+    node.mode & 0o077 == 0 && is_strangers(name, identity, host)
 }
 
 /// Proc with its dangerous parts covered. Its existence is asked of the host's own /proc.
@@ -125,6 +136,11 @@ pub(super) fn proc(
     let closed = |name| OWNERS_ONLY.contains(&name) && is_closed(name, identity, draft.host);
     let (closed, hidden): (Vec<&str>, Vec<&str>) =
         PROC_HIDDEN.iter().copied().partition(|name| closed(*name));
+    let theirs = |name| OWNERS_WRITE.contains(&name) && is_strangers(name, identity, draft.host);
+    let (unwritten, protected): (Vec<&str>, Vec<&str>) = PROC_READ_ONLY
+        .iter()
+        .copied()
+        .partition(|name| theirs(*name));
     let mut add = |target: PathBuf, what, attributes| {
         let origin = origin.clone();
         draft.entries.push(Entry {
@@ -150,7 +166,7 @@ pub(super) fn proc(
         // Nothing that would have to be covered is there.
         return;
     }
-    for name in PROC_READ_ONLY {
+    for name in protected {
         add(
             target.join(name),
             What::Protect,
@@ -160,13 +176,15 @@ pub(super) fn proc(
     for name in hidden {
         add(target.join(name), What::Mask, inert);
     }
-    if !closed.is_empty() {
-        let text = format!(
-            "below {}, only an owner who has no id inside can open {}: not covered",
-            target.display(),
-            closed.join(", ")
-        );
-        draft.note(origin, text);
+    for (names, what) in [(closed, "open"), (unwritten, "write to")] {
+        if !names.is_empty() {
+            let text = format!(
+                "below {}, only an owner who has no id inside can {what} {}: not covered",
+                target.display(),
+                names.join(", ")
+            );
+            draft.note(origin, text);
+        }
     }
 }
 

@@ -61,6 +61,7 @@ impl Network {
         let set = |flag: &'_ At<bool>| (!flag.origin.is_default()).then(|| flag.origin.clone());
         let (isolated, nat) = (set(&self.isolated), set(&self.nat));
         let veth: &[Mode] = &[Mode::Veth];
+        let host: &[Mode] = &[Mode::Host];
         let both: &[Mode] = &[Mode::Veth, Mode::User];
         for (key, origin, modes) in [
             (
@@ -77,6 +78,16 @@ impl Network {
             ("pool", first(&self.pool), veth),
             ("mtu", self.mtu.as_ref().map(|one| &one.origin), both),
             ("dns", first(&self.dns), both),
+            (
+                "connect_ports",
+                self.connect_ports.as_ref().map(|one| &one.origin),
+                host,
+            ),
+            (
+                "bind_ports",
+                self.bind_ports.as_ref().map(|one| &one.origin),
+                host,
+            ),
         ] {
             let Some(origin) = origin.filter(|_| !modes.contains(&self.mode.value)) else {
                 continue;

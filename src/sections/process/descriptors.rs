@@ -6,10 +6,18 @@ use crate::plan::op::Op;
 use crate::plan::{Draft, Phase};
 use crate::profile::table::List;
 use crate::review::{Area, Extent, Grant};
+use crate::sys::descriptor::Kind;
 
 /// Those besides 0 to 2, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Descriptors(Vec<At<u32>>);
+
+/// The standard streams, and how a shell is told where one leads.
+const STREAMS: &[(i32, &str, &str)] = &[
+    (0, "the standard input", "<"),
+    (1, "the standard output", ">"),
+    (2, "the standard error", "2>"),
+];
 
 /// The kernel's own bound (fs.nr_open(5) goes no further).
 const MOST: u32 = 1 << 30;
@@ -51,7 +59,18 @@ impl Descriptors {
         found.map(|kept| &kept.origin)
     }
 
-    pub(super) fn steps(&self, draft: &mut Draft<'_>) {
+    pub(super) fn steps(&self, builds_root: bool, draft: &mut Draft<'_>) {
+        let default = Origin::Default("process.descriptors");
+        for (number, name, sign) in STREAMS {
+            if builds_root && draft.host.stream(*number) == Some(Kind::Directory) {
+                let message = format!("{name} is a directory, which leads out of the sandbox");
+                draft.problem(
+                    Diagnostic::new(Code::BadDescriptor, &default, message).help(format!(
+                        "mount what is needed of it with [[mounts]], and give the run a file or a pipe: sandbox … {sign}/dev/null"
+                    )),
+                );
+            }
+        }
         for number in &self.0 {
             let descriptor = i32::try_from(number.value).unwrap_or(i32::MAX);
             let (what, help) = match draft.host.descriptor(descriptor) {
@@ -68,7 +87,6 @@ impl Descriptors {
             let message = format!("descriptor {descriptor} {what}");
             draft.problem(Diagnostic::new(Code::BadDescriptor, &number.origin, message).help(help));
         }
-        let default = Origin::Default("process.descriptors");
         let origin = self.0.first().map_or(&default, |first| &first.origin);
         let kept = self.0.iter().filter_map(|n| i32::try_from(n.value).ok());
         let op = Op::CloseDescriptors {

@@ -1,6 +1,6 @@
 //! What a process may keep of its caller, and do to itself.
 
-use super::{OutputFiles, Personality, Process, Session, Terminal};
+use super::{InputFile, OutputFiles, Personality, Process, Session, Terminal};
 use crate::diag::{At, Origin};
 use crate::profile::value::Mode;
 use crate::review::{Area, Extent, Grant};
@@ -25,7 +25,9 @@ impl Process {
             terminal,
             write_execute,
             output_files,
+            input_file,
             descriptors,
+            labels,
             scheduling,
         } = self;
         let mode = !umask.value.0 & 0o777;
@@ -81,7 +83,19 @@ impl Process {
         let key = "process:output_files";
         let origin = &output_files.origin;
         grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
+        let (rank, words, share) = match input_file.value {
+            InputFile::Read => (0, "read the file of the caller's input", 0),
+            InputFile::Give => (
+                1,
+                "shorten the file of the caller's input, and change its mode",
+                200,
+            ),
+        };
+        let key = "process:input_file";
+        let origin = &input_file.origin;
+        grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(share));
         grants.extend(descriptors.grants());
+        grants.extend(labels.grants());
         for personality in &scheduling.personality {
             let At { value, origin } = personality;
             let share = if *value == Personality::AddrNoRandomize {

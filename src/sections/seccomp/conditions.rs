@@ -76,11 +76,13 @@ const fn test(arg: u8, is: Is) -> Test {
     }
 }
 
-/// Both requests type into the terminal of whoever started the sandbox (CVE-2017-5226, CVE-2023-28100).
+/// The first two type into the terminal of whoever started the sandbox (CVE-2017-5226, CVE-2023-28100). The
+/// third has the kernel load a line discipline for a modem or a bus, and any pseudo-terminal will do for that
+/// (CVE-2023-6546 in n_gsm); who needs one is a daemon with a serial line.
 static TERMINAL_INPUT: Condition = Condition {
-    summary: "request is neither TIOCSTI nor TIOCLINUX",
+    summary: "request is neither TIOCSTI, TIOCLINUX nor TIOCSETD",
     errno: EPERM,
-    rows: &[&[other(1, 0x5412), other(1, 0x541c)]],
+    rows: &[&[other(1, 0x5412), other(1, 0x541c), other(1, 0x5423)]],
 };
 
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET, in the order of their bits.
@@ -104,16 +106,29 @@ const NETLINK_ROUTE: u64 = 0;
 /// other netlink protocols reach audit, netfilter and device events.
 /// Of the inet types, the mask leaves stream, datagram and raw (which needs CAP_NET_RAW): 5 is SCTP, 6 is
 /// DCCP, and 10 (SOCK_PACKET) would become a packet socket, see `__sock_create` in the kernel's net/socket.c.
+/// The kernel loads a module for a protocol that is asked for, and SCTP is a stream too: so of streams and
+/// datagrams those protocols are left that have always been there (TCP, UDP, ICMP; all below 64, unlike L2TP,
+/// SCTP, UDP-Lite and SMC), and MPTCP, in which Go's servers listen.
 static SOCKET_FAMILY: Condition = Condition {
-    summary: "family is AF_UNIX, AF_INET or AF_INET6 (stream, datagram or raw), or AF_NETLINK with NETLINK_ROUTE",
+    summary: "family is AF_UNIX, AF_INET or AF_INET6 (TCP, UDP, ICMP or raw), or AF_NETLINK with NETLINK_ROUTE",
     errno: EAFNOSUPPORT,
     rows: &[
         &[equal(0, AF_UNIX)],
-        &[equal(0, AF_INET), masked(1, 0xc, 0)],
-        &[equal(0, AF_INET6), masked(1, 0xc, 0)],
+        &[equal(0, AF_INET), masked(1, 0xf, 1), equal(2, MPTCP)],
+        &[equal(0, AF_INET), masked(1, 0xc, 0), masked(2, LATER, 0)],
+        &[equal(0, AF_INET), masked(1, 0xf, 3)],
+        &[equal(0, AF_INET6), masked(1, 0xf, 1), equal(2, MPTCP)],
+        &[equal(0, AF_INET6), masked(1, 0xc, 0), masked(2, LATER, 0)],
+        &[equal(0, AF_INET6), masked(1, 0xf, 3)],
         &[equal(0, AF_NETLINK), equal(2, NETLINK_ROUTE)],
     ],
 };
+
+/// The bits of the numbers from 64 on.
+const LATER: u64 = 0xffff_ffc0;
+
+/// `IPPROTO_MPTCP`, which becomes TCP where the other end does not know it.
+const MPTCP: u64 = 262;
 
 /// Job servers and language servers talk over them; a build that is repeatable talks to no other machine.
 static UNIX_SOCKET: Condition = Condition {

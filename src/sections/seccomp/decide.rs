@@ -3,7 +3,7 @@
 use super::conditions::{Condition, condition};
 use super::policy::Answer;
 use super::presets::{Preset, STARTING, Stance, group_of};
-use super::{Denials, NESTING, Placed, Seccomp, families};
+use super::{Denials, NESTING, Placed, Seccomp, families, ports};
 use crate::diag::Origin;
 use crate::review::arguments::{Is, Row, Test};
 use crate::sections::{Profile, enforce::Level};
@@ -38,6 +38,8 @@ pub enum Rule<'p> {
     Nested,
     /// The families that sockets may be of.
     Families,
+    /// The ports of TCP that are bounded.
+    Ports,
     /// The preset knows no such call.
     Unlisted(Preset),
     /// It is a call of another architecture.
@@ -55,6 +57,7 @@ impl std::fmt::Display for Rule<'_> {
             Self::Allow(name) => write!(f, "seccomp allow {name:?}"),
             Self::Nested => f.write_str("nested user namespaces"),
             Self::Families => f.write_str("network families"),
+            Self::Ports => f.write_str("network ports"),
             Self::File(name) => write!(f, "seccomp file {name:?}"),
             Self::Preset(preset, _) => write!(f, "seccomp preset {:?}", preset.word()),
             Self::Unlisted(preset) => {
@@ -110,6 +113,17 @@ impl Seccomp {
             .denies(call, arguments)
             .or_else(|| self.allows(call, arguments))
             .unwrap_or_else(|| self.by_preset(call, arguments));
+        if let Some(origin) = profile.network.port_lists().next()
+            && decision.answer.permits()
+            && let answer = ports::bounded(call, Answer::Allow.into()).answer(arguments)
+            && !answer.permits()
+        {
+            return Decision {
+                answer,
+                rule: Rule::Ports,
+                origin,
+            };
+        }
         if let Some(decision) = self.by_families(call, arguments, &decision) {
             return decision;
         }
@@ -284,6 +298,7 @@ impl Seccomp {
                 Some(name) => format!("add {name:?} to `families` under [network]"),
                 None => "remove `families` under [network]".into(),
             },
+            Rule::Ports => "remove `connect_ports` and `bind_ports` under [network]".into(),
             Rule::Listener => "[seccomp] denials = \"silent\"".into(),
             Rule::Foreign => "it cannot be allowed: build the program for this architecture".into(),
             Rule::Unlisted(_) => {
@@ -313,11 +328,13 @@ impl Seccomp {
 
 /// The conditions that these arguments meet, as narrow as those of the preset that they do not.
 fn told_apart(condition: &Condition, arguments: &[u64; 6]) -> String {
-    let tests = condition.rows.iter().flat_map(|row| row.iter());
-    // As long as no row permits the first argument, it alone is to blame.
+    // As long as no row permits the first argument, it alone is to blame; else those count that do.
     let first = condition.rows.iter().filter_map(|row| row.first());
     let blame = first.clone().all(|test| !test.holds(arguments));
     let first = first.map(|test| test.arg).next().unwrap_or(0);
+    let permits = |row: &&&[Test]| row.first().is_some_and(|test| test.holds(arguments));
+    let rows = condition.rows.iter().filter(|row| blame || permits(row));
+    let tests = rows.flat_map(|row| row.iter());
     let mut words: Vec<String> = Vec::new();
     for Test { arg, is, .. } in tests.filter(|test| !blame || test.arg == first) {
         let value = arguments.get(usize::from(*arg)).copied().unwrap_or(0) & u64::from(u32::MAX);

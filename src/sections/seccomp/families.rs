@@ -99,7 +99,7 @@ pub fn narrowed(call: Sysno, condition: &Case, families: &[Family]) -> Option<Ca
 /// The families in words, with what of each the preset means.
 fn names(families: &[Family]) -> String {
     list(families, |family| match family {
-        Family::Inet | Family::Inet6 => " (stream, datagram or raw)",
+        Family::Inet | Family::Inet6 => " (TCP, UDP, ICMP or raw)",
         Family::Netlink => " (NETLINK_ROUTE)",
         _ => "",
     })

@@ -10,6 +10,7 @@ mod file;
 mod grants;
 mod oci;
 pub mod policy;
+mod ports;
 pub mod presets;
 pub mod sets;
 mod told;
@@ -137,12 +138,13 @@ impl Seccomp {
     /// Checks the names and the conditions.
     ///
     /// Where user namespaces may be `nested`, the calls that this takes are permitted too, by the line
-    /// that says so; `families` are those that sockets may be of. `keeps` are the capabilities that are kept, which a
+    /// that says so; `families` are those that sockets may be of, `ports` whether the ports of TCP are bounded. `keeps` are the capabilities that are kept, which a
     /// policy in a file may ask for.
     pub fn check(
         raw: Option<At<RawSeccomp>>,
         nested: &At<bool>,
         families: Option<&At<Vec<Family>>>,
+        ports: bool,
         keeps: u64,
         sources: &Sources,
         problems: &mut Diagnostics,
@@ -206,7 +208,8 @@ impl Seccomp {
         let this = Self {
             policy: Policy::new(preset, refuse, &permitted, &entries(&deny))
                 .foreign_calls(foreign)
-                .families(families.map(|families| families.value.clone())),
+                .families(families.map(|families| families.value.clone()))
+                .bounded_ports(ports),
             denials: raw.denials,
             file,
             unknown,

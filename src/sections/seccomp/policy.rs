@@ -2,6 +2,7 @@
 
 use super::conditions::condition;
 use super::families;
+use super::ports;
 use super::presets::{Group, Preset, STARTING, Stance, group_of};
 use crate::review::arguments::{self, Arguments, Row};
 use crate::sections::network::Family;
@@ -284,6 +285,8 @@ pub struct Policy {
     said: BTreeMap<i32, Said>,
     /// The families that sockets may be of, where the profile says so.
     families: Option<Vec<Family>>,
+    /// Whether the ports of TCP are bounded.
+    ports: bool,
 }
 
 impl From<Preset> for Policy {
@@ -334,6 +337,7 @@ impl Policy {
             foreign: None,
             said,
             families: None,
+            ports: false,
         }
     }
 
@@ -343,6 +347,13 @@ impl Policy {
     #[must_use]
     pub fn families(mut self, families: Option<Vec<Family>>) -> Self {
         self.families = families;
+        self
+    }
+
+    /// Refuses what would pass by bounded ports of TCP.
+    #[must_use]
+    pub fn bounded_ports(mut self, ports: bool) -> Self {
+        self.ports = ports;
         self
     }
 
@@ -367,6 +378,7 @@ impl Policy {
         self.preset == Preset::Off
             && self.foreign.is_none()
             && self.families.is_none()
+            && !self.ports
             && !self.said.values().any(denies)
     }
 
@@ -379,9 +391,14 @@ impl Policy {
     /// The same for a call whose group is known.
     pub(super) fn verdict_in(&self, group: Option<&Group>, call: Sysno) -> Verdict {
         let verdict = self.without_bounds(group, call);
-        if self.preset == Preset::Off && self.families.is_some() && call == families::RING {
+        let bounds = self.families.is_some() || self.ports;
+        if self.preset == Preset::Off && bounds && call == families::RING {
             return verdict.refusing(Answer::Errno(ENOSYS));
         }
+        let verdict = match self.ports {
+            true => ports::bounded(call, verdict),
+            false => verdict,
+        };
         match self.listed(call) {
             Some([]) => verdict.refusing(families::REFUSED),
             Some(listed) => families::bounded(verdict, listed),

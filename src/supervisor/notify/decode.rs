@@ -335,7 +335,11 @@ const UMOUNTS: &[(u64, &str)] = &[
     (8, "UMOUNT_NOFOLLOW"),
 ];
 
-const REQUESTS: &[(u64, &str)] = &[(0x5412, "TIOCSTI"), (0x541c, "TIOCLINUX")];
+const REQUESTS: &[(u64, &str)] = &[
+    (0x5412, "TIOCSTI"),
+    (0x541c, "TIOCLINUX"),
+    (0x5423, "TIOCSETD"),
+];
 
 const LISTENS: &[(u64, &str)] = &[
     (1, "SECCOMP_FILTER_FLAG_TSYNC"),
