@@ -256,10 +256,6 @@ impl Child<'_> {
                     .map(|to| *to = opened)
                     .ok_or(Errno::EBADF)
             }
-            Op::TakeInput { slot } => {
-                let file = self.slots.get(*slot).copied().unwrap_or(UNOPENED);
-                descriptor::take_as(file, libc::STDIN_FILENO)
-            }
             Op::TakeStream { slot, streams } => {
                 let file = self.slots.get(*slot).copied().unwrap_or(UNOPENED);
                 streams

@@ -119,7 +119,6 @@ pub fn shared_streams(steps: &[Step]) -> impl Iterator<Item = Stream> {
                 2 => stderr.is_some(),
                 _ => false,
             },
-            Op::TakeInput { .. } => stream == 0,
             Op::TakeStream { streams, .. } | Op::TakeTerminal { streams, .. } => {
                 streams.contains(&stream)
             }

@@ -448,7 +448,6 @@ impl fmt::Display for Op {
                 "open {} anew, for reading alone, as the standard input",
                 s(path)
             ),
-            Self::TakeInput { .. } => f.write_str("take that as stdin"),
             Self::KeepFlags(streams) => write!(
                 f,
                 "remember the flags of {}, and set them so again in the end",

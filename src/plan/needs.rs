@@ -141,7 +141,6 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::ProvideMountPoint { .. }
         | Op::MakePipes { .. }
         | Op::KeepFlags(_)
-        | Op::TakeInput { .. }
         | Op::OpenStream { .. }
         | Op::TakeStream { .. }
         | Op::RaiseRlimit { .. }

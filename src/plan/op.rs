@@ -291,11 +291,6 @@ pub enum Op {
         /// Its device and inode.
         file: (u64, u64),
     },
-    /// Takes that as standard input (dup2(2)).
-    TakeInput {
-        /// The file.
-        slot: Slot,
-    },
     /// Opens a file of the host, or /dev/null, as standard streams of the command: the first to be read; the others
     /// to be written to, emptied, and made where it is missing. No link is followed on the way.
     OpenStream {

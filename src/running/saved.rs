@@ -270,7 +270,6 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::TakePipes { .. }
         | Op::KeepFlags(_)
         | Op::ReadInput { .. }
-        | Op::TakeInput { .. }
         | Op::TakeEmptyInput
         // Streams are of who joins.
         | Op::OpenStream { .. }

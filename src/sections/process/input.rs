@@ -62,7 +62,11 @@ impl Process {
             _ => &self.input_file.origin,
         };
         draft.step(Phase::Sources, read, origin);
-        draft.step(Phase::Streams, Op::TakeInput { slot }, origin);
+        let take = Op::TakeStream {
+            slot,
+            streams: vec![0],
+        };
+        draft.step(Phase::OwnStreams, take, origin);
     }
 }
 
