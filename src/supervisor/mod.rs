@@ -3,6 +3,7 @@
 pub mod cgroup;
 mod escapes;
 mod failure;
+mod flags;
 mod forward;
 mod gate;
 mod guardian;
@@ -19,7 +20,6 @@ mod relay;
 mod secret;
 mod source;
 mod stream;
-mod streams;
 mod terminal;
 mod trace;
 mod unpack;
@@ -114,7 +114,7 @@ struct Run<'p> {
     /// What hands on the output, where it is not the command's to write.
     relay: Option<relay::Relay>,
     /// How the caller's streams were set; set so again when this goes.
-    flags: Option<streams::Flags>,
+    flags: Option<flags::Flags>,
     /// Files that are in the place of standard streams for output, which the supervisor writes to.
     opened: [Option<std::sync::Arc<OwnedFd>>; 2],
     /// The own resource limits that were raised, as they were.
@@ -301,7 +301,7 @@ impl<'p> Run<'p> {
                     }
                 }
             }
-            Op::KeepFlags(streams) => self.flags = Some(streams::Flags::of(streams)),
+            Op::KeepFlags(streams) => self.flags = Some(flags::Flags::of(streams)),
             Op::OpenStream {
                 streams,
                 path,

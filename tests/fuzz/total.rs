@@ -14,6 +14,7 @@ use sandbox::profile::variables::Variables;
 use sandbox::profile::{document, merge, node, shape};
 use sandbox::sections::{self, Raw};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// What separates a profile, one that it lies on, and options in an input.
 const SEPARATOR: &str = "\n%%\n";
@@ -73,7 +74,9 @@ pub(crate) fn total(bytes: &[u8]) {
 
 /// Lines such as `limits.memory=2G`, or `set jobs=4`.
 fn overlay(text: &str) -> Overlay {
-    let known = shape::scalars(const { &Raw::SHAPE });
+    // The same for every input.
+    static KNOWN: LazyLock<Vec<(String, &shape::Field)>> =
+        LazyLock::new(|| shape::scalars(const { &Raw::SHAPE }));
     let mut overlay = Overlay::default();
     for line in text.lines() {
         let Some((name, value)) = line.split_once('=') else {
@@ -81,7 +84,7 @@ fn overlay(text: &str) -> Overlay {
         };
         if let Some(name) = name.strip_prefix("set ") {
             overlay.set(name, value);
-        } else if let Some((path, field)) = known.iter().find(|(path, _)| path == name) {
+        } else if let Some((path, field)) = KNOWN.iter().find(|(path, _)| path == name) {
             overlay.value(path, field, value);
         }
     }
