@@ -204,8 +204,15 @@ impl Shared {
     ) {
         let mut buffer = [0; 4096];
         let mut rest = 0..0;
+        let mut was_forward = !is_terminal;
         loop {
             let forward = !is_terminal || terminal::is_in_the_foreground(from.as_raw_fd());
+            // Wherever in this loop it comes to the foreground, here it is seen.
+            if forward && !was_forward {
+                self.came_forward.store(true, Ordering::Release);
+                self.ring();
+            }
+            was_forward = forward;
             let reads = rest.is_empty() && forward;
             let events = |wanted: bool, events| if wanted { events } else { PollFlags::empty() };
             let mut fds = [
@@ -244,8 +251,6 @@ impl Shared {
             }
             if is_terminal && terminal::is_in_the_foreground(from.as_raw_fd()) {
                 if !forward {
-                    self.came_forward.store(true, Ordering::Release);
-                    self.ring();
                     continue;
                 }
             } else if is_terminal {
