@@ -33,6 +33,9 @@ pub(super) const CHUNK: usize = 64 << 10;
 /// How long a run's last output waits for its reader where the time is already over.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long the supervisor waits in the end without a look of its own: a thread may fail to ring.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Others may write to a command's own pipe through /proc, where the command is not who the caller is.
 const WRITE_ONLY: libc::mode_t = 0o222;
 
@@ -210,9 +213,8 @@ impl Relay {
             if left.is_some_and(|left| left.is_zero()) {
                 break;
             }
-            let timeout = left.map_or(PollTimeout::NONE, |left| {
-                PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-            });
+            let next = left.map_or(LOOK, |left| LOOK.min(left + Duration::from_millis(1)));
+            let timeout = PollTimeout::try_from(next).unwrap_or(PollTimeout::ZERO);
             let mut fds = [
                 PollFd::new(self.bell(), PollFlags::POLLIN),
                 PollFd::new(signals.as_fd(), PollFlags::POLLIN),

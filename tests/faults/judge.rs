@@ -196,9 +196,15 @@ pub(crate) fn judge(
         return Verdict::EndedLate;
     }
     let whole = found == *expected;
-    // To who hands on the output, this says that its reader has gone, and is told nothing more.
-    let gone = point.call == Sysno::write && fault == Fault::Error(Errno::EPIPE);
-    if gone && point.is_threads() && started && !whole && code == 0 {
+    // To who hands on the output, these say that its reader has gone, and is told nothing more; nor can the
+    // command write to a terminal that is gone.
+    let gone = [Errno::EPIPE, Errno::EIO].map(Fault::Error);
+    if point.call == Sysno::write
+        && gone.contains(&fault)
+        && point.is_threads()
+        && started
+        && !whole
+    {
         return Verdict::Answered;
     }
     if fault == Fault::Kill && run.trace.reached && point.is_supervisors() {

@@ -163,7 +163,8 @@ pub(super) fn rate(ids: Ids) -> Found {
     if network.is_err() {
         let name = Mechanism::Gate.name();
         let blocker = format!("it takes a pair of interfaces, which cannot be had: see {name}");
-        return Found(super::State::Blocked, blocker, None);
+        let remedy = format!("what {name} asks for, or do without `rate` under [network]");
+        return Found(super::State::Blocked, blocker, Some(remedy));
     }
     let limited = || netlink::limit_rate(pair()?, 11, 1 << 20, 2000);
     match attempt::inside(libc::CLONE_NEWNET, ids, &limited) {

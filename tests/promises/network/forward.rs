@@ -46,7 +46,7 @@ fn ways_to_the_hosts_loopback_lead_to_the_ports_that_are_named_alone() {
 
 #[test]
 fn ways_to_the_hosts_loopback_are_there_beside_the_gate() {
-    let Some(lab) = Lab::new("ways_to_the_hosts_loopback_are_there_beside_the_gate") else {
+    let Some(lab) = Lab::with_pairs("ways_to_the_hosts_loopback_are_there_beside_the_gate") else {
         return;
     };
     leads_there(&lab, "allow = [\"203.0.113.1:9000\"]\n");

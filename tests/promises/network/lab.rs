@@ -98,23 +98,24 @@ impl Lab {
             skip(test, "only root has pairs of interfaces");
             return None;
         }
+        let lab = Self::with_pairs(test)?;
+        let table = "nft add table inet t '{ chain c { type nat hook output priority 0; }; }' && nft delete table inet t";
+        lab.can(table, test, "nftables").then_some(lab)
+    }
+
+    /// The same, where the kernel has pairs of interfaces, which the gate needs too.
+    pub fn with_pairs(test: &str) -> Option<Self> {
         let lab = Self::new(test)?;
-        for (script, what) in [
-            (
-                "ip link add v0 type veth peer name v1 && ip link del v0",
-                "pairs of interfaces",
-            ),
-            (
-                "nft add table inet t '{ chain c { type nat hook output priority 0; }; }' && nft delete table inet t",
-                "nftables",
-            ),
-        ] {
-            if lab.shell(script).code != 0 {
-                skip(test, &format!("the kernel has no {what}"));
-                return None;
-            }
+        let pair = "ip link add v0 type veth peer name v1 && ip link del v0";
+        lab.can(pair, test, "pairs of interfaces").then_some(lab)
+    }
+
+    fn can(&self, script: &str, test: &str, what: &str) -> bool {
+        let can = self.shell(script).code == 0;
+        if !can {
+            skip(test, &format!("the kernel has no {what}"));
         }
-        Some(lab)
+        can
     }
 
     /// The same, where pasta can be used.
