@@ -202,7 +202,7 @@ pub(crate) fn judge(
     if point.call == Sysno::write
         && gone.contains(&fault)
         && point.is_threads()
-        && started
+        && phase == Phase::After
         && !whole
     {
         return Verdict::Answered;
