@@ -183,7 +183,8 @@ impl Terminal {
 /// Gives a terminal its settings back, unless it is somebody else's by now.
 pub(super) fn restore(stream: Stream, saved: Settings) {
     if terminal::is_in_the_foreground(stream) || terminal::settings(stream) == Ok(saved.raw()) {
-        let _ = terminal::set(stream, saved);
+        // Tried twice, since nobody else gives them back.
+        let _ = terminal::set(stream, saved).or_else(|_| terminal::set(stream, saved));
     }
 }
 
