@@ -13,6 +13,7 @@ mod tests;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use holder::Holder;
 pub use parse::Cgroups;
@@ -330,12 +331,28 @@ impl NoPlace {
     }
 }
 
+/// How often the own group is looked for, where it is not to be seen.
+const LOOKS: u32 = 10;
+
 impl Cgroups {
-    /// Reads `/proc/self/cgroup` and `/proc/self/mountinfo`, each once.
+    /// Reads `/proc/self/cgroup` and `/proc/self/mountinfo`; again where what they say is gone by then: runs that
+    /// begin and end beside this one move it between its group and the leaf below.
     ///
     /// # Errors
     /// [`NoPlace::Unreadable`] when there is no usable `/proc`.
     pub fn read() -> Result<Cgroups, NoPlace> {
+        for _ in 0..LOOKS {
+            let all = Self::read_once()?;
+            let own = all.v2.as_ref().map(|path| all.find(None, path));
+            if !matches!(own, Some(Err(NoPlace::OutOfSight { .. }))) {
+                return Ok(all);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Self::read_once()
+    }
+
+    fn read_once() -> Result<Cgroups, NoPlace> {
         let text = |path: &str| match std::fs::read(path) {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             Err(cause) => Err(NoPlace::Unreadable {

@@ -239,7 +239,7 @@ fn a_slow_reader_slows_the_command_down_and_loses_nothing() {
 #[test]
 fn the_time_holds_while_nobody_reads_what_the_command_has_filled_its_pipe_with() {
     let project = Project::new();
-    let more = "wall_time = \"500ms\"\ngrace = \"300ms\"";
+    let more = "wall_time = \"2s\"\ngrace = \"300ms\"";
     for script in ["exec yes", "trap '' TERM; while :; do echo words; done"] {
         let mut run = unread(&project, &bounded("1G", more), script);
         let status = run.wait().unwrap();
@@ -252,7 +252,7 @@ fn the_time_holds_while_nobody_reads_what_the_command_has_filled_its_pipe_with()
                 && left.ends_with(" bytes (sandbox.toml:3)"),
             "{stderr}"
         );
-        let line = "sandbox: killed: wall time of 500ms reached (sandbox.toml:4)\n";
+        let line = "sandbox: killed: wall time of 2s reached (sandbox.toml:4)\n";
         assert_eq!(killed, line);
     }
 }
