@@ -63,11 +63,21 @@ pub(crate) fn facts(stdout: &str) -> BTreeSet<String> {
                 fact.replace(id, "[unprivileged]")
             })
     };
+    // The numbers of the supervisor's descriptors, by which layers are named, hang on what it has open.
+    let layers = |fact: String| -> String {
+        let mut parts = fact.split("/proc/self/fd/");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |fact, part| {
+            let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{fact}/proc/self/fd/[n]{rest}")
+        })
+    };
     // What was killed may have been within a line.
     let (whole, _cut) = stdout.rsplit_once('\n').unwrap_or_default();
     whole
         .lines()
         .map(fact)
+        .map(layers)
         .map(|fact| match fact.starts_with("attempt ") {
             true => fact.replace("Err(ENOSYS)", "Err(EPERM)"),
             false => fact,
