@@ -2,6 +2,7 @@
 //! may make one (user_namespaces(7)).
 
 use super::mounts::{DEFAULT_INODES, sized};
+use super::wanted::Item;
 use super::{Profile, limits, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::expand::{MOST, Unclear};
@@ -21,7 +22,7 @@ use std::path::{Component, Path, PathBuf};
 
 mod rules;
 
-use rules::{Access as Permitted, Item, Node, Policy};
+use rules::{Access as Permitted, Node, Policy, RawNode};
 
 crate::table! {
     /// What /dev holds.
@@ -36,7 +37,7 @@ crate::table! {
         /// tty), such as `"kvm"` or `"net/tun"`; or `{ name = "dri", optional = true }`, which is left out where this
         /// machine lacks it; or `{ name = "sda", access = "r" }`, which can be read and not written to. A name may be a pattern, with `*`, `?` and `[…]` within one component each (glob(7)), such
         /// as `"input/event*"`: whatever it stands for when the run is planned.
-        nodes: List<Item>,
+        nodes: List<Item<RawNode>>,
         /// Which devices can be opened. Rules are kept by the kernel for the cgroup, and so for root alone.
         policy: Policy = "auto",
         /// The most that /dev/shm may hold: a size, or a share of the machine's memory (`"25%"`).

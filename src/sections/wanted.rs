@@ -26,19 +26,19 @@ pub struct Wanted {
 
 /// A name, or a table that says more of it.
 #[derive(Clone, Debug)]
-pub enum Item {
+pub enum Item<T = RawWanted> {
     /// A name that has to be there.
     Name(String),
     /// The table.
-    Table(Box<RawWanted>),
+    Table(Box<T>),
 }
 
-impl Value for Item {
-    const KIND: Kind = Kind::Either(&[String::KIND, RawWanted::KIND]);
+impl<T: Value> Value for Item<T> {
+    const KIND: Kind = Kind::Either(&[String::KIND, T::KIND]);
 
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
         match &node.value {
-            Content::Table(_) => RawWanted::read(node, problems).map(|raw| Self::Table(raw.into())),
+            Content::Table(_) => T::read(node, problems).map(|raw| Self::Table(raw.into())),
             _ => read_string(node, problems).map(Self::Name),
         }
     }

@@ -1,12 +1,11 @@
 //! Which devices can be opened: rules that the kernel keeps for the cgroup, beside what is in /dev.
 
 use super::{Devices, MINIMAL};
-use crate::diag::{At, Diagnostics, Origin};
+use crate::diag::{At, Origin};
 use crate::plan::Draft;
 use crate::plan::op::{DeviceRule, merged};
-use crate::profile::node::{Content, Node as Value_};
-use crate::profile::shape::Kind;
-use crate::profile::table::{List, Value, read_string};
+use crate::profile::table::List;
+use crate::sections::wanted::Item;
 use std::path::Path;
 
 crate::choice! {
@@ -55,29 +54,9 @@ pub(super) struct Node {
     pub ruled: Option<Origin>,
 }
 
-/// A name, or a table that says more of it.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// A name that has to be there.
-    Name(String),
-    /// The table.
-    Table(Box<RawNode>),
-}
-
-impl Value for Item {
-    const KIND: Kind = Kind::Either(&[String::KIND, RawNode::KIND]);
-
-    fn read(node: Value_, problems: &mut Diagnostics) -> Option<Self> {
-        match &node.value {
-            Content::Table(_) => RawNode::read(node, problems).map(|raw| Self::Table(raw.into())),
-            _ => read_string(node, problems).map(Self::Name),
-        }
-    }
-}
-
 /// The nodes of a list. One without a name was a problem before.
-pub(super) fn nodes(list: List<Item>) -> Vec<At<Node>> {
-    let node = |item: At<Item>| match item.value {
+pub(super) fn nodes(list: List<Item<RawNode>>) -> Vec<At<Node>> {
+    let node = |item: At<Item<RawNode>>| match item.value {
         Item::Name(name) => {
             let node = Node {
                 name,
