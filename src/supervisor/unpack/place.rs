@@ -42,7 +42,14 @@ impl Place {
         let (path, whole) = (cache.unpacking().join(name), cache.images().join(name));
         // Whoever holds the lock moves the folder away in the end, and the next one makes it anew.
         for _ in 0..1000 {
-            folder_of_ours(&path).map_err(|e| fail(&path, e))?;
+            // Not as those above: who makes a whole path looks again at what is in its way, which may
+            // have been taken away by then.
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(fail(&path, error));
+                }
+                _ => {}
+            }
             let Ok(folder) = File::open(&path) else {
                 continue;
             };
@@ -147,4 +154,29 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 /// Makes a folder that only the caller may use, with those on the way to it.
 fn folder_of_ours(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::geteuid;
+
+    #[test]
+    fn many_who_want_the_same_at_once_all_get_their_turn() {
+        let base = std::env::temp_dir().join(format!("unpacking-{}", std::process::id()));
+        let cache = Cache::of(geteuid().as_raw(), base.to_str(), None).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let place = Place::begin(&cache, "name.fetched").unwrap();
+                        place.unwrap().give_up();
+                    }
+                });
+            }
+        });
+        let left = std::fs::read_dir(cache.unpacking()).unwrap().count();
+        std::fs::remove_dir_all(&base).unwrap();
+        assert_eq!(left, 0);
+    }
 }
