@@ -5,6 +5,9 @@
 //!    supervisor that was killed hands nothing over while its sandbox is still ending.
 //! 2. `about` is written last and replaced whole. Without it, nothing was changed yet.
 //! 3. A name that is thrown away is renamed first: what is half removed is never taken for changes.
+//! 4. The overlay is `volatile`: it asks for nothing to be written to the disk, neither when it is unmounted
+//!    nor when the command does. The run does that once, in the end, for what is kept. Until then a link
+//!    `unsynced` holds the id of the boot: in another boot what is there may be half of it, and is refused.
 
 use super::entry::{Folder, Kind};
 use super::removal;
@@ -14,7 +17,7 @@ use crate::profile::variables::Variables;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, fchown};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -32,6 +35,9 @@ const VERSION: u32 = 1;
 const GOING: &str = ".going-";
 /// How a name begins whose changes go with the run.
 const THROWN: &str = ".thrown-";
+
+/// The link that is there as long as changes may be in memory only.
+const UNSYNCED: &str = "unsynced";
 
 /// The longest name.
 const LONGEST: usize = 64;
@@ -92,6 +98,11 @@ pub enum StoreError {
     /// What is there was not written by this program.
     #[error("{0} is not what this program writes: {1}")]
     Damaged(PathBuf, String),
+    /// The machine went down before they were on the disk.
+    #[error(
+        "the changes `{0}` may be incomplete: the machine was started anew before the run had written them to the disk"
+    )]
+    Unsynced(String),
     /// A place in which the kernel puts no changes of an overlay.
     #[error(
         "{0} is on an overlay itself, as the root of most containers, and the kernel puts no changes of an overlay there"
@@ -211,9 +222,16 @@ impl Held {
     /// What they are changes to. `None` where a run ended before it had made anything.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it cannot be read; when they may be half of what they were.
     pub fn about(&self) -> Result<Option<About>, StoreError> {
         let path = self.path.join("about");
+        match nix::fcntl::readlinkat(&self.folder, UNSYNCED) {
+            Ok(boot) if boot != boot_id()?.as_str() => {
+                return Err(StoreError::Unsynced(self.name.clone()));
+            }
+            Ok(_) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(StoreError::Call(self.path.join(UNSYNCED), errno)),
+        }
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut text = String::new();
         match openat(&self.folder, "about", flags, Mode::empty()) {
@@ -269,6 +287,16 @@ impl Held {
             .collect();
         let upper = self.upper().map(Folder::ours);
         upper.is_ok_and(|upper| holds_only(&upper, Path::new(""), &own).unwrap_or(false))
+    }
+
+    /// Writes what is kept to the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written; then it may be lost with the machine's memory, and that stays noted.
+    pub fn settle(&self) -> Result<(), Errno> {
+        let upper = self.upper().map_err(|_| Errno::EIO)?;
+        rustix::fs::syncfs(&upper).map_err(|errno| Errno::from_raw(errno.raw_os_error()))?;
+        unlinkat(&self.folder, UNSYNCED, UnlinkatFlags::NoRemoveDir)
     }
 
     /// A copy of the lock: it is held as long as one of them is open.
@@ -339,6 +367,21 @@ impl Held {
         self.directory(&self.folder, "layers", 0o700)
             .map_err(call)?;
         let layers = openat(&self.folder, "layers", DIRECTORY, Mode::empty()).map_err(call)?;
+        if before.is_some() {
+            // Of a run before: the kernel takes no directory a second time that was one of a volatile overlay.
+            match removal::remove(&layers, c"work") {
+                Ok(()) | Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(call(errno)),
+            }
+        }
+        if !self.is_thrown() {
+            let boot = boot_id()?;
+            match nix::unistd::symlinkat(boot.as_str(), &self.folder, UNSYNCED) {
+                // Of a run that was killed; what it has left is as the kernel has it.
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(errno) => return Err(call(errno)),
+            }
+        }
         let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
         let mine = Uid::effective() == uid && nix::unistd::getegid() == gid;
         let give = |directory: &OwnedFd| match mine {
@@ -386,8 +429,7 @@ impl Held {
             .map_err(errno)
             .and_then(|()| nix::fcntl::renameat(&self.folder, aside.as_str(), &self.folder, name));
         written.inspect_err(|_| {
-            let flag = nix::unistd::UnlinkatFlags::NoRemoveDir;
-            let _ = nix::unistd::unlinkat(&self.folder, aside.as_str(), flag);
+            let _ = unlinkat(&self.folder, aside.as_str(), UnlinkatFlags::NoRemoveDir);
         })
     }
 
@@ -479,13 +521,35 @@ pub fn has_changes(kept: &Kept) -> bool {
     !is_thrown(&kept.name) && kept.layers().exists()
 }
 
+/// Whether what a run has left is not known to be on the disk.
+#[must_use]
+pub fn is_unsynced(kept: &Kept) -> bool {
+    kept.store.join(&kept.name).join(UNSYNCED).is_symlink()
+}
+
+/// The id of this boot of the machine (random(4)).
+fn boot_id() -> Result<String, StoreError> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+        StoreError::Call(path.into(), errno)
+    })?;
+    Ok(text.trim().into())
+}
+
+/// Bytes that are no room: some are free again once the file system has put everything in its place.
+const NO_ROOM: u64 = 64 << 10;
+
 /// Whether there is no room any more where the changes of a run are: what the command could not write there is
 /// not among them.
 #[must_use]
 pub fn is_full(kept: &Kept) -> bool {
     let found = nix::sys::statvfs::statvfs(&kept.store);
     found.is_ok_and(|found| {
-        found.blocks_available() == 0 || found.files() > 0 && found.files_available() == 0
+        let room = found
+            .blocks_available()
+            .saturating_mul(found.fragment_size());
+        room < NO_ROOM || found.files() > 0 && found.files_available() == 0
     })
 }
 

@@ -72,6 +72,11 @@ impl Child<'_> {
             mount::configure(context.0, key, Some(value))?;
         }
         mount::configure(context.0, c"userxattr", None)?;
+        // Or the kernel writes the whole file system below to its disk as it unmounts this one: the
+        // supervisor does, where something is kept (src/changes/store.rs).
+        if let Upper::Disk(_) = upper {
+            mount::configure(context.0, c"volatile", None)?;
+        }
         // What holds where the tree is holds here, as in a copy of its mount.
         let attributes = attributes.with(mount::restrictions(lower.0)?);
         mount::create_mount(context.0, attributes)

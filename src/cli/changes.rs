@@ -59,6 +59,10 @@ fn wrong(error: &StoreError) -> Diagnostic {
             Code::NotHere,
             "look at it; what is no use any more, remove by hand",
         ),
+        StoreError::Unsynced(_) => (
+            Code::NotHere,
+            "discard them, and run the command again; if the machine was shut down in good order, remove the link `unsynced` beside them",
+        ),
         StoreError::OfAnother { .. } | StoreError::OnOverlay(_) | StoreError::Call(..) => (
             Code::NotHere,
             "see the permissions of the folder, and the log of the kernel",
@@ -143,8 +147,9 @@ fn list(store: &Path, as_json: bool) -> Result<u8, Refused> {
     let mut text = String::new();
     let mut data = Vec::new();
     for name in names {
-        let (about, used) = match Held::take(store, &name) {
-            Ok(held) => (held.about().ok().flatten(), false),
+        let found = Held::take(store, &name).and_then(|held| held.about());
+        let (about, used) = match found {
+            Ok(about) => (about, false),
             Err(StoreError::InUse(_)) => (None, true),
             Err(error) => {
                 let _ = writeln!(text, "{name}: {error}");

@@ -235,6 +235,11 @@ fn hint(plan: &Plan, session: &Session) {
                 "the file system of {store} is full: what the command could not write there is not among the changes to {source}"
             ));
         }
+        if store::is_unsynced(kept) {
+            session.say(&format!(
+                "the changes to {source} could not be written to the disk: they are lost when the machine goes down"
+            ));
+        }
         if store::has_changes(kept) {
             session.say(&match &kept.unpacked {
                 None => format!(

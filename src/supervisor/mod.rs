@@ -718,6 +718,9 @@ impl Drop for Run<'_> {
         for held in self.changes.drain(..) {
             if held.is_thrown() || held.is_empty() {
                 let _ = held.discard();
+            } else {
+                // Where it fails, that stays noted beside them, and is said.
+                let _ = held.settle();
             }
         }
     }

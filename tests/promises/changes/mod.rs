@@ -423,6 +423,52 @@ fn changes_survive_a_supervisor_that_is_killed() {
 }
 
 #[test]
+fn changes_that_the_machine_took_along_are_not_taken_for_whole() {
+    let test = "changes_that_the_machine_took_along_are_not_taken_for_whole";
+    let Some(kept) = Kept::new(test) else {
+        return;
+    };
+    filled(&kept);
+    let mark = kept.store().join(kept.name()).join("unsynced");
+    // They are on the disk when a run is over, and noted as not being there while it goes on.
+    let looked = kept.run("echo 1 > new").code;
+    assert_eq!((looked, mark.is_symlink()), (0, false));
+    let mut run = kept.begin(&mut kept.command(KEEP, "echo 2 > new; echo go; exec sleep 1000"));
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    assert_eq!(std::fs::read_link(&mark).unwrap(), Path::new(boot.trim()));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let list = || kept.changes("list", &[]);
+    for _ in 0..500 {
+        if !list().stderr.contains("in use") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    // As long as the kernel runs that has them, they are whole.
+    assert_eq!(kept.told(), [("added".into(), "new".into(), vec![])]);
+    assert!(mark.is_symlink());
+    std::fs::remove_file(&mark).unwrap();
+    symlink("another-boot", &mark).unwrap();
+    for refused in [
+        list(),
+        kept.changes("diff", &[]),
+        kept.changes("apply", &[]),
+        kept.run("echo started"),
+    ] {
+        let said = refused.fails(125);
+        assert!(said.contains("may be incomplete"), "{said}");
+        assert!(said.contains("discard"), "{said}");
+    }
+    let all = kept.with(&mut kept.project.program(&["changes", "list"]));
+    assert!(all.ok().contains("may be incomplete"));
+    assert!(!kept.project.path().join("new").exists());
+    assert_eq!(kept.changes("discard", &[]).code, 0);
+    assert_eq!(kept.run("echo 3 > new").code, 0);
+    assert_eq!(kept.told(), [("added".into(), "new".into(), vec![])]);
+}
+
+#[test]
 fn what_should_have_been_thrown_away_is_by_gc() {
     let Some(kept) = Kept::new("what_should_have_been_thrown_away_is_by_gc") else {
         return;
