@@ -232,7 +232,7 @@ pub fn lay(draft: &mut Draft<'_>, root: Root, origin: &Origin) {
 
 /// One entry a target, parents first; what a profile names wins over a default.
 fn chosen(draft: &mut Draft<'_>) -> Vec<Entry> {
-    let mut by_target: BTreeMap<PathBuf, Entry> = BTreeMap::new();
+    let mut by_target = ByPath::<Entry>::default();
     for entry in std::mem::take(&mut draft.entries) {
         let is_default = entry.origin.is_default();
         match by_target.get(&entry.target) {
@@ -253,8 +253,8 @@ fn chosen(draft: &mut Draft<'_>) -> Vec<Entry> {
             }
         }
     }
-    let mut entries: Vec<_> = by_target.into_values().collect();
-    entries.sort_by_key(|e| e.target.components().count());
+    let mut entries: Vec<_> = by_target.into_sorted().map(|(_, entry)| entry).collect();
+    entries.sort_by_cached_key(|e| e.target.components().count());
     entries
 }
 

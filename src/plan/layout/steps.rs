@@ -355,8 +355,14 @@ impl Layout<'_, '_> {
     /// the one who asked for it says so.
     pub(super) fn host_path(&self, path: &Path, trusted: Option<&Path>) -> HostPath {
         let grants = self.grants.iter().map(PathBuf::as_path);
+        // Most are told apart by their bytes; comparing by components takes ten times as long.
         let grant = grants
             .chain(trusted)
+            .filter(|grant| {
+                path.as_os_str()
+                    .as_encoded_bytes()
+                    .starts_with(grant.as_os_str().as_encoded_bytes())
+            })
             .filter(|grant| path != *grant && path.starts_with(grant))
             .min_by_key(|grant| grant.components().count());
         match grant {
