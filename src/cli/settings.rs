@@ -5,7 +5,8 @@ use crate::profile::overlay::Overlay;
 use crate::profile::shape::{self, Field, Kind};
 use crate::profile::table::Table as _;
 use crate::sections::Raw;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, Id};
 
 /// What the command line says on top of the file.
 #[derive(Clone, Debug, Default)]
@@ -103,11 +104,12 @@ impl FromArgMatches for Settings {
             }
         }
         // Listing the options takes a tenth of what planning does: only for a line that has one.
-        let is_key = |id: &str| {
-            let (first, _) = id.split_once('.').unwrap_or((id, ""));
-            Raw::SHAPE.fields.iter().any(|field| field.key == first)
+        let is_key = |id: &Id| {
+            let (first, _) = id.as_str().split_once('.').unwrap_or((id.as_str(), ""));
+            matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
+                && Raw::SHAPE.fields.iter().any(|field| field.key == first)
         };
-        if !matches.ids().any(|id| is_key(id.as_str())) {
+        if !matches.ids().any(is_key) {
             return Ok(());
         }
         for (path, field) in options() {
