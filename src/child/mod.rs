@@ -356,6 +356,7 @@ impl Child<'_> {
             | Op::CloseDescriptors { .. }
             | Op::ResetSignals
             | Op::SetFilter(_)
+            | Op::AddFilter { .. }
             | Op::Exec { .. } => payload::perform(op),
             Op::ShedAsExec { .. } | Op::StopCall { .. } | Op::EndAfterExec | Op::Attempt(_) => {
                 self.attempt(op)

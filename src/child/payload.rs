@@ -77,7 +77,7 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
             signal::reset_dispositions()?;
             signal::unblock_all()
         }
-        Op::SetFilter(program) => identity::set_filter(program),
+        Op::SetFilter(program) | Op::AddFilter { program, .. } => identity::set_filter(program),
         Op::Exec {
             candidates,
             arguments,

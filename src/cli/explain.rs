@@ -29,7 +29,14 @@ pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refu
         });
         let programs = told.or(alone).into_iter();
         let programs = programs.flat_map(|(first, second)| std::iter::once(first).chain(second));
-        let texts: Vec<_> = programs.map(|program| bpf::text(program)).collect();
+        let added = plan.steps.iter().filter_map(|step| match &step.op {
+            Op::AddFilter { program, .. } => Some(program),
+            _ => None,
+        });
+        let texts: Vec<_> = programs
+            .chain(added)
+            .map(|program| bpf::text(program))
+            .collect();
         output(&texts.join("\n"))?;
         return Ok(0);
     }

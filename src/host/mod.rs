@@ -21,6 +21,7 @@ pub mod terminal;
 pub mod tree;
 
 use crate::plan::op::label::Module;
+use crate::profile::text;
 use crate::sys::descriptor::{self, Kind};
 use accounts::Accounts;
 use caller::{Caller, SubordinateIds};
@@ -191,6 +192,17 @@ impl Host {
         match self.is_fixed {
             true => Ok(String::new()),
             false => named::text(path, most),
+        }
+    }
+
+    /// What is in a file that is a part of the profile; nothing on a machine of given facts.
+    ///
+    /// # Errors
+    /// As for [`text::bytes`].
+    pub fn part_of_profile(&self, path: &Path, name: &str) -> Result<Vec<u8>, text::ReadError> {
+        match self.is_fixed {
+            true => Ok(Vec::new()),
+            false => text::bytes(path, name),
         }
     }
 

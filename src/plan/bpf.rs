@@ -1,10 +1,14 @@
 //! A system call filter in words: one instruction a line, as `explain --bpf` prints it.
 
+pub mod compiled;
+
 use libc::{
-    BPF_A, BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_JSET, BPF_K,
-    BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ACTION_FULL, SECCOMP_RET_ALLOW, SECCOMP_RET_DATA,
-    SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_LOG, SECCOMP_RET_TRAP,
-    SECCOMP_RET_USER_NOTIF, sock_filter,
+    BPF_A, BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_DIV, BPF_IMM, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT,
+    BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_LDX, BPF_LEN, BPF_LSH, BPF_MEM, BPF_MISC, BPF_MUL,
+    BPF_NEG, BPF_OR, BPF_RET, BPF_RSH, BPF_ST, BPF_STX, BPF_SUB, BPF_TAX, BPF_TXA, BPF_W, BPF_X,
+    BPF_XOR, SECCOMP_RET_ACTION_FULL, SECCOMP_RET_ALLOW, SECCOMP_RET_DATA, SECCOMP_RET_ERRNO,
+    SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_LOG, SECCOMP_RET_TRACE,
+    SECCOMP_RET_TRAP, SECCOMP_RET_USER_NOTIF, sock_filter,
 };
 use std::fmt::Write as _;
 
@@ -62,6 +66,8 @@ fn action(value: u32) -> String {
         SECCOMP_RET_LOG => "LOG".into(),
         SECCOMP_RET_TRAP => "TRAP".into(),
         SECCOMP_RET_KILL_PROCESS => "KILL_PROCESS".into(),
+        SECCOMP_RET_KILL_THREAD => "KILL_THREAD".into(),
+        SECCOMP_RET_TRACE => "TRACE".into(),
         SECCOMP_RET_ERRNO => errno(data),
         SECCOMP_RET_USER_NOTIF => format!("USER_NOTIF, answered with {}", errno(data)),
         _ => format!("{value:#x}"),
@@ -112,8 +118,8 @@ pub const fn errno_told(answer: u32) -> Option<i32> {
     }
 }
 
-/// What the kernel finds out by the program about a call; `None` for a program that is not made of the
-/// instructions which filters here are made of.
+/// What the kernel finds out by the program about a call; `None` for a program that the kernel would not take, or
+/// that asks where the call was made.
 #[must_use]
 pub fn answer(
     program: &[sock_filter],
@@ -131,30 +137,68 @@ pub fn answer(
         }
         _ => None,
     };
-    let (mut accumulator, mut at) = (0, 0);
+    /// Bytes of `struct seccomp_data`.
+    const LENGTH: u32 = 64;
+    let (mut a, mut x, mut memory) = (0_u32, 0_u32, [0_u32; 16]);
+    let mut at = 0;
     loop {
         let sock_filter { code, jt, jf, k } = *program.get(at)?;
         at += 1;
-        let holds = match u32::from(code) {
+        let code = u32::from(code);
+        let operand = if code & BPF_X == 0 { k } else { x };
+        match code {
             c if c == BPF_RET | BPF_K => return Some(k),
-            c if c == BPF_LD | BPF_W | BPF_ABS => {
-                accumulator = load(k)?;
-                continue;
+            c if c == BPF_RET | BPF_A => return Some(a),
+            c if c == BPF_LD | BPF_W | BPF_ABS => a = load(k)?,
+            c if c == BPF_LD | BPF_IMM => a = k,
+            c if c == BPF_LDX | BPF_IMM => x = k,
+            c if c == BPF_LD | BPF_W | BPF_LEN => a = LENGTH,
+            c if c == BPF_LDX | BPF_W | BPF_LEN => x = LENGTH,
+            c if c == BPF_LD | BPF_MEM => a = *memory.get(k as usize)?,
+            c if c == BPF_LDX | BPF_MEM => x = *memory.get(k as usize)?,
+            BPF_ST => *memory.get_mut(k as usize)? = a,
+            BPF_STX => *memory.get_mut(k as usize)? = x,
+            c if c == BPF_MISC | BPF_TAX => x = a,
+            c if c == BPF_MISC | BPF_TXA => a = x,
+            c if c == BPF_JMP | BPF_JA => at += k as usize,
+            c if c & 7 == BPF_JMP => {
+                let holds = match c & 0xf0 {
+                    BPF_JEQ => a == operand,
+                    BPF_JGE => a >= operand,
+                    BPF_JGT => a > operand,
+                    BPF_JSET => a & operand != 0,
+                    _ => return None,
+                };
+                at += usize::from(if holds { jt } else { jf });
             }
-            c if c == BPF_ALU | BPF_AND | BPF_K => {
-                accumulator &= k;
-                continue;
+            c if c == BPF_ALU | BPF_NEG => a = a.wrapping_neg(),
+            c if c & 7 == BPF_ALU => {
+                a = match c & 0xf0 {
+                    BPF_ADD => a.wrapping_add(operand),
+                    BPF_SUB => a.wrapping_sub(operand),
+                    BPF_MUL => a.wrapping_mul(operand),
+                    // The kernel ends a program that divides by nothing with 0: the thread is killed.
+                    BPF_DIV if operand == 0 => return Some(SECCOMP_RET_KILL_THREAD),
+                    BPF_DIV => a / operand,
+                    BPF_AND => a & operand,
+                    BPF_OR => a | operand,
+                    BPF_XOR => a ^ operand,
+                    BPF_LSH => a.wrapping_shl(operand),
+                    BPF_RSH => a.wrapping_shr(operand),
+                    _ => return None,
+                }
             }
-            c if c == BPF_JMP | BPF_JA => {
-                at += k as usize;
-                continue;
-            }
-            c if c == BPF_JMP | BPF_JEQ | BPF_K => accumulator == k,
-            c if c == BPF_JMP | BPF_JGE | BPF_K => accumulator >= k,
-            c if c == BPF_JMP | BPF_JGT | BPF_K => accumulator > k,
             _ => return None,
-        };
-        at += usize::from(if holds { jt } else { jf });
+        }
+    }
+}
+
+/// What the kernel does by an answer, in words; `None` where it lets the call go on.
+#[must_use]
+pub fn refusal(answer: u32) -> Option<String> {
+    match answer & SECCOMP_RET_ACTION_FULL {
+        SECCOMP_RET_ALLOW | SECCOMP_RET_LOG => None,
+        _ => Some(action(answer)),
     }
 }
 
@@ -163,8 +207,15 @@ pub fn answer(
 pub fn signals(program: &[sock_filter]) -> bool {
     program.iter().any(|i| {
         let action = i.k & SECCOMP_RET_ACTION_FULL;
-        u32::from(i.code) == BPF_RET | BPF_K
-            && matches!(action, SECCOMP_RET_TRAP | SECCOMP_RET_KILL_PROCESS)
+        match u32::from(i.code) {
+            // What is computed may be anything.
+            c if c == BPF_RET | BPF_A => true,
+            c if c == BPF_RET | BPF_K => matches!(
+                action,
+                SECCOMP_RET_TRAP | SECCOMP_RET_KILL_PROCESS | SECCOMP_RET_KILL_THREAD
+            ),
+            _ => false,
+        }
     })
 }
 

@@ -857,6 +857,13 @@ impl fmt::Display for Op {
                     program.len()
                 )
             }
+            Self::AddFilter { program, digest } => {
+                write!(
+                    f,
+                    "install one more system call filter, from its file ({} instructions, {digest})",
+                    program.len()
+                )
+            }
             Self::ShedAsExec { ambient, .. } => write!(
                 f,
                 "give up what exec takes away: descriptors; of a uid other than 0, all capabilities but: {}",

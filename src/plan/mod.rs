@@ -133,8 +133,10 @@ impl Plan {
     /// The step whose filter may end the command for a call that it makes (SIGSYS).
     #[must_use]
     pub fn deadly_filter(&self) -> Option<&Step> {
-        let deadly =
-            |step: &&Step| matches!(&step.op, Op::SetFilter(program) if bpf::signals(program));
+        let deadly = |step: &&Step| match &step.op {
+            Op::SetFilter(program) | Op::AddFilter { program, .. } => bpf::signals(program),
+            _ => false,
+        };
         self.steps.iter().find(deadly)
     }
 }

@@ -95,7 +95,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::PivotRoot | Op::DetachOldRoot => {
             needs.insert(Mechanism::PivotRoot);
         }
-        Op::SetFilter(_) | Op::TellRefusals { .. } | Op::StopCall { .. } => {
+        Op::SetFilter(_) | Op::AddFilter { .. } | Op::TellRefusals { .. } | Op::StopCall { .. } => {
             needs.insert(Mechanism::Seccomp);
         }
         Op::Restrict(_) => {

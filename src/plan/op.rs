@@ -798,6 +798,14 @@ pub enum Op {
     },
     /// The system call filter, where it is not installed yet.
     SetFilter(Vec<libc::sock_filter>),
+    /// A filter that the profile has from a file. The kernel takes the most severe answer of all filters, so that
+    /// it can only refuse more.
+    AddFilter {
+        /// The program, as it is in the file.
+        program: Vec<libc::sock_filter>,
+        /// The digest of the file.
+        digest: String,
+    },
     /// Executes the command.
     Exec {
         /// The paths to try, in this order.

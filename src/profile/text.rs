@@ -76,12 +76,7 @@ pub fn read(path: &Path, name: &str) -> Result<Source, ReadError> {
         path: name.into(),
         cause,
     };
-    // O_NONBLOCK: opening a FIFO would otherwise wait for somebody to write into it.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
-        .open(path)
-        .map_err(io)?;
+    let file = open(path, name)?;
     let metadata = file.metadata().map_err(io)?;
     let source = contents(file, name)?;
     let mut folder = std::path::absolute(path).map_err(io)?;
@@ -89,25 +84,30 @@ pub fn read(path: &Path, name: &str) -> Result<Source, ReadError> {
     Ok(source.in_file(folder, metadata.dev(), metadata.ino()))
 }
 
+/// Reads a part of a profile that is no text.
+///
+/// # Errors
+/// As for [`read`].
+pub fn bytes(path: &Path, name: &str) -> Result<Vec<u8>, ReadError> {
+    all_of(open(path, name)?, name)
+}
+
+/// O_NONBLOCK: opening a FIFO would otherwise wait for somebody to write into it.
+fn open(path: &Path, name: &str) -> Result<File, ReadError> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+        .open(path)
+        .map_err(|cause| ReadError::Io {
+            path: name.into(),
+            cause,
+        })
+}
+
 /// Reads a profile that is open, without blocking. It is in no folder: it can extend built-in
 /// profiles only.
-pub fn contents(mut file: File, name: &str) -> Result<Source, ReadError> {
-    let io = |cause| ReadError::Io {
-        path: name.into(),
-        cause,
-    };
-    if !file.metadata().map_err(io)?.is_file() {
-        return Err(ReadError::NotAFile { path: name.into() });
-    }
-    let mut bytes = Vec::new();
-    file.by_ref()
-        .take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(ReadError::TooLarge { path: name.into() });
-    }
-    let text = String::from_utf8(bytes).map_err(|e| {
+pub fn contents(file: File, name: &str) -> Result<Source, ReadError> {
+    let text = String::from_utf8(all_of(file, name)?).map_err(|e| {
         let byte = e.utf8_error().valid_up_to();
         let line = e
             .as_bytes()
@@ -123,4 +123,23 @@ pub fn contents(mut file: File, name: &str) -> Result<Source, ReadError> {
         }
     })?;
     Ok(Source::new(name, text))
+}
+
+fn all_of(mut file: File, name: &str) -> Result<Vec<u8>, ReadError> {
+    let io = |cause| ReadError::Io {
+        path: name.into(),
+        cause,
+    };
+    if !file.metadata().map_err(io)?.is_file() {
+        return Err(ReadError::NotAFile { path: name.into() });
+    }
+    let mut bytes = Vec::new();
+    file.by_ref()
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(ReadError::TooLarge { path: name.into() });
+    }
+    Ok(bytes)
 }

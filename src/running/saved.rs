@@ -80,6 +80,7 @@ enum SavedOp {
     ResetSignals,
     TellRefusals(Vec<Instruction>, Option<Vec<Instruction>>),
     Filter(Vec<Instruction>),
+    AddedFilter(Vec<Instruction>, String),
     Exec {
         environment: Vec<String>,
     },
@@ -177,6 +178,9 @@ fn save_op(op: &Op) -> Option<SavedOp> {
             SavedOp::TellRefusals(program(first), second.as_deref().map(program))
         }
         Op::SetFilter(filter) => SavedOp::Filter(program(filter)),
+        Op::AddFilter { program: filter, digest } => {
+            SavedOp::AddedFilter(program(filter), digest.clone())
+        }
         Op::Exec { environment, .. } => SavedOp::Exec {
             environment: environment.strings().iter().map(|one| text(one)).collect(),
         },
@@ -419,6 +423,10 @@ impl SavedOp {
                 second: second.as_deref().map(filter),
             },
             Self::Filter(program) => Op::SetFilter(filter(program)),
+            Self::AddedFilter(program, digest) => Op::AddFilter {
+                program: filter(program),
+                digest: digest.clone(),
+            },
             Self::Exec { environment } => {
                 let environment: Vec<CString> = environment
                     .iter()

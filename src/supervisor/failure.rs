@@ -195,6 +195,12 @@ impl Failure {
             (Op::RefuseTimestamps, Errno::EINVAL) => {
                 "only x86 can refuse it: remove `tsc = false`".into()
             }
+            (Op::AddFilter { .. }, Errno::EINVAL) => {
+                "the kernel takes no such program: compile it for seccomp(2), as `seccomp_export_bpf` of libseccomp does".into()
+            }
+            (Op::AddFilter { .. }, Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => {
+                "the filter that counts besides it refuses seccomp(2): write `allow = [\"seccomp\"]` under [seccomp]".into()
+            }
             (Op::SetCoredumpFilter(_), Errno::ENOENT) => {
                 "this kernel writes no core dumps (CONFIG_ELF_CORE): remove `coredump_filter`".into()
             }

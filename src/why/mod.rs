@@ -11,13 +11,14 @@ pub use refused::explain as explain_failed;
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest, printable};
 use crate::host::Host;
-use crate::plan::Plan;
 use crate::plan::attempt::Address;
 use crate::plan::draft::c_string;
 use crate::plan::egress::Name;
 use crate::plan::op::network::Protocol;
+use crate::plan::{Op, Plan, bpf};
 use crate::profile::variables::Variables;
 use crate::sections::network::Mode;
+use crate::sections::seccomp::compile::NATIVE;
 use crate::sections::test::{Subject, subject};
 use crate::sections::{Profile, environment};
 use crate::sys::mount::Attributes;
@@ -177,10 +178,10 @@ impl Question {
             About::Host(host, port) => {
                 let own = host == "localhost" || host.ends_with(".localhost");
                 let name = Name::parse(host).ok().map(|name| (Ok(name), *port));
-                network(profile, own, name, Sysno::socket, 2)
+                network(profile, plan, own, name, Sysno::socket, 2)
             }
-            About::Connect(address) => connects(address, profile, &inside()),
-            About::Call(call, arguments) => calls(*call, arguments.as_ref(), profile),
+            About::Connect(address) => connects(address, profile, plan, &inside()),
+            About::Call(call, arguments) => calls(*call, arguments.as_ref(), profile, plan),
             About::Capability(capability) => keeps(*capability, profile),
             About::Variable(name) => {
                 let read = profile.environment.read(host);
@@ -245,7 +246,7 @@ fn capability(text: &str, problems: &mut Diagnostics) -> Option<About> {
     None
 }
 
-fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile) -> Answer {
+fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile, plan: &Plan) -> Answer {
     let seccomp = &profile.seccomp;
     let verdict = seccomp.verdict(call, profile);
     // Without arguments: whether there are some with which it runs.
@@ -267,10 +268,33 @@ fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile) -> Answer
         )
     };
     if decision.answer.permits() {
-        return Answer::allowed(reason, decision.origin);
+        return match refused_besides(call, arguments, plan) {
+            Some((answer, origin)) => Answer::denied(
+                format!("{answer} by the compiled filter that is installed besides"),
+                origin,
+                "compile another one, or leave `file` out",
+            ),
+            None => Answer::allowed(reason, decision.origin),
+        };
     }
     let remedy = seccomp.remedy(&decision, call, arguments);
     Answer::denied(reason, decision.origin, remedy)
+}
+
+/// What the compiled filter of a file says of a call that the policy permits.
+fn refused_besides<'p>(
+    call: Sysno,
+    arguments: &[u64; 6],
+    plan: &'p Plan,
+) -> Option<(String, &'p Origin)> {
+    plan.steps.iter().find_map(|step| {
+        let Op::AddFilter { program, .. } = &step.op else {
+            return None;
+        };
+        let number = call.id().cast_unsigned();
+        let answer = bpf::answer(program, number, NATIVE.0, arguments)?;
+        Some((bpf::refusal(answer)?, &step.origin))
+    })
 }
 
 fn keeps(capability: Capability, profile: &Profile) -> Answer {
@@ -296,13 +320,14 @@ fn keeps(capability: Capability, profile: &Profile) -> Answer {
 /// A host of the network, or this machine itself.
 fn network(
     profile: &Profile,
+    plan: &Plan,
     own: bool,
     end: Option<(Result<Name, IpAddr>, u16)>,
     call: Sysno,
     family: u64,
 ) -> Answer {
     for (call, arguments) in [(call, [family, 1, 0, 0, 0, 0]), (Sysno::connect, [0; 6])] {
-        let answer = calls(call, Some(&arguments), profile);
+        let answer = calls(call, Some(&arguments), profile, plan);
         if !answer.allowed {
             return Answer {
                 reason: format!("{call}(2) is {}", answer.reason),
@@ -389,23 +414,23 @@ fn network(
     }
 }
 
-fn connects(address: &Address, profile: &Profile, inside: &Inside<'_>) -> Answer {
+fn connects(address: &Address, profile: &Profile, plan: &Plan, inside: &Inside<'_>) -> Answer {
     let to = |ip: IpAddr, port, family| {
         let end = Some((Err(ip), port));
-        network(profile, ip.is_loopback(), end, Sysno::socket, family)
+        network(profile, plan, ip.is_loopback(), end, Sysno::socket, family)
     };
     match address {
         Address::V4(address) => to(address.ip().into(), address.port(), 2),
         Address::V6(address) => to(address.ip().into(), address.port(), 10),
         Address::Vsock(_) => {
-            let answer = calls(Sysno::socket, Some(&[40, 1, 0, 0, 0, 0]), profile);
+            let answer = calls(Sysno::socket, Some(&[40, 1, 0, 0, 0, 0]), profile, plan);
             Answer {
                 reason: format!("socket(2) is {}", answer.reason),
                 ..answer
             }
         }
         Address::Unix(unix) => {
-            let answer = network(profile, true, None, Sysno::socket, 1);
+            let answer = network(profile, plan, true, None, Sysno::socket, 1);
             let Some(path) = unix.path() else {
                 // Abstract names belong to the network namespace.
                 return answer;

@@ -744,6 +744,12 @@ const WIDENINGS: &[(&str, &str, &str)] = &[
         "type = \"tmpfs\"\ntarget = \"/a\"",
         "type = \"tmpfs\"\ntarget = \"/a\"\nnosuid = false",
     ),
+    ("seccomp", "file = \"/srv/app.bpf\"", ""),
+    (
+        "seccomp",
+        "file = \"/srv/app.bpf\"",
+        "file = \"/srv/other.bpf\"",
+    ),
     ("report", "", "file = \"/srv/report.json\""),
     ("report", "", "file = \"fd:3\""),
 ];
@@ -821,8 +827,6 @@ const HARMLESS: &[&str] = &[
     "rate",
     "pool",
     "dns",
-    // What the file says is compared call by call.
-    "file",
 ];
 
 #[test]

@@ -236,6 +236,150 @@ fn a_policy_in_the_form_of_container_runtimes_is_a_filter_like_any_other() {
     );
 }
 
+/// A compiled filter that answers one call with an errno, and lets all others pass.
+pub fn compiled(call: libc::c_long, errno: i32) -> Vec<u8> {
+    use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+    let refuse = libc::SECCOMP_RET_ERRNO | errno.cast_unsigned();
+    instructions(&[
+        (BPF_LD | BPF_W | BPF_ABS, 0, 0, 0),
+        (BPF_JMP | BPF_JEQ | BPF_K, 0, 1, call.try_into().unwrap()),
+        (BPF_RET | BPF_K, 0, 0, refuse),
+        (BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ])
+}
+
+fn instructions(program: &[(u32, u8, u8, u32)]) -> Vec<u8> {
+    let one = |&(code, jt, jf, k): &(u32, u8, u8, u32)| {
+        let [a, b] = u16::try_from(code).unwrap().to_ne_bytes();
+        let [c, d, e, f] = k.to_ne_bytes();
+        [a, b, jt, jf, c, d, e, f]
+    };
+    program.iter().flat_map(one).collect()
+}
+
+#[test]
+fn a_compiled_filter_counts_besides_and_can_only_refuse_more() {
+    let project = Project::new();
+    project.write("rules/app.bpf", compiled(libc::SYS_uname, libc::EXDEV));
+    let filters = |lines: &str| {
+        let status = run(&project, lines, &["cat", "/proc/self/status"]).ok();
+        let line = status.lines().find(|l| l.starts_with("Seccomp_filters:"));
+        let count = line.and_then(|line| line.split_whitespace().nth(1));
+        count.map(|count| count.parse::<u32>().unwrap())
+    };
+    let file = "file = \"rules/app.bpf\"";
+    for without in [
+        "preset = \"default\"",
+        "preset = \"strict\"\nallow = [\"seccomp\"]",
+        "preset = \"off\"",
+    ] {
+        let with = format!("{without}\n{file}");
+        let refused = run(&project, &with, &["uname"]).fails(1);
+        assert!(refused.contains("Invalid cross-device link"), "{refused}");
+        assert_eq!(run(&project, without, &["uname"]).code, 0);
+        // Linux 5.9 says how many there are.
+        if let Some(before) = filters(without) {
+            assert_eq!(filters(&with), Some(before + 1), "{without}");
+        }
+    }
+    // It lets mount(2) pass, and what the preset refuses stays refused.
+    project.write(
+        "sandbox.toml",
+        format!(
+            "version = 1\n[seccomp]\n{file}\n[[test]]\ncan_call = [\"getppid\"]\ncannot_call = [\"mount\", \"uname\"]\n"
+        ),
+    );
+    let report = done(&mut project.program(&["test", "sandbox.toml"]));
+    assert_eq!(report.code, 0, "{report:?}");
+    let why = done(&mut project.program(&["why", "sandbox.toml", "call", "uname"]));
+    assert!(
+        why.stdout.starts_with(
+            "denied: call uname: ERRNO(EXDEV) by the compiled filter that is installed besides\n  \
+             decided by: sandbox.toml:3:8\n"
+        ),
+        "{why:?}"
+    );
+    let explained =
+        done(&mut project.program(&["explain", "-p", "sandbox.toml", "--", "true"])).ok();
+    let step = explained
+        .lines()
+        .find(|line| line.contains("from its file"));
+    assert!(
+        step.is_some_and(|step| step.contains("(4 instructions, sha256:")),
+        "{explained}"
+    );
+    let bpf =
+        done(&mut project.program(&["explain", "--bpf", "-p", "sandbox.toml", "--", "true"])).ok();
+    assert!(bpf.contains("return ERRNO(EXDEV)"), "{bpf}");
+}
+
+#[test]
+fn a_compiled_filter_that_the_first_one_would_keep_out_is_said_by_check() {
+    let project = Project::new();
+    project.write("app.bpf", compiled(libc::SYS_uname, libc::EXDEV));
+    let allow = "preset = \"none\"\nallow = [\"@default\", \"@basic-io\", \"@file-system\", \"execve\", \"uname\", \"fadvise64\"";
+    let lines = format!("{allow}]\nfile = \"app.bpf\"");
+    let stderr = run(&project, &lines, &["uname"]).fails(125);
+    assert!(
+        stderr.contains("the one before it refuses `seccomp`"),
+        "{stderr}"
+    );
+    let lines = format!("{allow}, \"seccomp\"]\nfile = \"app.bpf\"");
+    let refused = run(&project, &lines, &["uname"]).fails(1);
+    assert!(refused.contains("Invalid cross-device link"), "{refused}");
+}
+
+#[test]
+fn a_compiled_filter_that_is_none_is_a_diagnostic_before_anything_runs() {
+    use libc::{BPF_JA, BPF_JMP, BPF_K, BPF_LD, BPF_MEM, BPF_RET};
+    let project = Project::new();
+    let allow = (BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW);
+    let mut torn = instructions(&[allow]);
+    torn.pop();
+    project.write("torn.bpf", torn);
+    project.write("empty.bpf", "");
+    project.write("text.bpf", "root:x:0:0:secret:/root:/bin/bash\n# end\n");
+    project.write("long.bpf", instructions(&[allow; 4097]));
+    project.write("large.bpf", vec![0; 1 << 20]);
+    project.write(
+        "out.bpf",
+        instructions(&[(BPF_JMP | BPF_JA, 0, 0, 7), allow]),
+    );
+    project.write("execve.bpf", compiled(libc::SYS_execve, libc::EPERM));
+    // What only the kernel sees: memory that was never written.
+    project.write(
+        "memory.bpf",
+        instructions(&[(BPF_LD | BPF_MEM, 0, 0, 3), allow]),
+    );
+    std::fs::create_dir(project.path().join("folder.bpf")).unwrap();
+    nix::unistd::mkfifo(
+        &project.path().join("fifo.bpf"),
+        nix::sys::stat::Mode::S_IRUSR,
+    )
+    .unwrap();
+    for (name, said) in [
+        ("torn.bpf", "no whole number of instructions"),
+        ("empty.bpf", "empty.bpf is empty"),
+        ("text.bpf", "instruction 0 is none that seccomp(2) takes"),
+        (
+            "long.bpf",
+            "4097 instructions, and the kernel takes at most 4096",
+        ),
+        ("large.bpf", "has more than"),
+        ("out.bpf", "instruction 0 leads out of the program"),
+        ("execve.bpf", "refuses `execve`"),
+        ("memory.bpf", "the kernel takes no such program"),
+        ("folder.bpf", "is not a regular file"),
+        ("fifo.bpf", "is not a regular file"),
+        ("nowhere.bpf", "cannot read the filter nowhere.bpf"),
+    ] {
+        let stderr = run(&project, &format!("file = {name:?}"), &["true"]).fails(125);
+        assert!(stderr.contains(said), "{name}: {stderr}");
+        assert!(stderr.contains("sandbox.toml:3:8"), "{name}: {stderr}");
+        assert!(!stderr.contains("secret"), "{stderr}");
+    }
+}
+
 #[test]
 fn a_policy_that_cannot_be_read_is_a_diagnostic() {
     let project = Project::new();
@@ -267,7 +411,10 @@ fn a_policy_that_cannot_be_read_is_a_diagnostic() {
         ("large.json", "has more than"),
         ("fifo.json", "is not a regular file"),
         ("nowhere.json", "cannot read the policy nowhere.json"),
-        ("text.txt", "a file that ends in `.json`"),
+        (
+            "text.txt",
+            "a file that ends in `.json`, a compiled filter one that ends in `.bpf`",
+        ),
         ("odd.json", "is not among its architectures"),
     ] {
         let stderr = run(&project, &format!("file = {name:?}"), &["true"]).fails(125);

@@ -98,14 +98,14 @@ fn confined() -> String {
          [process]\nnice = 15\numask = \"027\"\noom_score_adj = 500\ncwd = \"/tmp\"\n\
          [environment]\nset = {{ GREETING = \"good day\" }}\n\
          [capabilities]\nkeep = [\"net_bind_service\", \"chown\"]\nambient = [\"net_bind_service\", \"chown\"]\n\
-         [seccomp]\ndeny = [\"chroot\"]\n"
+         [seccomp]\nfile = \"app.bpf\"\ndeny = [\"chroot\"]\n"
     )
 }
 
 /// What a process says of its own confinement.
 const CONFINEMENT: &str = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed:)' /proc/self/status; \
      cat /proc/self/limits /proc/self/cgroup /proc/self/oom_score_adj /proc/self/uid_map /proc/self/gid_map; \
-     env | grep -v ^_= | sort; umask; pwd; hostname; nice; for n in user mnt pid ipc uts net cgroup time; do readlink /proc/self/ns/$n; done; \
+     env | grep -v ^_= | sort; umask; pwd; hostname; nice; for n in user mnt pid ipc uts net cgroup time; do readlink /proc/self/ns/$n; done; uname; \
      grep -c . /proc/self/mountinfo; ls /proc/self/fd | grep -c .";
 
 #[test]
@@ -114,7 +114,9 @@ fn exec_is_confined_as_the_command_is_in_the_same_namespaces() {
     for profile in [PLAIN, &confined(), nested] {
         let place = Place::new();
         let name = name();
-        let script = format!("({CONFINEMENT}) >said 2>&1; {HOLD}");
+        let compiled = crate::calls::compiled(libc::SYS_uname, libc::EXDEV);
+        place.project.write("app.bpf", compiled);
+        let script = format!("({CONFINEMENT}) 2>&1 >said; {HOLD}");
         // The project is the working directory only where nothing else is asked for.
         let script = format!("cd {}; {script}", place.project.path().display());
         let script = script.replace("pwd;", "");
@@ -124,6 +126,8 @@ fn exec_is_confined_as_the_command_is_in_the_same_namespaces() {
         let second = place.exec(&name, &there.replace("pwd;", ""));
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(lines(&second.stdout), lines(&first), "{second:?}");
+        let refused = second.stderr.contains("Invalid cross-device link");
+        assert_eq!(refused, profile.contains("app.bpf"), "{second:?}");
         assert_eq!(second.code, 0, "{second:?}");
         // The numbers are those that the host sees of the command.
         let command = live.command();

@@ -28,9 +28,9 @@ use crate::review::arguments::{Is, Row, Test};
 
 /// `AUDIT_ARCH_*` of linux/audit.h: the ELF machine with the 64-bit and little-endian flags.
 #[cfg(target_arch = "x86_64")]
-pub(super) const NATIVE: (u32, TargetArch) = (0xc000_003e, TargetArch::x86_64);
+pub const NATIVE: (u32, TargetArch) = (0xc000_003e, TargetArch::x86_64);
 #[cfg(target_arch = "aarch64")]
-pub(super) const NATIVE: (u32, TargetArch) = (0xc000_00b7, TargetArch::aarch64);
+pub const NATIVE: (u32, TargetArch) = (0xc000_00b7, TargetArch::aarch64);
 
 /// Numbers from here on are x32 calls on x86_64, under the architecture value of the native ones; a list
 /// without them is passed by. Nothing has such a number elsewhere.

@@ -1,4 +1,5 @@
-//! `file`: a policy that stands in a file of its own. It is a part of the profile, and read like one.
+//! `file`: a policy or a compiled filter that stands in a file of its own. It is a part of the profile, and read
+//! like one.
 
 use super::entry::Placed;
 use super::oci::{self, Here, Oci};
@@ -65,19 +66,27 @@ pub(super) fn read(
     }
 }
 
-/// Where it is. Of a file that is no JSON, nothing is ever shown; and no other file is opened.
-fn path(file: &At<String>, sources: &Sources, problems: &mut Diagnostics) -> Option<PathBuf> {
+/// Whether a compiled filter is named, and not a policy.
+pub(super) fn is_compiled(file: &At<String>) -> bool {
+    let extension = Path::new(&file.value).extension();
+    extension.is_some_and(|extension| extension == "bpf")
+}
+
+/// Where it is. Of a file that is no JSON, nothing is ever shown; and no file of another name is opened.
+pub(super) fn path(
+    file: &At<String>,
+    sources: &Sources,
+    problems: &mut Diagnostics,
+) -> Option<PathBuf> {
     let given = Path::new(&file.value);
     let mut bad = |message: &str, help: &str| {
         problems.push(Diagnostic::new(Code::BadPath, &file.origin, message).help(help));
         None
     };
-    if given
-        .extension()
-        .is_none_or(|extension| extension != "json")
-    {
+    let is_json = given.extension().is_some_and(|found| found == "json");
+    if !is_json && !is_compiled(file) {
         return bad(
-            "the policy is a file that ends in `.json`",
+            "the policy is a file that ends in `.json`, a compiled filter one that ends in `.bpf`",
             "for example: file = \"seccomp.json\"",
         );
     }

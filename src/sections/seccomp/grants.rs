@@ -1,5 +1,6 @@
 //! Which system calls may be made.
 
+use super::added;
 use super::conditions::condition;
 use super::policy::{Policy, Verdict};
 use super::presets::{GROUPS, Group, Preset};
@@ -8,6 +9,7 @@ use crate::diag::Origin;
 use crate::review::arguments::Arguments;
 use crate::review::{Area, Extent, Grant};
 use crate::sections::enforce::Level;
+use std::collections::BTreeMap;
 use syscalls::Sysno;
 
 impl Seccomp {
@@ -28,6 +30,7 @@ impl Seccomp {
             // What the file says is a part of the policy.
             file: _,
             unknown: _,
+            added,
             nested: _,
             allow: _,
             deny: _,
@@ -71,6 +74,13 @@ impl Seccomp {
             let grant = Grant::rank(Area::SystemCalls, key, open.into(), words, origin);
             grants.push(grant.share(share));
         }
+        grants.push(match added {
+            Some(added) if !off => added.grant(),
+            _ => {
+                let words = "make system calls whatever a compiled filter says of them";
+                added::grant(BTreeMap::new(), words.into(), origin)
+            }
+        });
         grants
     }
 }

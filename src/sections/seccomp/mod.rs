@@ -1,5 +1,6 @@
 //! `[seccomp]`: which system calls the command may make (seccomp(2)).
 
+mod added;
 pub mod call;
 pub mod compile;
 pub mod conditions;
@@ -60,6 +61,11 @@ crate::table! {
         /// `.json`, relative to this profile. `allow` and `deny` count besides it; what it refuses by name stays
         /// refused. Calls of other architectures are refused, whatever it says, and what starting a program and
         /// ending it takes is permitted.
+        ///
+        /// Or a compiled filter: a path that ends in `.bpf`, of an array of `struct sock_filter`, such as
+        /// `seccomp_export_bpf` of libseccomp writes it. It is read when a run is planned, and installed after the
+        /// filter that the other keys make. Of two answers the kernel takes the more severe one: it can only
+        /// refuse more. What it refuses is not told of.
         file: String,
         /// What becomes of calls that `deny` names, and with the preset `"none"` of all that are not allowed: they
         /// return an errno, by name or number (with 0 they return 0 and do nothing), or another answer.
@@ -100,6 +106,8 @@ pub struct Seccomp {
     pub denials: At<Denials>,
     /// The file that it is from.
     file: Option<At<String>>,
+    /// The compiled filter that counts besides.
+    added: Option<added::Added>,
     /// The line that permits what nested user namespaces take.
     nested: Option<Origin>,
     /// Names in it that are no calls here.
@@ -150,7 +158,9 @@ impl Seccomp {
         problems: &mut Diagnostics,
     ) -> Self {
         let (mut raw, origin) = split(raw, "seccomp");
-        let file = raw.file.take();
+        let mut file = raw.file.take();
+        let compiled = file.take_if(|file| file::is_compiled(file));
+        let added = compiled.and_then(|file| added::Added::check(file, sources, problems));
         let mut budget = Budget::default();
         let mut allow = entry::check(raw.allow.take(), true, &mut budget, problems);
         let mut deny = entry::check(raw.deny.take(), false, &mut budget, problems);
@@ -212,6 +222,7 @@ impl Seccomp {
                 .bounded_ports(ports),
             denials: raw.denials,
             file,
+            added,
             unknown,
             nested: Some(nested.origin.clone()).filter(|_| nested.value),
             origin,
@@ -225,6 +236,9 @@ impl Seccomp {
             allowed,
         };
         this.denied(problems);
+        if let Some(added) = &this.added {
+            added.relate(&this, problems);
+        }
         this.vain(problems);
         this.odd(problems);
         this
@@ -396,13 +410,13 @@ impl Seccomp {
     pub fn asked(&self) -> Option<&Origin> {
         let named = Some(&self.origin).filter(|origin| !origin.is_default());
         let asked = named.or(self.families.as_ref());
-        asked.filter(|_| !self.policy.is_off())
+        asked.filter(|_| !self.policy.is_off() || self.added.is_some())
     }
 
     /// Where the preset is off and nothing is denied.
     #[must_use]
     pub fn switched_off(&self) -> Option<&Origin> {
-        Some(&self.preset.origin).filter(|_| self.policy.is_off())
+        Some(&self.preset.origin).filter(|_| self.policy.is_off() && self.added.is_none())
     }
 
     /// Which line refuses every socket, whatever the families are.
@@ -472,12 +486,13 @@ impl Seccomp {
         if enforce.value == Level::Off {
             return draft.note(&enforce.origin, "no system call filter: it is off");
         }
-        if !self.policy.is_off() {
+        let filters = !self.policy.is_off() || self.added.is_some();
+        if filters {
             draft.wants([Mechanism::Seccomp]);
         }
         let origin = self.asked().unwrap_or(&self.origin);
         // Kernels without seccomp (CONFIG_SECCOMP_FILTER=n) lack this file.
-        if !self.policy.is_off()
+        if filters
             && !draft
                 .host
                 .tree
@@ -519,6 +534,9 @@ impl Seccomp {
                 format!("the system call filter cannot be compiled: {error}"),
                 "shorten `allow` and `deny`",
             ),
+        }
+        if let Some(added) = &self.added {
+            added.steps(draft);
         }
     }
 }

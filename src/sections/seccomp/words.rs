@@ -10,7 +10,20 @@ impl Seccomp {
     /// Every call and what becomes of it, by groups.
     #[must_use]
     pub fn words(&self, profile: &Profile) -> String {
-        if profile.enforce.seccomp.value == Level::Off || self.policy.is_off() {
+        if profile.enforce.seccomp.value == Level::Off {
+            return "no system call filter: every call is allowed\n".into();
+        }
+        let added = self.added.as_ref().map(|added| {
+            format!(
+                "the filter of {} is installed besides: it can refuse more (`explain --bpf` prints it)\n",
+                added.name()
+            )
+        });
+        let added = added.unwrap_or_default();
+        if self.policy.is_off() && !added.is_empty() {
+            return added;
+        }
+        if self.policy.is_off() {
             return "no system call filter: every call is allowed\n".into();
         }
         let mut out = format!("preset: {}\n", self.policy.preset().word());
@@ -24,7 +37,7 @@ impl Seccomp {
             self.policy.unlisted(),
             self.policy.foreign()
         );
-        out
+        out + &added
     }
 }
 
