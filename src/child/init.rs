@@ -1,9 +1,9 @@
 //! Init: binds its life to the supervisor's, forks the payload, reaps, hands on signals.
 
 use super::{Child, Tag, message};
-use crate::plan::Op;
 use crate::plan::op::NamespaceKind;
 use crate::plan::order::Actor;
+use crate::plan::{Op, Step};
 use crate::sys::process::Arguments;
 use crate::sys::{self, descriptor, identity, keyring, process, signal};
 use nix::errno::Errno;
@@ -97,10 +97,17 @@ pub(super) fn show_namespaces(
 }
 
 impl Child<'_> {
+    /// Whether this process has to end what the command leaves, one by one.
+    fn ends_descendants(&self) -> bool {
+        let forks = |step: &Step| matches!(step.op, Op::ForkPayload { alone: false });
+        let watch = &self.plan.watch;
+        watch.init && !watch.new_pid_namespace && self.plan.steps.iter().any(forks)
+    }
+
     /// Dies with the supervisor; an init that is not alone in its pid namespace also opens the
     /// list of its children, while the host's /proc is there.
     pub(super) fn tether(&mut self) -> sys::Result<()> {
-        if self.plan.watch.init && !self.plan.watch.new_pid_namespace {
+        if self.ends_descendants() {
             self.children = process::open_children()?;
         }
         die_with(self.supervisor)?;
@@ -221,6 +228,17 @@ impl Child<'_> {
                 return Err(Errno::EPIPE);
             }
         }
+        self.fork_and_serve(!alone)
+    }
+
+    /// The same of whoever joins: what else is inside is not its own, and init ends it.
+    pub(super) fn fork_beside_init(&mut self) -> sys::Result<()> {
+        self.parent = process::id();
+        self.fork_and_serve(false)
+    }
+
+    /// Forks the payload, reaps it, and hands on signals to it; then ends what it leaves, if this process is to.
+    fn fork_and_serve(&mut self, ends_others: bool) -> sys::Result<()> {
         match process::fork()? {
             None => {
                 self.walk(Actor::Payload);
@@ -238,7 +256,7 @@ impl Child<'_> {
                 if let Some(input) = self.input() {
                     let _ = descriptor::move_to_place_of(libc::STDIN_FILENO, input);
                 }
-                if !alone {
+                if ends_others {
                     end_descendants(self.children);
                 }
                 let told = end.and_then(|(unborn, status)| {
@@ -249,6 +267,18 @@ impl Child<'_> {
                 // word says that something is wrong.
                 process::exit(if told.is_ok() { 0 } else { 125 })
             }
+        }
+    }
+
+    /// Dies with who has forked this process. An init cannot be gone: with it, the pid namespace and this process
+    /// would be, and where it has no namespace of its own, the socket's other end tells the supervisor. Whoever is
+    /// beside init can be killed from inside.
+    pub(super) fn die_with_init(&self) -> sys::Result<()> {
+        process::die_with_parent()?;
+        match self.parent {
+            0 => Ok(()),
+            parent if parent == process::parent() => Ok(()),
+            _ => Err(Errno::ESRCH),
         }
     }
 

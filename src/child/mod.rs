@@ -81,6 +81,8 @@ pub struct Child<'p> {
     pub inner: RawFd,
     /// The networks on both sides of the gate, while it is made.
     pub networks: gate::Networks,
+    /// Who has forked the payload, where that is not the init of the pid namespace; else 0.
+    pub parent: libc::pid_t,
     /// The call that an attempt makes, stopped.
     pub stop: Option<Stop>,
     /// Whether the filter is installed already, with a listener.
@@ -276,6 +278,8 @@ impl Child<'_> {
             Op::ControlTerminal { slot } => self.control_terminal(*slot),
             Op::TakeTerminal { slot, streams } => self.take_terminal(*slot, streams),
             Op::ForkPayload { alone } => self.fork_payload(*alone),
+            Op::ForkBesideInit => self.fork_beside_init(),
+            Op::DieWithInit => self.die_with_init(),
             Op::ShowNamespaces(kinds) => init::show_namespaces(kinds, self.inner, self.socket),
             Op::EnterNamespace {
                 kind, descriptor, ..
@@ -349,7 +353,6 @@ impl Child<'_> {
             | Op::SetGid(_)
             | Op::SetUid(_)
             | Op::SetCapabilities { .. }
-            | Op::DieWithInit
             | Op::RefuseWriteExecute
             | Op::SetLabel(_)
             | Op::NoNewPrivileges

@@ -66,9 +66,6 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
             identity::set_capabilities(*sets)?;
             each(*ambient, identity::raise_ambient)
         }
-        // Init cannot be gone: with it, the pid namespace and this process would be. Where init
-        // has no namespace of its own, the socket's other end tells the supervisor.
-        Op::DieWithInit => process::die_with_parent(),
         Op::SetLabel(label) => set_label(label),
         Op::RefuseWriteExecute => process::refuse_write_execute(),
         Op::NoNewPrivileges => identity::no_new_privileges(),

@@ -16,7 +16,12 @@ impl Child<'_> {
         size: Size,
         owner: TerminalOwner,
     ) -> sys::Result<()> {
-        let master = descriptor::open_terminal_master(self.root, c"dev/pts/ptmx")?;
+        // Who has joined the mounts has come to their root (setns(2)).
+        let root = match self.root {
+            UNOPENED => libc::AT_FDCWD,
+            built => built,
+        };
+        let master = descriptor::open_terminal_master(root, c"dev/pts/ptmx")?;
         terminal::unlock(master)?;
         let ours = terminal::open_peer(master)?;
         if let Some(settings) = settings {

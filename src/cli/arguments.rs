@@ -152,6 +152,12 @@ pub(super) struct Exec {
     /// Print the operations that this would perform, as `explain` does; run nothing
     #[arg(long)]
     pub(super) explain: bool,
+    /// Give the command a terminal of its own, in pipes too
+    #[arg(long)]
+    pub(super) tty: bool,
+    /// Give it none of its own
+    #[arg(long, conflicts_with = "tty")]
+    pub(super) no_tty: bool,
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND", required = true)]
     pub(super) command: Vec<OsString>,

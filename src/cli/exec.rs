@@ -11,7 +11,8 @@ pub(super) fn run(arguments: &Exec, session: &mut Session) -> Result<u8, Refused
     let (live, record, owner) = found::running(&arguments.name)?;
     found::own(&arguments.name, owner)?;
     let command: Vec<_> = arguments.command.iter().cloned().map(c_string).collect();
-    let joining = join::plan(&record, &live, &command).map_err(|why| {
+    let terminal = (arguments.tty || arguments.no_tty).then_some(arguments.tty);
+    let joining = join::plan(&record, &live, terminal, &command).map_err(|why| {
         Diagnostic::new(Code::OutOfReach, &Origin::CommandLine, why.message).help(why.help)
     })?;
     let plan = &joining.plan;

@@ -55,6 +55,8 @@ pub(super) fn begin(
             relays_files: profile.process.relays_files(),
             keeps_terminals_away: profile.process.keeps_terminals_away().is_some(),
             is_displayed: profile.process.is_displayed(),
+            terminal: profile.process.terminal_of_who_joins(),
+            terminals: plan.watch.terminals,
         },
         ..Record::default()
     };

@@ -778,6 +778,7 @@ impl fmt::Display for Op {
             Self::Hide => f.write_str("hide init: not dumpable, arguments and environment erased"),
             Self::NewSession => f.write_str("start a new session"),
             Self::ForkPayload { .. } => f.write_str("fork the payload; reap, and hand on signals"),
+            Self::ForkBesideInit => f.write_str("fork the payload, as its parent in the session; reap, and hand on signals"),
             Self::NewProcessGroup => f.write_str("start a new process group"),
             Self::SetUmask(mask) => write!(f, "set the umask to {mask:03o}"),
             Self::SetNice(nice) => write!(f, "set the nice value to {nice}"),

@@ -11,6 +11,7 @@ pub mod needs;
 pub mod op;
 pub mod order;
 pub mod ports;
+pub mod terminal;
 
 use crate::diag::{Code, Diagnostic, Origin};
 pub use attempt::Attempt;
@@ -92,6 +93,8 @@ pub struct Watch {
     pub new_session: bool,
     /// Whether its session has a terminal of its own.
     pub terminal: bool,
+    /// Whose a terminal of the sandbox's /dev/pts would be, where it has one.
+    pub terminals: Option<op::TerminalOwner>,
     /// Whether the command lives in a new pid namespace, which ends with its first process.
     pub new_pid_namespace: bool,
 }

@@ -193,6 +193,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::Hide
         | Op::NewSession
         | Op::ForkPayload { .. }
+        | Op::ForkBesideInit
         | Op::NewProcessGroup
         | Op::SetUmask(_)
         | Op::SetNice(_)

@@ -28,7 +28,7 @@ pub type Slot = usize;
 pub type Stream = i32;
 
 /// To whom a terminal belongs, by ids inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TerminalOwner {
     /// The user.
     pub uid: u32,
@@ -650,6 +650,9 @@ pub enum Op {
         /// Whether init is the first process of a pid namespace, whose end ends all others.
         alone: bool,
     },
+    /// Forks a command that joins, and stays its parent in the session: reaps, and hands on signals. Init is another
+    /// process, and ends what the command leaves.
+    ForkBesideInit,
     /// Enters the inner user namespace.
     EnterInnerUser,
     /// setpgid(2), so that signals of the terminal can be handed to the command's group alone.

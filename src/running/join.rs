@@ -10,9 +10,11 @@
 use super::live::Live;
 use super::record::{Namespace, Record};
 use crate::diag::Origin;
+use crate::host;
 use crate::plan::draft::shared_streams;
 use crate::plan::op::{NamespaceKind, Op, Over, Slot, Stream};
 use crate::plan::order::Actor;
+use crate::plan::terminal::{OwnTerminal, WhoJoins};
 use crate::plan::{Phase, Plan, Step, Watch};
 use crate::profile::value::StopSignal;
 use crate::sections::namespaces::KINDS;
@@ -42,12 +44,19 @@ pub struct CannotJoin {
     pub help: String,
 }
 
-/// The plan for a command in a sandbox that runs.
+/// The plan for a command in a sandbox that runs; `terminal` says whether it has one of its own, where the caller
+/// has said so.
 ///
 /// # Errors
-/// Its namespaces cannot be had, or its record is none of this version's.
-pub fn plan(record: &Record, live: &Live, command: &[CString]) -> Result<Joining, CannotJoin> {
+/// Its namespaces cannot be had, its record is none of this version's, or it can have no terminal.
+pub fn plan(
+    record: &Record,
+    live: &Live,
+    terminal: Option<bool>,
+    command: &[CString],
+) -> Result<Joining, CannotJoin> {
     shares(record, live)?;
+    let streams = Streams::of(record, own_terminal(record, terminal)?);
     let mut entered = Vec::new();
     let mut held = Vec::new();
     let own = record.namespaces.iter().map(|one| (Phase::Join, one));
@@ -67,7 +76,7 @@ pub fn plan(record: &Record, live: &Live, command: &[CString]) -> Result<Joining
     if live.ended(Some(Duration::ZERO)) {
         return Err(just_ended());
     }
-    let plan = build(record, entered, Streams::of(record), command).ok_or_else(|| CannotJoin {
+    let plan = build(record, entered, streams, command).ok_or_else(|| CannotJoin {
         message: format!("the record of {} is not understood", record.called()),
         help: "was it started by another version of sandbox? Use that one".into(),
     })?;
@@ -86,18 +95,58 @@ pub struct Streams {
     pub displayed: [bool; 2],
     /// Whether nothing is read, since that would be a terminal that the command shall not have.
     pub empty_input: bool,
+    /// A terminal of the command's own.
+    pub terminal: Option<OwnTerminal>,
+}
+
+/// The terminal of whoever joins, where it is to have one of its own.
+fn own_terminal(record: &Record, asked: Option<bool>) -> Result<Option<OwnTerminal>, CannotJoin> {
+    let watch = &record.watch;
+    let caller = match (asked, watch.terminal) {
+        (Some(false), _) | (None, WhoJoins::IfAsked | WhoJoins::Never) => return Ok(None),
+        (Some(true), _) => host::terminal::any(),
+        (None, WhoJoins::AtTerminal) => match host::terminal::interactive() {
+            None => return Ok(None),
+            terminal => terminal,
+        },
+    };
+    let refused = |message: &str, help: &str| CannotJoin {
+        message: message.into(),
+        help: help.into(),
+    };
+    match watch.terminals {
+        _ if watch.terminal == WhoJoins::Never => Err(refused(
+            "the profile of the sandbox gives a command no terminal of its own: `terminal = \"none\"` or `session = \"inherit\"`",
+            "leave out `--tty`, or start the sandbox with `terminal = \"auto\"` and `session = \"new\"`",
+        )),
+        Some(owner) => Ok(Some(OwnTerminal {
+            caller,
+            owner,
+            displayed: watch.is_displayed,
+        })),
+        None if asked.is_none() => Ok(None),
+        None => Err(refused(
+            "nothing is mounted on the sandbox's /dev/pts in which there could be a terminal",
+            "leave out `--tty`, or start the sandbox with a profile that leaves /dev/pts to [devices]",
+        )),
+    }
 }
 
 impl Streams {
     /// Which streams go to files and terminals that the command shall not have: what goes to one place goes through
     /// one pipe.
-    fn of(record: &Record) -> Self {
+    fn of(record: &Record, own: Option<OwnTerminal>) -> Self {
         let watch = &record.watch;
-        let terminal = |number| match watch.keeps_terminals_away {
+        let is_own = |number: Stream| {
+            let streams = own.map_or([false; 3], |own| own.streams());
+            (0..3).zip(streams).any(|(n, is)| n == number && is)
+        };
+        let terminal = |number| match watch.keeps_terminals_away && !is_own(number) {
             true => terminal::device(number).ok(),
             false => None,
         };
         let file = |number| match watch.relays_files {
+            true if is_own(number) => None,
             true => match descriptor::kind(number) {
                 Ok(descriptor::Kind::File(device, inode)) => Some((device, inode)),
                 _ => None,
@@ -116,6 +165,7 @@ impl Streams {
             pipes: [stdout, stderr],
             displayed: [one, other].map(|(_, to)| to.is_some() && watch.is_displayed),
             empty_input: terminal(0).is_some(),
+            terminal: own,
         }
     }
 }
@@ -156,7 +206,17 @@ pub fn build(
     add(Phase::Release, Op::Release);
     add(Phase::Tether, Op::DieWithSupervisor);
     add(Phase::AwaitRelease, Op::AwaitRelease);
-    add(Phase::DeathSignal, Op::DieWithSupervisor);
+    if let Some(terminal) = &own.terminal {
+        // A process group whose parent is in another session cannot be stopped from its terminal.
+        add(Phase::Fork, Op::ForkBesideInit);
+        add(Phase::ProcessSettings, Op::NewProcessGroup);
+        add(Phase::DeathSignal, Op::DieWithInit);
+        for (phase, op) in terminal.steps(record.slots + 2, [true; 3]) {
+            add(phase, op);
+        }
+    } else {
+        add(Phase::DeathSignal, Op::DieWithSupervisor);
+    }
     let mut hide = vec![Step {
         phase: Phase::Approach,
         op: Op::Hide,
@@ -180,13 +240,17 @@ pub fn build(
     }
     steps.extend(hide);
     // A bound is one on both.
+    let mut is_bound = false;
     let (streams, most, over, origin) = match bound {
         Some(Step {
             op: Op::MakePipes { most, over, .. },
             origin,
             ..
         }) => {
-            let both = [Some(record.slots), Some(record.slots + 1)];
+            let [_, stdout, stderr] = own.terminal.map_or([false; 3], |own| own.streams());
+            let both = [(stdout, 0), (stderr, 1)];
+            let both = both.map(|(own, slot)| (!own).then_some(record.slots + slot));
+            is_bound = true;
             (both, most, over, origin)
         }
         _ => (
@@ -196,7 +260,7 @@ pub fn build(
             Origin::Default("process.output_files"),
         ),
     };
-    if streams != [None, None] {
+    if is_bound || streams != [None, None] {
         steps.extend(pipes(streams, most, over, own.displayed, &origin));
     }
     if own.empty_input {
@@ -209,7 +273,7 @@ pub fn build(
     keep_flags(&mut steps);
     Some(Plan {
         steps,
-        slots: record.slots + 2,
+        slots: record.slots + 3,
         notes: Vec::new(),
         watch: Watch {
             grace: match record.watch.grace {
@@ -219,6 +283,8 @@ pub fn build(
             stop_signal: StopSignal(record.watch.stop_signal),
             new_session: record.watch.new_session,
             new_pid_namespace: record.watch.new_pid_namespace,
+            init: own.terminal.is_some(),
+            terminal: own.terminal.is_some(),
             ..Watch::default()
         },
     })

@@ -2,6 +2,8 @@
 
 use super::saved::Saved;
 use crate::host::cgroup::Groups;
+use crate::plan::op::TerminalOwner;
+use crate::plan::terminal::WhoJoins;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -78,6 +80,12 @@ pub struct Watched {
     pub keeps_terminals_away: bool,
     /// Whether a terminal is handed only what it displays.
     pub is_displayed: bool,
+    /// When who joins has a terminal of its own.
+    #[serde(default)]
+    pub terminal: WhoJoins,
+    /// Whose a terminal of the sandbox's /dev/pts would be, where it has one.
+    #[serde(default)]
+    pub terminals: Option<TerminalOwner>,
 }
 
 /// How a run ended.

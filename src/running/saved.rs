@@ -270,6 +270,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::DieWithSupervisor
         | Op::Hide
         | Op::ForkPayload { .. }
+        | Op::ForkBesideInit
         | Op::AwaitTracer
         | Op::TakePipes { .. }
         | Op::KeepFlags(_)

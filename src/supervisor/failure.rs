@@ -277,7 +277,7 @@ impl Failure {
             (Op::CloneInit { .. }, Errno::EAGAIN) => {
                 "the caller may not have more processes: see `ulimit -u` and the pids limit of its cgroup".into()
             }
-            (Op::ForkPayload { .. }, Errno::EAGAIN) => {
+            (Op::ForkPayload { .. } | Op::ForkBesideInit, Errno::EAGAIN) => {
                 "the limit on pids leaves no room for the command: raise `pids` under [limits]".into()
             }
             (_, Errno::ENOSYS) => {

@@ -541,6 +541,7 @@ impl<'p> Run<'p> {
             root: child::UNOPENED,
             staging: child::UNOPENED,
             inner: child::UNOPENED,
+            parent: 0,
             stop: None,
             filtered: false,
         };

@@ -530,6 +530,12 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the command has an init, and not only a parent beside that of the sandbox that it joins.
+    fn has_init(&self) -> bool {
+        let beside = |step: &Step| matches!(step.op, Op::ForkBesideInit);
+        self.plan.watch.init && !self.plan.steps.iter().any(beside)
+    }
+
     /// How it ended, from evidence: what init reported, what the kernel counted, what was sent.
     fn outcome(&self, status: Option<i32>, init: Option<i32>, clock: Clock) -> Outcome {
         let evidence = self.group.as_ref().map(super::cgroup::Group::evidence);
@@ -558,7 +564,7 @@ impl Run<'_> {
             Clock::Killed(Reason::Terminated) => Outcome::Unresponsive,
             _ => match (code, signal) {
                 (Some(code), _) => Outcome::Exited(code),
-                (None, Some(signal)) if status.is_none() && self.plan.watch.init => {
+                (None, Some(signal)) if status.is_none() && self.has_init() => {
                     Outcome::Lost(signal)
                 }
                 (None, Some(libc::SIGSYS)) if self.plan.deadly_filter().is_some() => {

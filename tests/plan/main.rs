@@ -17,8 +17,9 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use sandbox::diag::{Diagnostics, Origin, Source, Sources};
 use sandbox::plan::draft::Command;
-use sandbox::plan::op::{NewRoot, Op, Upper};
+use sandbox::plan::op::{NewRoot, Op, TerminalOwner, Upper};
 use sandbox::plan::order::{Phase, RULES};
+use sandbox::plan::terminal::OwnTerminal;
 use sandbox::plan::{Actor, Attempt, Plan, Step, explain};
 use sandbox::profile::overlay::Overlay;
 use sandbox::running::{Record, join, saved};
@@ -307,7 +308,7 @@ fn attempts_differ_in_the_end_only(plan: &Plan) {
 }
 
 /// The plan with a record, and that of whoever joins the run, by way of the record's text.
-fn recorded(plan: &Plan) -> (Plan, Plan) {
+fn recorded(plan: &Plan, streams: join::Streams) -> (Plan, Plan) {
     let confinement = saved::save(plan, &sandbox::diag::Sources::default());
     let text = serde_json::to_string(&confinement).unwrap();
     let record = Record {
@@ -328,20 +329,32 @@ fn recorded(plan: &Plan) -> (Plan, Plan) {
         };
         (Phase::Join, op)
     });
-    let joined = join::build(
-        &record,
-        entered.collect(),
-        join::Streams::default(),
-        &[c"/bin/true".into()],
-    );
+    let joined = join::build(&record, entered.collect(), streams, &[c"/bin/true".into()]);
     (kept, joined.unwrap())
 }
 
 /// Whoever joins a run goes through every operation that confines its command, in the same order.
 fn who_joins_is_confined_as_the_command_is(plan: &Plan) {
-    let (kept, joined) = recorded(plan);
+    let at_terminal = join::Streams {
+        terminal: Some(OwnTerminal {
+            caller: None,
+            owner: TerminalOwner { uid: 1000, gid: 5 },
+            displayed: false,
+        }),
+        ..join::Streams::default()
+    };
+    for streams in [join::Streams::default(), at_terminal] {
+        joins_confined(plan, streams);
+    }
+}
+
+fn joins_confined(plan: &Plan, streams: join::Streams) {
+    let (kept, joined) = recorded(plan, streams);
     the_order_holds(&kept);
     the_order_holds(&joined);
+    let forks = count(&joined, |op| matches!(op, Op::ForkBesideInit));
+    assert_eq!(forks, usize::from(streams.terminal.is_some()));
+    slots_are_opened_before_they_are_used(&joined);
     assert_eq!(kept.steps.len(), plan.steps.len() + 3);
     let payload = |plan: &Plan| -> Vec<Op> {
         let steps = plan.steps_of(Actor::Payload).map(|(_, step)| &step.op);
@@ -647,7 +660,7 @@ fn enough_of_the_generated_profiles_have_a_plan() {
             made += count(&plan, |op| matches!(op, Op::MakeSource { .. }));
             let tried = attempts().map(|a| plan.clone().attempting(a, &Origin::CommandLine));
             let traced = plan.clone().traced(&Origin::CommandLine);
-            let (kept, joined) = recorded(&plan);
+            let (kept, joined) = recorded(&plan, join::Streams::default());
             let others = [&plan, &kept, &joined];
             for plan in tried.iter().chain(&traced).chain(others) {
                 phases.extend(plan.steps.iter().map(|step| step.phase));

@@ -31,6 +31,7 @@ mod idle;
 mod ids;
 mod images;
 mod io;
+mod joined;
 mod leftovers;
 mod limits;
 mod live;

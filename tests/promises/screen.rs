@@ -1,7 +1,7 @@
 //! A terminal of a caller's, with what runs at it.
 
 use crate::live::{PATIENCE, eventually};
-use crate::support::{Project, program};
+use crate::support::{Project, done, program};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -206,4 +206,82 @@ impl Drop for Screen {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A screen of tmux(1).
+pub struct Tmux<'p>(&'p Project);
+
+impl<'p> Tmux<'p> {
+    /// One that is not there yet.
+    pub fn new(project: &'p Project) -> Self {
+        Self(project)
+    }
+
+    /// Has it run a command, on a screen of 80 columns and 24 lines.
+    pub fn opens(&self, command: &str) {
+        let size = ["-x", "80", "-y", "24"];
+        let mut words = vec!["new-session", "-d", "-s", "main"];
+        words.extend(size);
+        words.push(command);
+        self.command(&words);
+    }
+
+    pub fn command(&self, words: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command
+            .arg("-S")
+            .arg(self.0.path().join("tmux"))
+            .args(["-f", "/dev/null"])
+            .args(words);
+        command
+            .current_dir(self.0.path())
+            .env_remove("TMUX")
+            .env("TERM", "xterm")
+            .env("LC_ALL", "C.UTF-8");
+        let run = done(&mut command);
+        assert_eq!(run.code, 0, "{words:?}: {run:?}");
+        run.stdout
+    }
+
+    pub fn types(&self, keys: &[&str]) {
+        let mut words = vec!["send-keys", "-t", "main"];
+        words.extend(keys);
+        self.command(&words);
+    }
+
+    /// Waits until the screen is like that.
+    #[track_caller]
+    pub fn shows(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let screen = self.command(&["capture-pane", "-p", "-t", "main"]);
+            if holds(&screen) {
+                return screen;
+            }
+            assert!(start.elapsed() < PATIENCE, "not {what}:\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Tmux<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux")
+            .arg("-S")
+            .arg(self.0.path().join("tmux"))
+            .arg("kill-server")
+            .output();
+    }
+}
+
+/// Which of these programs this machine lacks.
+pub fn missing<'n>(names: &[&'n str]) -> Option<&'n str> {
+    let there = |name: &str| {
+        let folders = ["/usr/bin", "/bin", "/usr/sbin"];
+        folders
+            .map(std::path::Path::new)
+            .iter()
+            .any(|folder| folder.join(name).exists())
+    };
+    names.iter().find(|name| !there(name)).copied()
 }

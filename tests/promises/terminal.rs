@@ -1,8 +1,8 @@
 //! A terminal of the sandbox's own: what is at work in it, and what becomes of the caller's.
 
-use crate::live::{HOLD, PATIENCE, eventually};
+use crate::live::{HOLD, eventually};
 use crate::running::{Place, name};
-use crate::screen::{PROFILE, Screen};
+use crate::screen::{PROFILE, Screen, Tmux, missing};
 use crate::support::{Project, done, program, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,7 +10,7 @@ use sandbox::sys::terminal::{self, Size};
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn a_command_on_a_terminal_has_one_of_the_sandboxs_own() {
@@ -195,7 +195,7 @@ fn who_joins_has_no_terminal_that_the_command_may_not_have() {
     );
     let program = program.to_str().unwrap();
     let words = [
-        "env", &runtime, program, "exec", &name, "--", "sh", "-c", &script,
+        "env", &runtime, program, "exec", "--no-tty", &name, "--", "sh", "-c", &script,
     ];
     let mut screen = Screen::of(&place.project, &words);
     let (code, output) = screen.ends();
@@ -468,67 +468,11 @@ fn nothing_is_typed_for_the_caller() {
     screen.shows("No such file");
 }
 
-/// A screen of tmux(1).
-struct Tmux<'p>(&'p Project);
-
-impl Tmux<'_> {
-    fn command(&self, words: &[&str]) -> String {
-        let mut command = Command::new("tmux");
-        command
-            .arg("-S")
-            .arg(self.0.path().join("tmux"))
-            .args(["-f", "/dev/null"])
-            .args(words);
-        command
-            .current_dir(self.0.path())
-            .env_remove("TMUX")
-            .env("TERM", "xterm")
-            .env("LC_ALL", "C.UTF-8");
-        let run = done(&mut command);
-        assert_eq!(run.code, 0, "{words:?}: {run:?}");
-        run.stdout
-    }
-
-    fn types(&self, keys: &[&str]) {
-        let mut words = vec!["send-keys", "-t", "main"];
-        words.extend(keys);
-        self.command(&words);
-    }
-
-    #[track_caller]
-    fn shows(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
-        let start = Instant::now();
-        loop {
-            let screen = self.command(&["capture-pane", "-p", "-t", "main"]);
-            if holds(&screen) {
-                return screen;
-            }
-            assert!(start.elapsed() < PATIENCE, "not {what}:\n{screen}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Tmux<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("tmux")
-            .arg("-S")
-            .arg(self.0.path().join("tmux"))
-            .arg("kill-server")
-            .output();
-    }
-}
-
 #[test]
 fn programs_that_draw_on_the_screen_work() {
     const TEST: &str = "programs_that_draw_on_the_screen_work";
-    for name in ["tmux", "vim", "less", "top"] {
-        if !["/usr/bin", "/bin"]
-            .iter()
-            .any(|folder| std::path::Path::new(folder).join(name).exists())
-        {
-            return skip(TEST, &format!("{name} is not installed"));
-        }
+    if let Some(name) = missing(&["tmux", "vim", "less", "top"]) {
+        return skip(TEST, &format!("{name} is not installed"));
     }
     let project = Project::new();
     let profile = "version = 1\n[environment]\ninherit = [\"TERM\"]";
@@ -542,18 +486,8 @@ fn programs_that_draw_on_the_screen_work() {
         program().display()
     );
     project.write("rc", line);
-    let tmux = Tmux(&project);
-    tmux.command(&[
-        "new-session",
-        "-d",
-        "-s",
-        "main",
-        "-x",
-        "80",
-        "-y",
-        "24",
-        "bash --noprofile --rcfile rc -i",
-    ]);
+    let tmux = Tmux::new(&project);
+    tmux.opens("bash --noprofile --rcfile rc -i");
     tmux.shows("a prompt", |screen| screen.contains("OUT>"));
     let at_prompt = |screen: &str| screen.trim_end().ends_with("OUT>");
     let before = "stty -a >before";

@@ -3,7 +3,8 @@
 use super::streams::Source;
 use super::{Process, Session};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
-use crate::plan::op::{Op, Stream, TerminalOwner};
+use crate::plan::op::{Op, TerminalOwner};
+use crate::plan::terminal::{OwnTerminal, WhoJoins};
 use crate::plan::{Draft, Phase};
 use crate::sections::Profile;
 use crate::sections::user::Identity;
@@ -90,6 +91,17 @@ impl Process {
         }
     }
 
+    /// When somebody who joins has a terminal of its own.
+    #[must_use]
+    pub fn terminal_of_who_joins(&self) -> WhoJoins {
+        match self.terminal.value {
+            Terminal::None => WhoJoins::Never,
+            _ if self.session.value == Session::Inherit => WhoJoins::Never,
+            Terminal::Caller => WhoJoins::IfAsked,
+            Terminal::Auto | Terminal::Own => WhoJoins::AtTerminal,
+        }
+    }
+
     /// Whether a terminal is handed only what it displays.
     #[must_use]
     pub fn is_displayed(&self) -> bool {
@@ -109,7 +121,12 @@ impl Process {
     /// Adds the sandbox's own terminal, where it is to have one; else takes the caller's from the command's input,
     /// where it is to have that no more than the other streams.
     pub(super) fn terminals(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
-        self.terminal(profile, identity, draft);
+        // Who joins may have one, whatever the command has.
+        draft.watch.terminals = draft.has_terminals().then(|| TerminalOwner {
+            uid: identity.uid,
+            gid: profile.devices.pts_group().unwrap_or(identity.gid),
+        });
+        self.terminal(draft);
         if let Some(origin) = self.keeps_terminals_away()
             && *self.stream(0) == Source::Inherit
             && draft.host.terminal_of(0).is_some()
@@ -120,7 +137,7 @@ impl Process {
     }
 
     /// Adds the sandbox's own terminal, where it is to have one.
-    fn terminal(&self, profile: &Profile, identity: &Identity, draft: &mut Draft<'_>) {
+    fn terminal(&self, draft: &mut Draft<'_>) {
         let origin = &self.terminal.origin;
         let is_own = self.terminal.value == Terminal::Own;
         let is_callers = [0, 1, 2].map(|number| *self.stream(number) == Source::Inherit);
@@ -137,7 +154,7 @@ impl Process {
                 }
             }
         };
-        if !draft.has_terminals() {
+        let Some(owner) = draft.watch.terminals else {
             let text = "nothing is mounted on /dev/pts in which the sandbox could have a terminal of its own";
             if is_own {
                 let help = "leave /dev/pts to [devices], or write `terminal = \"caller\"`";
@@ -148,42 +165,18 @@ impl Process {
                 false => "works at the caller's terminal",
             };
             return draft.note(origin, format!("the command {instead}: {text}"));
-        }
+        };
         let default = Origin::Default("process.terminal");
         let origin = if is_own { origin } else { &default };
-        // Where no stream is a terminal, one is asked for all the same: then all three are.
-        let is_terminal = caller.map_or([true; 3], |caller| caller.streams);
-        let first = |order: [Stream; 3]| {
-            let leads = |stream: &Stream| (0..3).zip(is_terminal).any(|(n, is)| n == *stream && is);
-            order.into_iter().find(leads).unwrap_or(order[0])
-        };
-        let slot = draft.slot();
-        let relay = Op::RelayTerminal {
-            caller: caller.map(|_| first([0, 1, 2])),
-            input: first([0, 1, 2]),
-            output: first([1, 2, 0]),
+        let own = OwnTerminal {
+            caller,
+            owner,
             displayed: self.is_displayed(),
         };
-        let open = Op::OpenTerminal {
-            slot,
-            settings: caller.and_then(|caller| caller.settings),
-            size: caller.map(|caller| caller.size).unwrap_or_default(),
-            owner: TerminalOwner {
-                uid: identity.uid,
-                gid: profile.devices.pts_group().unwrap_or(identity.gid),
-            },
-        };
-        let streams = (0..3).zip(is_terminal).zip(is_callers);
         // What the profile names is no terminal.
-        let streams = streams.filter_map(|((stream, is), own)| (is && own).then_some((stream, is)));
-        let take = Op::TakeTerminal {
-            slot,
-            streams: streams.map(|(stream, _)| stream).collect(),
-        };
-        draft.step(Phase::Output, relay, origin);
-        draft.step(Phase::Terminal, open, origin);
-        draft.step(Phase::Terminal, Op::ControlTerminal { slot }, origin);
-        draft.step(Phase::Streams, take, origin);
+        for (phase, op) in own.steps(draft.slot(), is_callers) {
+            draft.step(phase, op, origin);
+        }
         draft.watch.terminal = true;
     }
 }
