@@ -1,8 +1,9 @@
-//! Who gives the caller's terminal its settings back where the supervisor was killed (SIGKILL): a copy of it
+//! Who gives the caller's terminal back, its settings and what a command has left on its screen, where the supervisor was killed (SIGKILL): a copy of it
 //! that does nothing but wait for its end, and ends with it.
 //!
 //! It lives under the law of the child ([`crate::child`]).
 
+use super::screen::{self, Shown};
 use crate::plan::op::Stream;
 use crate::sys::process::{self, Side};
 use crate::sys::terminal::Settings;
@@ -20,11 +21,11 @@ pub(super) struct Guardian {
 
 impl Guardian {
     /// Begins, while this process has one thread and all signals are blocked.
-    pub(super) fn begin(stream: Stream) -> nix::Result<Self> {
+    pub(super) fn begin(stream: Stream, output: Stream, shown: &Shown) -> nix::Result<Self> {
         let (reading, writing) = process::pipe()?;
         let (reading, writing) = (descriptor::own(reading), descriptor::own(writing));
         match process::clone_into(0, None)? {
-            Side::Child => keep(reading.as_raw_fd(), stream),
+            Side::Child => keep(reading.as_raw_fd(), stream, output, shown),
             Side::Parent { pid, pidfd } => Ok(Self {
                 pid,
                 pidfd: descriptor::own(pidfd),
@@ -50,12 +51,12 @@ impl Drop for Guardian {
 }
 
 /// The life of the guardian.
-fn keep(pipe: RawFd, stream: Stream) -> ! {
+fn keep(pipe: RawFd, stream: Stream, output: Stream, shown: &Shown) -> ! {
     sys::alloc::forbid();
     // A signal to the whole job is not for it; and all but SIGKILL and SIGSTOP are blocked.
     let apart = process::new_process_group();
     // Of what else is open here, others wait for the end.
-    let kept = [pipe, stream];
+    let kept = [pipe, stream, output];
     if apart.is_err() || descriptor::close_from(0, kept.into_iter()).is_err() {
         process::exit(1);
     }
@@ -68,6 +69,8 @@ fn keep(pipe: RawFd, stream: Stream) -> ! {
             _ => break,
         }
     }
+    // Before the settings: raw, the terminal hands on what is written as it is.
+    screen::give_back(output, shown.left());
     // Only what the supervisor has left: a shell that was faster has its own settings there.
     if let Some(saved) = saved
         && terminal::settings(stream) == Ok(saved.raw())

@@ -17,6 +17,7 @@ mod notify;
 pub mod progress;
 mod recording;
 mod relay;
+mod screen;
 mod secret;
 mod source;
 mod stream;

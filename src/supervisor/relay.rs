@@ -11,6 +11,7 @@
 //! was passed to it. But once everything inside is dead, what is in a pipe is all that there will be.
 
 use super::escapes::Filter;
+use super::screen::Follower;
 use super::{Failure, Run};
 use crate::plan::op::{Op, Over};
 use crate::report::Outcome;
@@ -309,7 +310,7 @@ impl Shared {
                 Ok(n) => {
                     last = last.map(|left| left.saturating_sub(n));
                     let came = room.get(..n).unwrap_or_default();
-                    if let Err(errno) = self.take(came, to, counts, &mut filter) {
+                    if let Err(errno) = self.take(came, to, counts, &mut filter, None) {
                         return self.fail(errno);
                     }
                 }
@@ -328,6 +329,7 @@ impl Shared {
         to: BorrowedFd<'_>,
         counts: bool,
         filter: &mut Option<Filter>,
+        mut follower: Option<&mut Follower>,
     ) -> nix::Result<()> {
         let length = bytes.len() as u64;
         let less = |left: u64| Some(left - left.min(length));
@@ -354,6 +356,9 @@ impl Shared {
             match write(to, rest) {
                 Ok(n) => {
                     self.held.fetch_sub(n as u64, Ordering::AcqRel);
+                    if let Some(follower) = &mut follower {
+                        follower.follow(rest.get(..n).unwrap_or_default());
+                    }
                     rest = rest.get(n..).unwrap_or_default();
                 }
                 Err(Errno::EINTR) => {}

@@ -9,6 +9,7 @@ use super::Failure;
 use super::escapes::Filter;
 use super::guardian::Guardian;
 use super::relay::{CHUNK, LAST_WORDS, Relay, Shared, does_not_block, lock};
+use super::screen::{self, Follower, Shown};
 use crate::plan::op::{Over, Stream};
 use crate::sys::terminal::{self, Settings};
 use crate::sys::{descriptor, process, signal};
@@ -45,6 +46,8 @@ struct Caller {
     guardian: Guardian,
     /// How it was set, while it is raw.
     saved: Option<Settings>,
+    /// What the command has left on the screen.
+    shown: Shown,
 }
 
 impl Terminal {
@@ -57,11 +60,15 @@ impl Terminal {
     ) -> nix::Result<Self> {
         let caller = match caller {
             None => None,
-            Some(stream) => Some(Caller {
-                stream,
-                guardian: Guardian::begin(stream)?,
-                saved: None,
-            }),
+            Some(stream) => {
+                let shown = Shown::new()?;
+                Some(Caller {
+                    stream,
+                    guardian: Guardian::begin(stream, output, &shown)?,
+                    saved: None,
+                    shown,
+                })
+            }
         };
         Ok(Self {
             step,
@@ -104,8 +111,10 @@ impl Terminal {
             shared.type_in(descriptor::borrow(input), &typed, is_caller, gone.as_fd());
         })?;
         let filter = self.displayed.then(Filter::default);
+        let follower = self.caller.as_ref();
+        let follower = follower.map(|caller| Follower::new(caller.shown.clone()));
         relay.thread(move |shared| {
-            shared.show(&master, descriptor::borrow(output), filter);
+            shared.show(&master, descriptor::borrow(output), filter, follower);
             // Who types for nobody ends too, and with it the terminal.
             drop(until_gone);
         })
@@ -190,6 +199,10 @@ pub(super) fn restore(stream: Stream, saved: Settings) {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        // Raw, it hands on what is written as it is.
+        if let Some(caller) = &self.caller {
+            screen::give_back(self.output, caller.shown.left());
+        }
         self.give_back();
     }
 }
@@ -286,7 +299,13 @@ impl Shared {
     }
 
     /// Hands on what is written, until everything inside is dead and nothing is left; or nobody sees it.
-    fn show(&self, master: &OwnedFd, to: BorrowedFd<'_>, mut filter: Option<Filter>) {
+    fn show(
+        &self,
+        master: &OwnedFd,
+        to: BorrowedFd<'_>,
+        mut filter: Option<Filter>,
+        mut follower: Option<Follower>,
+    ) {
         let mut buffer = vec![0; CHUNK];
         // Once all inside are dead: how long somebody outside may keep the terminal open.
         let mut until: Option<Instant> = None;
@@ -324,7 +343,7 @@ impl Shared {
                 Ok(0) | Err(Errno::EIO) => return,
                 Ok(n) => {
                     let came = buffer.get(..n).unwrap_or_default();
-                    if let Err(errno) = self.take(came, to, true, &mut filter) {
+                    if let Err(errno) = self.take(came, to, true, &mut filter, follower.as_mut()) {
                         // A terminal that is gone is a reader that is gone.
                         if errno != Errno::EIO {
                             self.fail(errno);

@@ -44,6 +44,19 @@ pub fn open_for_writing(path: &CStr) -> Result<RawFd> {
     openat2(libc::AT_FDCWD, path, libc::O_WRONLY | libc::O_CLOEXEC, 0, 0)
 }
 
+/// Opens the terminal that a standard stream leads to for writing, anew: so that writing does not wait, and the stream
+/// stays as others have it.
+pub fn open_terminal_of(stream: RawFd) -> Result<RawFd> {
+    let path = match stream {
+        libc::STDIN_FILENO => c"/proc/self/fd/0",
+        libc::STDOUT_FILENO => c"/proc/self/fd/1",
+        libc::STDERR_FILENO => c"/proc/self/fd/2",
+        _ => return Err(nix::errno::Errno::EBADF),
+    };
+    let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    openat2(libc::AT_FDCWD, path, flags, 0, 0)
+}
+
 /// The same below a directory.
 pub fn open_for_reading_at(dir: RawFd, path: &CStr) -> Result<RawFd> {
     openat2(dir, path, libc::O_RDONLY | libc::O_CLOEXEC, 0, 0)

@@ -331,7 +331,7 @@ fn programs_that_draw_on_the_screen_work_where_they_join() {
     tmux.opens("bash --noprofile --rcfile rc -i");
     let at_prompt = |screen: &str| screen.trim_end().ends_with("OUT>");
     tmux.shows("a prompt", at_prompt);
-    tmux.types(&["stty -a >before; clear", "Enter"]);
+    tmux.types(&["stty -g >before; clear", "Enter"]);
     tmux.shows("a prompt", at_prompt);
     tmux.types(&[&format!("join vim -u NONE -N '{folder}/new'"), "Enter"]);
     tmux.shows("vim", |screen| screen.matches("\n~").count() > 15);
@@ -353,7 +353,7 @@ fn programs_that_draw_on_the_screen_work_where_they_join() {
     assert_eq!(text, "written inside\n");
     tmux.command(&["resize-window", "-t", "main", "-x", "80", "-y", "24"]);
     tmux.types(&[
-        "clear; stty -a >after; cmp before after && echo sa''me",
+        "clear; stty -g >after; cmp before after && echo sa''me",
         "Enter",
     ]);
     tmux.shows("the same settings", |screen| screen.contains("same"));

@@ -27,6 +27,7 @@ mod fail_closed;
 mod families;
 mod files;
 mod gc;
+mod given_back;
 mod idle;
 mod ids;
 mod images;
