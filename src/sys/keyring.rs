@@ -19,13 +19,20 @@ pub fn join_new_session() -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0usize) }).map(drop)
 }
 
+/// The serial number of the session keyring; where there is none, that of the one of all sessions of the user.
+///
+/// # Errors
+/// `ENOSYS` where the kernel has no keys, or a filter says so; `ENOKEY` where there is no keyring at all.
+pub fn session() -> Result<i64> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, SESSION, 0) })
+}
+
 /// Whether keyctl(2) answers a question that is always permitted.
 #[must_use]
 pub fn can_be_asked() -> bool {
-    // SAFETY: no pointers.
-    let answer = check(unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, SESSION, 0) });
     !matches!(
-        answer,
+        session(),
         Err(nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM)
     )
 }

@@ -67,7 +67,8 @@ pub(crate) struct Ground {
     subject: Subject,
     bench: Bench,
     job: Job,
-    expected: BTreeSet<String>,
+    /// What it tells of itself.
+    pub(crate) expected: BTreeSet<String>,
     files: BTreeSet<String>,
     /// Every call of an undisturbed run, but for those of the command.
     pub(crate) points: Vec<(Point, Phase)>,
@@ -104,6 +105,12 @@ impl Ground {
         if !differing.is_empty() {
             return Err(format!("two runs differ: {differing:#?}"));
         }
+        let unseen = subject.unseen(&ground.expected);
+        if !unseen.is_empty() {
+            return Err(format!(
+                "it does not tell of what is asked for: {unseen:#?}"
+            ));
+        }
         ground.bench.tidy(subject);
         ground.files = ground.bench.files();
         ground.points = points(subject, &second);
@@ -112,6 +119,7 @@ impl Ground {
 
     fn run(&self, fault: Option<(&Point, Fault)>) -> Run {
         let trace = tracer::run(&self.job, fault).unwrap();
+        self.bench.disconnect();
         let text = |path| {
             let bytes = fs::read(path).unwrap();
             // A terminal ends its lines in its own way.
@@ -149,6 +157,7 @@ impl Ground {
                 .collect();
             left.extend(self.bench.mounts());
             left.extend(self.bench.inside());
+            left.extend(self.bench.connections());
             left.extend(Bench::thrown(run.trace.pid));
             left.extend(
                 groups_of(run.trace.pid)

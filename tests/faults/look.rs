@@ -4,8 +4,12 @@
 //! be had is a fact too: it says why.
 
 use crate::reach;
+use nix::fcntl::{FcntlArg, fcntl};
+use rustix::process::{TimeStampCounterReadability, set_time_stamp_counter_readability};
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// The first line: whoever prints it runs.
@@ -14,13 +18,21 @@ pub(crate) const MARKER: &str = "the command has started";
 /// Namespaces, by their names in `/proc/self/ns`.
 const NAMESPACES: [&str; 8] = ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup", "time"];
 
-/// The caller's namespaces, for [`report`] to compare with.
-pub(crate) fn namespaces() -> Vec<String> {
+/// The caller's namespaces and session keyring, for [`report`] to compare with.
+pub(crate) fn callers() -> Vec<String> {
     let link = |name: &&str| fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
-    NAMESPACES
+    let namespaces = NAMESPACES
         .iter()
-        .map(|name| link(name).display().to_string())
-        .collect()
+        .map(|name| link(name).display().to_string());
+    namespaces.chain([keyring()]).collect()
+}
+
+/// The serial number of the session keyring, or why there is none.
+fn keyring() -> String {
+    match sandbox::sys::keyring::session() {
+        Ok(serial) => serial.to_string(),
+        Err(why) => why.to_string(),
+    }
 }
 
 fn lines(text: &mut String, what: &str, file: &str, keep: impl Fn(&str) -> Option<String>) {
@@ -46,7 +58,7 @@ fn names(text: &mut String, folder: &str) {
     }
 }
 
-/// All facts. `reach` is who may be reached, or `-`; `callers` are the caller's namespaces.
+/// All facts. `reach` is who may be reached, or `-`; `callers` is what [`callers`] told the caller.
 pub(crate) fn report(reach: &str, callers: &[String]) -> String {
     let own = std::process::id().to_string();
     // Of who joins, the number is another each time.
@@ -58,6 +70,7 @@ pub(crate) fn report(reach: &str, callers: &[String]) -> String {
         }
     };
     let mut text = format!("{MARKER}\n");
+    attributes(&mut text, callers.last());
     for (name, callers) in NAMESPACES.iter().zip(callers) {
         let ours = fs::read_link(format!("/proc/self/ns/{name}"));
         let whose = match ours {
@@ -80,7 +93,6 @@ pub(crate) fn report(reach: &str, callers: &[String]) -> String {
             "State",
             "TracerPid",
             "x86_",
-            "Speculation",
         ];
         let numbers = ["Tgid", "Pid", "NStgid", "NSpid", "NSpgid", "NSsid"];
         let kept = !varies.iter().any(|word| line.starts_with(word));
@@ -115,6 +127,7 @@ pub(crate) fn report(reach: &str, callers: &[String]) -> String {
         "personality",
         "timerslack_ns",
         "timens_offsets",
+        "coredump_filter",
     ] {
         lines(&mut text, name, &format!("/proc/self/{name}"), all);
     }
@@ -124,6 +137,9 @@ pub(crate) fn report(reach: &str, callers: &[String]) -> String {
     lines(&mut text, "device", "/proc/self/net/dev", |line| {
         line.split_once(':').map(|(name, _)| name.trim().to_owned())
     });
+    lines(&mut text, "route", "/proc/self/net/route", all);
+    let mtu = "/proc/sys/net/ipv6/conf/eth0/mtu";
+    lines(&mut text, "largest packet", mtu, all);
     lines(&mut text, "address", "/proc/self/net/fib_trie", all);
     lines(&mut text, "process", "/proc/self/stat", |line| {
         let rest: Vec<_> = line.rsplit_once(')')?.1.split_whitespace().collect();
@@ -166,6 +182,12 @@ pub(crate) fn report(reach: &str, callers: &[String]) -> String {
     for folder in ["/", "/dev", "/etc", "/run", "/tmp"] {
         names(&mut text, folder);
     }
+    for folder in ["/answers", "/run/secrets", "/owned", "/mapped"] {
+        files(&mut text, folder);
+    }
+    streams(&mut text);
+    devices(&mut text);
+    lock(&mut text);
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let number = entry.file_name().to_string_lossy().into_owned();
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
@@ -182,9 +204,107 @@ pub(crate) fn report(reach: &str, callers: &[String]) -> String {
     text
 }
 
+/// What a process has and no file in /proc tells. Where the time-stamp counter may not be read, it is permitted again:
+/// the C library reads the clock by it.
+fn attributes(text: &mut String, caller: Option<&String>) {
+    let counter = rustix::process::time_stamp_counter_readability();
+    let _ = writeln!(text, "time-stamp counter: {counter:?}");
+    let _ = set_time_stamp_counter_readability(TimeStampCounterReadability::Readable);
+    let bits = rustix::thread::capabilities_secure_bits();
+    let _ = writeln!(text, "securebits: {bits:?}");
+    let keyring = keyring();
+    let whose = match keyring.parse::<i32>() {
+        Ok(_) if Some(&keyring) == caller => "the caller's".into(),
+        Ok(_) => "its own".into(),
+        Err(_) => keyring,
+    };
+    let _ = writeln!(text, "session keyring: {whose}");
+}
+
+/// What is in a folder, with modes, owners and contents.
+fn files(text: &mut String, folder: &str) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    for path in paths.chain([folder.into()]) {
+        let Ok(what) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let (mode, uid, gid) = (what.mode(), what.uid(), what.gid());
+        let holds = what.is_file().then(|| fs::read_to_string(&path));
+        let holds = holds.map(|said| said.map_err(|why| why.kind()));
+        let path = path.display();
+        let _ = writeln!(text, "file {path}: {mode:o} {uid}:{gid} {holds:?}");
+    }
+}
+
+/// What the standard input holds, and who of the three is what.
+fn streams(text: &mut String) {
+    let input = fs::metadata("/proc/self/fd/0");
+    // What a terminal holds comes later, or never.
+    if input.is_ok_and(|input| {
+        input.is_file() || std::os::unix::fs::FileTypeExt::is_fifo(&input.file_type())
+    }) {
+        let mut said = String::new();
+        let read = std::io::stdin().read_to_string(&mut said);
+        let _ = writeln!(text, "input: {said:?} {:?}", read.map_err(|why| why.kind()));
+    }
+    for (name, ways) in ["stdin", "stdout", "stderr"].iter().zip(0..) {
+        let flags = match ways {
+            0 => fcntl(std::io::stdin(), FcntlArg::F_GETFL),
+            1 => fcntl(std::io::stdout(), FcntlArg::F_GETFL),
+            _ => fcntl(std::io::stderr(), FcntlArg::F_GETFL),
+        };
+        let ways = flags.map(|flags| flags & nix::libc::O_ACCMODE);
+        let _ = writeln!(text, "stream {name}: {ways:?}");
+    }
+}
+
+/// Which devices can be opened, and for what.
+fn devices(text: &mut String) {
+    for node in ["null", "full", "tty", "fuse", "net/tun", "loop-control"] {
+        for folder in ["/dev", "/nodes"] {
+            let path = Path::new(folder).join(node);
+            if fs::symlink_metadata(&path).is_err() {
+                continue;
+            }
+            let way = |read, write| {
+                let opened = fs::File::options().read(read).write(write).open(&path);
+                opened.map(drop).map_err(|why| errno(&why))
+            };
+            let (path, read, write) = (path.display(), way(true, false), way(false, true));
+            let _ = writeln!(text, "device {path}: to read {read:?}, to write {write:?}");
+        }
+    }
+}
+
+/// Whether somebody holds a lock on the file that one is asked for.
+fn lock(text: &mut String) {
+    let Ok(file) = fs::File::open("/locked") else {
+        return;
+    };
+    let mut asked = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    let answer = fcntl(&file, FcntlArg::F_GETLK(&mut asked)).map(|_| asked.l_type);
+    let _ = writeln!(text, "lock on /locked: {answer:?}");
+}
+
 /// The limits of the group, as far as a mount shows it.
 fn groups(text: &mut String) {
-    for folder in ["", "pids", "memory", "cpu", "cpu,cpuacct", "cpuset"] {
+    for folder in [
+        "",
+        "pids",
+        "memory",
+        "cpu",
+        "cpu,cpuacct",
+        "cpuset",
+        "hugetlb",
+        "blkio",
+    ] {
         let folder = Path::new("/sys/fs/cgroup").join(folder);
         for file in [
             "pids.max",
@@ -199,6 +319,19 @@ fn groups(text: &mut String) {
             "cpu.cfs_quota_us",
             "cpu.cfs_period_us",
             "cpuset.cpus",
+            "cpuset.mems",
+            "memory.low",
+            "memory.min",
+            "memory.oom.group",
+            "cpu.max.burst",
+            "cpu.cfs_burst_us",
+            "io.weight",
+            "io.bfq.weight",
+            "io.max",
+            "blkio.bfq.weight",
+            "blkio.throttle.read_bps_device",
+            "hugetlb.2MB.max",
+            "hugetlb.2MB.limit_in_bytes",
         ] {
             if let Ok(value) = fs::read_to_string(folder.join(file)) {
                 let _ = writeln!(text, "limit {file}: {}", value.trim());

@@ -27,6 +27,8 @@ mod errnos;
 #[cfg(target_arch = "x86_64")]
 mod judge;
 #[cfg(target_arch = "x86_64")]
+mod lab;
+#[cfg(target_arch = "x86_64")]
 mod look;
 #[cfg(target_arch = "x86_64")]
 mod profiles;
@@ -51,6 +53,8 @@ const SMALL: usize = 36;
 struct Options {
     all: bool,
     peers: bool,
+    /// Whether nothing is injected, and what an undisturbed run tells of itself is shown.
+    facts: bool,
     /// Only these calls.
     calls: Vec<String>,
     /// Only subjects with this in their name.
@@ -66,6 +70,7 @@ fn options() -> Options {
         match argument.as_str() {
             "--all" => options.all = true,
             "--peers" => options.peers = true,
+            "--facts" => options.facts = true,
             "--call" => options.calls.extend(arguments.next()),
             "--subject" => options.subject = arguments.next(),
             // What the test harness of the language would take.
@@ -94,6 +99,8 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
+    // So that whose keyring a command has can be told; without keys none has any.
+    let _ = sandbox::sys::keyring::join_new_session();
     let options = options();
     let tests = [
         (
@@ -133,8 +140,8 @@ fn main() -> ExitCode {
 /// Whether our own promise was broken.
 #[cfg(target_arch = "x86_64")]
 fn test(options: &Options, kill: bool) -> bool {
-    use subject::{OURS, Subject};
-    let mut subjects = OURS.to_vec();
+    use subject::Subject;
+    let mut subjects = subject::ours();
     if options.peers {
         subjects.extend([Subject::Bubblewrap, Subject::Crun]);
     }
@@ -158,6 +165,12 @@ fn test(options: &Options, kill: bool) -> bool {
                 continue;
             }
         };
+        if options.facts {
+            for fact in &ground.expected {
+                println!("{}: {fact}", subject.name());
+            }
+            continue;
+        }
         let calls = ground.points.len();
         let mut injections = campaign::faults(&ground.points, kill);
         drop(ground);

@@ -21,6 +21,9 @@ nofile = 256
 [environment]
 set = { DECLARED = "yes" }
 
+[seccomp]
+allow = ["keyctl"]
+
 [process]
 output_files = "give"
 nice = 19
@@ -75,6 +78,155 @@ cpu_time = 60
 type = "cgroup"
 target = "/sys/fs/cgroup"
 "#;
+
+/// What of the host is handed in, and what else a command can be given: as little of it stands in the others as can be.
+pub(crate) const GRANTED: &str = r#"
+[user]
+USER
+
+[capabilities]
+keep = ["net_bind_service"]
+ambient = ["net_bind_service"]
+new_privileges = true
+securebits = ["no_setuid_fixup", "keep_caps_locked"]
+
+[environment]
+files = ["BENCH/tree/variables", { name = "BENCH/tree/none", optional = true }]
+
+[process]
+stdin = "BENCH/tree/input"
+stdout = "BENCH/out"
+stderr = "BENCH/tree/complaints"
+output_files = "give"
+by_descriptor = true
+keyring = "inherit"
+tsc = false
+transparent_huge_pages = false
+coredump_filter = ["elf_headers", "file_shared"]
+OPTIONAL
+
+[rlimits]
+core = "infinity"
+
+[seccomp]
+allow = ["keyctl"]
+
+[[secrets]]
+name = "of-a-variable"
+env = "SECRET"
+
+[[secrets]]
+name = "of-a-file"
+file = "BENCH/tree/key"
+target = "/answers/key"
+mode = "440"
+OWNER
+
+[[mounts]]
+type = "bind"
+source = "BENCH/tree/variables"
+target = "/locked"
+lock = true
+
+[[mounts]]
+type = "tmpfs"
+target = "/owned"
+mode = "751"
+noexec = true
+OWNER
+
+[[mounts]]
+type = "bind"
+source = "BENCH/tree"
+target = "/mapped"
+nosymfollow = true
+IDMAP
+"#;
+
+/// What root can have besides: a range of ids, and owners among them.
+pub(crate) const RANGE: &str = r#"
+uid_map = [{ inside = 0, outside = 2000000000, count = 10 }]
+gid_map = [{ inside = 0, outside = 2000000000, count = 10 }]
+uid = 1
+gid = 1
+groups = [4]
+"#;
+
+/// Rules about devices, which are root's alone, for a command that could open any of them.
+pub(crate) const DEVICES: &str = r#"
+[namespaces]
+user = "shared"
+
+[user]
+uid = 0
+gid = 0
+
+[devices]
+nodes = [{ name = "loop-control", access = "r", optional = true }, "net/tu?"]
+policy = "closed"
+
+[[mounts]]
+type = "bind"
+source = "/dev/loop-control"
+target = "/nodes/loop-control"
+nodev = false
+read_only = false
+optional = true
+
+[process]
+output_files = "give"
+"#;
+
+/// Between the host's network and the sandbox's: a pair of interfaces.
+pub(crate) const PAIR: &str = r#"
+[network]
+mode = "veth"
+address = ["172.2.0.2/24"]
+nat = true
+rate = "1M"
+mtu = 1400
+publish = ["127.0.0.1:8080:8000", "8443:8000/tcp"]
+forward = ["2222:2200"]
+
+[process]
+output_files = "give"
+"#;
+
+/// On the host's network with an address there.
+pub(crate) const MACHINE: &str = r#"
+[network]
+mode = "macvlan"
+interface = "wan0"
+address = ["198.51.100.9/24"]
+gateway = ["198.51.100.1"]
+dns = ["198.51.100.1"]
+mtu = 1400
+
+[process]
+output_files = "give"
+"#;
+
+/// Limits of the group that no other has. Of the second part are those that cgroup v2 alone has.
+pub(crate) const MORE_LIMITS: [&str; 2] = [
+    r#"
+[limits]
+cpu = 1
+cpu_period = "50ms"
+cpu_burst = "10ms"
+memory_nodes = "0"
+
+[[mounts]]
+type = "cgroup"
+target = "/sys/fs/cgroup"
+"#,
+    r#"
+memory = "200M"
+memory_high = "150M"
+memory_low = "1M"
+memory_min = "1M"
+oom_group = false
+"#,
+];
 
 // The files that take the output are the command's own in each: what it says of itself is the evidence, and is
 // not to hang on the calls by which its output would be handed on.
@@ -152,3 +304,77 @@ pub(crate) const LIMITS: &str = r#"
 [limits]
 pids = 50
 "#;
+
+/// What an undisturbed run has to tell, by the name of the subject, whoever calls: what it is asked for came true.
+pub(crate) const ASKED: &[(&str, &[&str])] = &[
+    (
+        "everything",
+        &[
+            "hostname: inside",
+            "domainname: inside.example",
+            "session keyring: its own",
+            "time-stamp counter: Ok(Readable)",
+            "status: CapAmb: 0000000000002000",
+            "oom_score_adj: 900",
+            "personality: 00040000",
+            "environment DECLARED=yes",
+            "file /answers/answer: 100644 ",
+            "timens_offsets: boottime         3600",
+        ],
+    ),
+    (
+        "granted",
+        &[
+            "session keyring: the caller's",
+            "time-stamp counter: Ok(RaiseSIGSEGV)",
+            "securebits: Ok(CapabilitiesSecureBits(NO_SETUID_FIXUP | KEEP_CAPS_LOCKED))",
+            "status: NoNewPrivs: 0",
+            "status: CapAmb: 0000000000000400",
+            "status: THP_enabled: 0",
+            "coredump_filter: 00000018",
+            "input: \"the input\" Ok(9)",
+            "descriptor 0: [bench]/tree/input",
+            "descriptor 1: [bench]/out",
+            "descriptor 2: [bench]/tree/complaints",
+            "environment FROM_A_FILE=yes",
+            "file /answers/key: 100440 ",
+            "file /run/secrets/of-a-variable: 100400 ",
+            "file /owned: 40751 ",
+            "lock on /locked: Ok(0)",
+        ],
+    ),
+    (
+        "devices",
+        &["device /dev/full: to read Ok(()), to write Ok(())"],
+    ),
+    (
+        "pair",
+        &[
+            "device: eth0",
+            "largest packet: 1400",
+            "input: \"the input\" Ok(9)",
+            "attempt to reach what is permitted: Ok(\"reached\")",
+            "attempt to reach what is permitted: Ok(\"rate 8388Kbit burst ",
+        ],
+    ),
+    (
+        "machine",
+        &[
+            "device: eth0",
+            "largest packet: 1400",
+            "address:            |-- 198.51.100.9",
+        ],
+    ),
+];
+
+/// And what it tells where root calls.
+pub(crate) const ASKED_BY_ROOT: &[(&str, &[&str])] = &[(
+    "granted",
+    &[
+        "file /answers/key: 100440 2:3 ",
+        "file /owned: 40751 2:3 ",
+        "file /mapped/key: 100644 2:2 ",
+        "status: Uid: 1\t1\t1\t1",
+        "status: Groups: 4",
+    ],
+)];

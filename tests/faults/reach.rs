@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,8 +17,17 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Where names are resolved, of the gate.
 const RESOLVER: &str = "192.0.0.3:53";
 
+/// What stands in the place of who may be reached where there are ways between the two networks.
+pub(crate) const WAYS: &str = "ways";
+
+/// And where all that is asked for outside would be waited for.
+pub(crate) const NOBODY: &str = "nobody";
+
+/// Where what is served inside is published.
+pub(crate) const VISITED: &str = "127.0.0.1:8080";
+
 /// What is said to who connects.
-const GREETING: &[u8] = b"reached";
+pub(crate) const GREETING: &[u8] = b"reached";
 
 /// Somebody who says a word to each that connects, at an address of this machine's that is not loopback.
 pub(crate) struct Listener {
@@ -33,7 +43,12 @@ impl Listener {
         let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
         socket.connect("198.51.100.1:9").ok()?;
         let address = socket.local_addr().ok()?.ip();
-        let listener = TcpListener::bind((address, 0)).ok()?;
+        Self::at((address, 0).into(), GREETING)
+    }
+
+    /// One at a place, who says these words.
+    pub(crate) fn at(place: SocketAddr, words: &'static [u8]) -> Option<Self> {
+        let listener = TcpListener::bind(place).ok()?;
         let place = listener.local_addr().ok()?;
         let over = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&over);
@@ -42,7 +57,7 @@ impl Listener {
                 if until.load(Ordering::Acquire) {
                     return;
                 }
-                let _ = client.write_all(GREETING);
+                let _ = client.write_all(words);
             }
         });
         Some(Self {
@@ -80,6 +95,13 @@ pub(crate) fn attempts(text: &mut String, permitted: &str) {
         let read = stream.read_to_string(&mut said);
         read.map(|_| said).map_err(|why| why.kind())
     };
+    if permitted == WAYS {
+        let _ = writeln!(text, "{PERMITTED}{:?}", connect("127.0.0.1:2222"));
+        let _ = writeln!(text, "{PERMITTED}{:?}", serve());
+    }
+    if [WAYS, NOBODY].contains(&permitted) {
+        return;
+    }
     if permitted != "-" {
         let _ = writeln!(text, "{PERMITTED}{:?}", connect(permitted));
     }
@@ -94,6 +116,27 @@ pub(crate) fn attempts(text: &mut String, permitted: &str) {
     if permitted != "-" {
         let _ = writeln!(text, "{PERMITTED}{:?}", resolve());
     }
+}
+
+/// What the first visitor says.
+fn serve() -> Result<String, std::io::ErrorKind> {
+    let serve = || -> std::io::Result<String> {
+        let listener = TcpListener::bind("0.0.0.0:8000")?;
+        let mut poll = [nix::poll::PollFd::new(
+            listener.as_fd(),
+            nix::poll::PollFlags::POLLIN,
+        )];
+        let patience = u16::try_from(PATIENCE.as_millis()).unwrap_or(u16::MAX);
+        if nix::poll::poll(&mut poll, patience)? == 0 {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        let (mut visitor, _) = listener.accept()?;
+        visitor.set_read_timeout(Some(PATIENCE))?;
+        let mut said = String::new();
+        visitor.read_to_string(&mut said)?;
+        Ok(said)
+    };
+    serve().map_err(|why| why.kind())
 }
 
 /// Asks for a name that is not permitted: the code of the answer (RFC 1035).

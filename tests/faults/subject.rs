@@ -1,9 +1,10 @@
 //! What is run under faults: this program under several profiles, and its peers with options that
 //! ask for about the same.
 
+use crate::lab::Lab;
 use crate::reach::Listener;
 use crate::tracer::Job;
-use crate::{look, profiles};
+use crate::{look, profiles, reach};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,17 +33,16 @@ pub(crate) enum Subject {
     Crun,
 }
 
-/// This program's runs.
-pub(crate) const OURS: [Subject; 8] = [
-    Subject::Sandbox("everything"),
-    Subject::Sandbox("no init"),
-    Subject::Sandbox("joined"),
-    Subject::Sandbox("reach"),
-    Subject::Sandbox("changes"),
-    Subject::Terminal,
-    Subject::Recorded,
-    Subject::Exec,
-];
+/// This program's runs, as far as the caller can have them.
+pub(crate) fn ours() -> Vec<Subject> {
+    let mut subjects = vec![Subject::Sandbox("everything"), Subject::Sandbox("granted")];
+    if is_root() {
+        subjects.extend(["devices", "pair", "machine"].map(Subject::Sandbox));
+    }
+    subjects.extend(["no init", "joined", "reach", "changes"].map(Subject::Sandbox));
+    subjects.extend([Subject::Terminal, Subject::Recorded, Subject::Exec]);
+    subjects
+}
 
 impl Subject {
     /// For the table.
@@ -59,8 +59,26 @@ impl Subject {
 
     /// Whether it differs from the others in a part only.
     pub(crate) fn is_a_variant(self) -> bool {
-        let parts = ["reach", "changes"].map(Self::Sandbox);
+        let parts = ["devices", "pair", "machine", "reach", "changes"].map(Self::Sandbox);
         parts.contains(&self) || matches!(self, Self::Terminal | Self::Recorded | Self::Exec)
+    }
+
+    /// What of that which is asked for an undisturbed run does not tell of.
+    pub(crate) fn unseen(self, facts: &BTreeSet<String>) -> Vec<&'static str> {
+        let Self::Sandbox(profile) = self else {
+            return Vec::new();
+        };
+        let of_root = is_root().then_some(profiles::ASKED_BY_ROOT);
+        let all = profiles::ASKED.iter().chain(of_root.into_iter().flatten());
+        let asked = all.filter(|(name, _)| *name == profile);
+        let mut unseen: Vec<_> = asked.flat_map(|(_, facts)| *facts).copied().collect();
+        unseen.retain(|start| !facts.iter().any(|fact| fact.starts_with(start)));
+        unseen
+    }
+
+    /// Whether it is connected with the caller's network.
+    fn is_connected(self) -> bool {
+        ["pair", "machine"].map(Self::Sandbox).contains(&self)
     }
 
     /// Whether it is this program.
@@ -78,6 +96,8 @@ pub(crate) struct Bench {
     name: String,
     /// Where somebody listens whom runs may reach, on a machine with an address.
     listener: Option<Listener>,
+    /// The network that is the caller's, where runs are connected with it.
+    lab: Option<Lab>,
     /// The pid of the supervisor of the sandbox that is joined.
     joined: Option<i32>,
 }
@@ -98,9 +118,10 @@ impl Bench {
         Self {
             folder,
             checker: std::env::current_exe().unwrap(),
-            callers: look::namespaces(),
+            callers: look::callers(),
             name,
             listener: None,
+            lab: None,
             joined: None,
         }
     }
@@ -114,19 +135,26 @@ impl Bench {
         if subject == Subject::Sandbox("reach") {
             self.listener = Listener::new();
         }
+        if subject.is_connected() {
+            self.lab = Some(Lab::new());
+            fs::write(self.at("tree/input"), "the input").unwrap();
+        }
         if subject.is_ours() {
             fs::write(self.at("profile.toml"), self.profile(subject)).unwrap();
         }
         let profile = self.at("profile.toml").display().to_string();
         let named = |words: &[&str]| {
             let words = words.iter().map(|word| (*word).to_owned());
-            (program(), words.chain(self.look()).collect())
+            (program(), words.chain(self.look(subject)).collect())
         };
         let (program, arguments) = match subject {
             Subject::Sandbox(_) | Subject::Terminal => named(&["--profile", &profile, "--"]),
             Subject::Recorded => named(&["--profile", &profile, "--name", &self.name, "--"]),
             Subject::Exec => named(&["exec", &self.name, "--"]),
-            Subject::Bubblewrap => ("bwrap".into(), [self.bubblewrap(), self.look()].concat()),
+            Subject::Bubblewrap => (
+                "bwrap".into(),
+                [self.bubblewrap(), self.look(subject)].concat(),
+            ),
             Subject::Crun => {
                 fs::write(self.at("bundle/config.json"), self.oci()).unwrap();
                 ("crun".into(), self.crun())
@@ -148,6 +176,7 @@ impl Bench {
             arguments,
             folder: self.at("project"),
             environment: variables.map(|(k, v)| (k.into(), v.into())).to_vec(),
+            stdin: subject.is_connected().then(|| self.at("tree/input")),
             stdout: self.at("out"),
             stderr: self.at("err"),
             terminal: subject == Subject::Terminal,
@@ -200,16 +229,72 @@ impl Bench {
     }
 
     /// The command: this program again.
-    fn look(&self) -> Vec<String> {
-        let reach = self.listener.as_ref().map_or("-".into(), Listener::place);
-        let mut command = vec!["/checker".to_owned(), "look".to_owned(), reach];
+    fn look(&self, subject: Subject) -> Vec<String> {
+        let reach = match &self.listener {
+            Some(listener) => listener.place(),
+            None if subject == Subject::Sandbox("pair") => reach::WAYS.into(),
+            None if subject == Subject::Sandbox("machine") => reach::NOBODY.into(),
+            None => "-".into(),
+        };
+        let checker = match subject {
+            // Looked up on the host.
+            Subject::Sandbox("granted") => self.checker.display().to_string(),
+            _ => "/checker".to_owned(),
+        };
+        let mut command = vec![checker, "look".to_owned(), reach];
         command.extend(self.callers.iter().cloned());
         command
+    }
+
+    /// The profile of what is granted, and what it names.
+    fn granted(&self) -> String {
+        let tree = self.at("tree");
+        for (name, holds) in [
+            ("variables", "FROM_A_FILE=\"yes\"\n"),
+            ("key", "the key"),
+            ("input", "the input"),
+        ] {
+            fs::write(tree.join(name), holds).unwrap();
+        }
+        let root = |text: &'static str| if is_root() { text } else { "" };
+        let mut optional = String::new();
+        if root_may_be_first() {
+            optional += "scheduler = \"rr\"\npriority = 3\n";
+        }
+        let switches = speculation_switches();
+        if !switches.is_empty() {
+            optional += &format!("no_speculation = {switches:?}\n");
+        }
+        let text = profiles::GRANTED
+            .replace("BENCH", &self.folder.display().to_string())
+            .replace("USER", root(profiles::RANGE))
+            .replace("OWNER", root("owner = { uid = 2, gid = 3 }"))
+            .replace(
+                "IDMAP",
+                // Who maps owners may also choose when times are noted.
+                root("idmap = [{ source = 0, inside = 2, count = 1 }]\natime = \"noatime\""),
+            )
+            .replace("OPTIONAL", &optional);
+        let [limits, unified] = profiles::MORE_LIMITS;
+        let unified = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+            unified
+        } else {
+            ""
+        };
+        let limits = limits.replace("[limits]", &format!("[limits]{unified}"));
+        match is_root() {
+            true => text + &limits,
+            false => text,
+        }
     }
 
     fn profile(&self, subject: Subject) -> String {
         let checker = self.checker.display();
         let mut text = match subject {
+            Subject::Sandbox("granted") => self.granted(),
+            Subject::Sandbox("devices") => profiles::DEVICES.into(),
+            Subject::Sandbox("pair") => profiles::PAIR.into(),
+            Subject::Sandbox("machine") => profiles::MACHINE.into(),
             Subject::Sandbox("everything") => {
                 // Kernels before Linux 6.3 refuse no more than the plan.
                 let can = sandbox::sys::process::can_refuse_write_execute();
@@ -336,7 +421,7 @@ impl Bench {
         json!({
             "ociVersion": "1.0.2",
             "process": {
-                "terminal": false, "cwd": "/project", "args": self.look(), "env": ["DECLARED=yes"],
+                "terminal": false, "cwd": "/project", "args": self.look(Subject::Crun), "env": ["DECLARED=yes"],
                 "user": {"uid": 1000, "gid": 1000, "umask": 23},
                 "capabilities": {"bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": []},
                 "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 256, "hard": 256}],
@@ -411,6 +496,19 @@ impl Bench {
             .collect()
     }
 
+    /// What of the caller's network is there that the lab has not made.
+    pub(crate) fn connections(&self) -> Vec<String> {
+        self.lab.as_ref().map_or_else(Vec::new, Lab::left)
+    }
+
+    /// Gives the kernel time to take away what has connected a network namespace that is gone.
+    pub(crate) fn disconnect(&self) {
+        let start = Instant::now();
+        while !self.connections().is_empty() && start.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Mounts of this mount namespace in the folder.
     pub(crate) fn mounts(&self) -> Vec<String> {
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -432,6 +530,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        drop(self.lab.take());
         if let Some(supervisor) = self.joined {
             let pid = nix::unistd::Pid::from_raw(supervisor);
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
@@ -448,6 +547,29 @@ impl Drop for Bench {
 /// built them.
 pub(crate) fn program() -> PathBuf {
     std::env::var_os("SANDBOX_BIN").map_or_else(|| env!("CARGO_BIN_EXE_sandbox").into(), Into::into)
+}
+
+/// Whether root gives priorities of real time here, which in a container it may not.
+fn root_may_be_first() -> bool {
+    const SYS_RESOURCE: u64 = 1 << 24;
+    sandbox::sys::identity::effective_capabilities().is_ok_and(|held| held & SYS_RESOURCE != 0)
+}
+
+/// What of the processor's speculation a process can switch off here.
+fn speculation_switches() -> Vec<&'static str> {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let can = |name: &str, says: &[&str]| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.is_some_and(|line| says.iter().any(|word| line.contains(word)))
+    };
+    let mut found = Vec::new();
+    if can("Speculation_Store_Bypass:", &["thread vulnerable"]) {
+        found.push("store_bypass");
+    }
+    if can("SpeculationIndirectBranch:", &["conditional enabled"]) {
+        found.push("indirect_branch");
+    }
+    found
 }
 
 /// The children of a process, those that nobody has waited for yet among them.

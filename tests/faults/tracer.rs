@@ -83,7 +83,9 @@ pub(crate) struct Job {
     pub(crate) arguments: Vec<String>,
     pub(crate) folder: PathBuf,
     pub(crate) environment: Vec<(String, String)>,
-    /// The files that take the standard streams.
+    /// The file that is the standard input; without it, nothing.
+    pub(crate) stdin: Option<PathBuf>,
+    /// The files that take the other standard streams.
     pub(crate) stdout: PathBuf,
     pub(crate) stderr: PathBuf,
     /// Whether the input and the output are a terminal, from which the file of the output is written.
@@ -112,11 +114,15 @@ pub(crate) fn run(job: &Job, fault: Option<(&Point, Fault)>) -> Result<Trace, St
     let screen = job
         .terminal
         .then(|| Screen::new(output.try_clone().unwrap()));
+    let input = match &job.stdin {
+        Some(path) => Stdio::from(File::open(path).unwrap()),
+        None => Stdio::null(),
+    };
     match &screen {
         Some(screen) => command
             .stdin(screen.peer.try_clone().unwrap())
             .stdout(screen.peer.try_clone().unwrap()),
-        None => command.stdin(Stdio::null()).stdout(output),
+        None => command.stdin(input).stdout(output),
     };
     #[expect(clippy::zombie_processes, reason = "the tracer waits for it")]
     let child = command.spawn().unwrap();

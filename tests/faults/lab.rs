@@ -1,0 +1,116 @@
+//! A network that is the caller's, with somebody in it: of runs that are connected with it.
+
+use crate::reach::{GREETING, Listener, VISITED};
+use nix::sched::{CloneFlags, setns, unshare};
+use std::fs::File;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A network namespace, of this thread as long as it is there, and of what the thread starts.
+pub(crate) struct Lab {
+    before: File,
+    over: Arc<AtomicBool>,
+    visitor: Option<JoinHandle<()>>,
+    /// Who serves on its loopback.
+    service: Option<Listener>,
+    /// What is in it from the start.
+    made: Vec<String>,
+}
+
+impl Lab {
+    /// A new one, with an interface to others.
+    pub(crate) fn new() -> Self {
+        let before = File::open("/proc/thread-self/ns/net").unwrap();
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        for words in [
+            "link set lo up",
+            "link add wan0 type veth peer name wan1",
+            "address add 198.51.100.1/24 dev wan0",
+            "link set wan0 up",
+            "link set wan1 up",
+        ] {
+            let done = Command::new("ip").args(words.split(' ')).output().unwrap();
+            assert!(done.status.success(), "{words}: {done:?}");
+        }
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        let service = Listener::at("127.0.0.1:2200".parse().unwrap(), GREETING).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&over);
+        let visitor = std::thread::spawn(move || visit(&until));
+        Self {
+            before,
+            over,
+            visitor: Some(visitor),
+            service: Some(service),
+            made: state(),
+        }
+    }
+
+    /// What is there that was not made with it.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let mut found = state();
+        found.retain(|line| !self.made.contains(line));
+        found
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+        if let Some(visitor) = self.visitor.take() {
+            let _ = visitor.join();
+        }
+        // Who ends it connects with it.
+        drop(self.service.take());
+        let _ = setns(&self.before, CloneFlags::CLONE_NEWNET);
+    }
+}
+
+/// The names of the interfaces, and the tables of nftables.
+fn state() -> Vec<String> {
+    let said = |program: &str, words: &str| {
+        let output = Command::new(program).args(words.split(' ')).output();
+        let output = output.map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).into_owned()
+    };
+    let interfaces = said("ip", "-brief link");
+    let names = interfaces.lines().filter_map(|line| line.split(' ').next());
+    let tables = said("nft", "list tables");
+    names.chain(tables.lines()).map(str::to_owned).collect()
+}
+
+/// Comes to the port that is published for it whenever somebody is there, and tells what it sees outside.
+fn visit(over: &AtomicBool) {
+    while !over.load(Ordering::Acquire) {
+        if let Ok(mut host) = TcpStream::connect(VISITED) {
+            let _ = host.write_all(seen().as_bytes());
+            let _ = host.shutdown(std::net::Shutdown::Write);
+            // Until it has been read, or the other end is gone.
+            let _ = host.set_read_timeout(Some(Duration::from_secs(4)));
+            let _ = std::io::Read::read(&mut host, &mut [0]);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// How fast the interfaces may be, and which ports lead elsewhere.
+fn seen() -> String {
+    let mut seen = String::new();
+    for (program, words) in [("tc", "qdisc show"), ("nft", "list ruleset")] {
+        let output = Command::new(program).args(words.split(' ')).output();
+        let output = output.map(|output| output.stdout).unwrap_or_default();
+        let text = String::from_utf8_lossy(&output);
+        for line in text.lines() {
+            // The name of the interface stands before its rate, and is another each time.
+            let rate = line.find(" rate ").map(|at| &line[at..]);
+            let shown = rate.or_else(|| line.contains("dnat").then_some(line));
+            seen.extend(shown.map(|line| format!("{}\n", line.trim())));
+        }
+    }
+    seen
+}
