@@ -127,8 +127,10 @@ fn as_answered(point: &Point, expected: &BTreeSet<String>, found: &BTreeSet<Stri
     // The root is as large as what is made in it.
     let root = |fact: &str| fact.starts_with("mount: / / ");
     let absence = |fact: &str| fact.starts_with("no folder") || fact.ends_with("Err(ENOENT)");
+    // A node that cannot be told is in no rule, and may not be opened.
+    let closed = |fact: &str| fact.starts_with("device /") && !fact.contains("Ok(");
     let file = |fact: &str| {
-        ["mount: ", "there is ", "attempt write "]
+        ["mount: ", "there is ", "attempt write ", "device /"]
             .iter()
             .any(|kind| fact.starts_with(kind))
     };
@@ -145,7 +147,7 @@ fn as_answered(point: &Point, expected: &BTreeSet<String>, found: &BTreeSet<Stri
     let part = |fact: &str| fact.starts_with("mount: /etc/") && fact.contains(" ro,nosuid,nodev");
     let more = found
         .difference(expected)
-        .find(|fact| !root(fact) && !absence(fact) && !part(fact));
+        .find(|fact| !(root(fact) || absence(fact) || part(fact) || closed(fact)));
     let less = expected
         .difference(found)
         .find(|fact| !file(fact) || masked(fact));
@@ -258,7 +260,9 @@ pub(crate) fn judge(
         (false, _) if !said && fault == Fault::Kill && !run.stderr.is_empty() => Verdict::Refused,
         (false, _) if !said => broken("no sentence, or no remedy"),
         (false, 125) => Verdict::Refused,
-        (false, 126 | 127) if point.call == Sysno::execve => Verdict::Refused,
+        (false, 126 | 127) if matches!(point.call, Sysno::execve | Sysno::execveat) => {
+            Verdict::Refused
+        }
         (false, _) if !subject.is_ours() => Verdict::Refused,
         (false, _) => broken("the exit code is that of a command"),
     }

@@ -148,6 +148,16 @@ impl Drop for Machine {
     }
 }
 
+thread_local! {
+    /// Every controller in the unified hierarchy.
+    static UNIFIED: Machine = Machine::new([Where::V2; 8], true);
+}
+
+/// The control groups of a machine that has all of them; their files are there as long as this thread.
+pub(crate) fn all() -> Cgroups {
+    UNIFIED.with(Machine::cgroups)
+}
+
 fn machine() -> impl Strategy<Value = ([Where; 8], bool)> {
     let somewhere = || {
         select(

@@ -1,5 +1,6 @@
 //! Generated machines.
 
+use crate::groups;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -118,6 +119,7 @@ pub(crate) struct Machine {
     project: bool,
     old: bool,
     streams: Option<[bool; 3]>,
+    groups: bool,
 }
 
 impl Machine {
@@ -156,6 +158,10 @@ impl Machine {
                 forwards: [true, self.old],
                 has_ipv6: true,
             });
+        let host = match self.groups {
+            true => host.with_cgroups(groups::all()),
+            false => host,
+        };
         match self.old {
             true => host.that_executes_written_memory(),
             false => host,
@@ -222,9 +228,22 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
                 Some([false, false, true]),
             ][..],
         ),
+        any::<bool>(),
     )
         .prop_map(
-            |(uid, rights, map, subordinate, helpers, nodes, home, project, old, streams)| {
+            |(
+                uid,
+                rights,
+                map,
+                subordinate,
+                helpers,
+                nodes,
+                home,
+                project,
+                old,
+                streams,
+                groups,
+            )| {
                 Machine {
                     uid,
                     rights,
@@ -236,6 +255,7 @@ pub(crate) fn machine() -> impl Strategy<Value = Machine> {
                     project,
                     old,
                     streams,
+                    groups,
                 }
             },
         )

@@ -4,6 +4,7 @@
 mod corpus;
 mod groups;
 mod keys;
+mod listed;
 mod machines;
 mod profiles;
 mod review;

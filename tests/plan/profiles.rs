@@ -1,5 +1,6 @@
 //! Generated profiles.
 
+use crate::listed::{listed, samples, with};
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -534,8 +535,19 @@ fn networks() -> BoxedStrategy<String> {
     keys.prop_map(|keys| format!("[network]\n{keys}\n")).boxed()
 }
 
-/// A profile whose values are valid one by one; together they may contradict each other.
+/// A profile whose values are valid one by one; together they may contradict each other. Some have keys that nothing else
+/// here knows: every key of the language.
 pub(crate) fn profile() -> BoxedStrategy<String> {
+    let samples = subsequence(samples(), 1..4);
+    prop_oneof![
+        6 => generated(),
+        1 => listed(),
+        1 => (generated(), samples).prop_map(|(text, samples)| with(&text, &samples)),
+    ]
+    .boxed()
+}
+
+fn generated() -> BoxedStrategy<String> {
     let mount = prop_oneof![8 => mount(), 1 => several()];
     let mounts = vec(mount, 0..5).prop_map(|mounts| mounts.concat());
     (

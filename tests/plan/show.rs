@@ -1,5 +1,6 @@
 //! What `sandbox show` prints is a profile that says the same.
 
+use crate::listed;
 use crate::machines::{Machine, machine};
 use crate::profiles::profile;
 use proptest::prelude::*;
@@ -106,4 +107,37 @@ fn enough_of_the_generated_profiles_are_shown() {
         found += usize::from(shown(&text, &[], Detail::Plain, &machine).is_some());
     }
     assert!(found >= 50, "{found} of 600");
+}
+
+/// What no generated machine has a plan for: these take files of the real one.
+const ELSEWHERE: &[&str] = &["rootfs.programs", "seccomp.file"];
+
+/// Every key is in a table of the lists that is shown on some machine, and shows itself.
+#[test]
+fn every_key_is_shown_and_shows_itself() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let machines: Vec<_> = (0..16)
+        .map(|_| machine().new_tree(&mut runner).unwrap().current())
+        .collect();
+    let mut missing = listed::all_keys();
+    for text in listed::samples() {
+        for machine in &machines {
+            if let Some((plain, steps)) = shown(&text, &[], Detail::Plain, machine) {
+                let again = shown(&plain, &[], Detail::Plain, machine);
+                assert_eq!(again, Some((plain, steps)), "{text}");
+                for key in listed::keys_of("", &text) {
+                    missing.remove(&key);
+                }
+                break;
+            }
+        }
+    }
+    let elsewhere = |key: &String| ELSEWHERE.iter().any(|start| key.starts_with(start));
+    // What is allowed is not refused with anything.
+    missing.retain(|key| !elsewhere(key) && key != "seccomp.allow.with");
+    assert!(
+        missing.is_empty(),
+        "in no profile that has a plan: {missing:#?}"
+    );
 }
