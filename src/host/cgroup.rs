@@ -222,6 +222,26 @@ pub enum NoPlace {
         /// Its path as `/proc/self/cgroup` has it.
         path: PathBuf,
     },
+    /// The group that is to be the parent is not there.
+    #[error("there is no control group {}{}", path.display(), carrying(.controller))]
+    NoGroup {
+        /// Its path as the profile has it.
+        path: PathBuf,
+        /// The controller of v1 whose hierarchy lacks it.
+        controller: Option<Controller>,
+    },
+    /// v2: the group that is to be the parent holds processes, and so can hand nothing on.
+    #[error("processes are in {}, so that no group below it can have limits", dir.display())]
+    Populated {
+        /// The parent.
+        dir: PathBuf,
+    },
+    /// v2: systemd manages the group that is to be the parent, and did not delegate it.
+    #[error("{} is systemd's own, which may take controllers away there at any time", dir.display())]
+    Systemd {
+        /// The parent.
+        dir: PathBuf,
+    },
     /// The file system is mounted read-only.
     #[error("{} is read-only", path.display())]
     ReadOnly {
@@ -323,6 +343,13 @@ impl NoPlace {
             Self::Limited { .. } => {
                 "start from a group without limits of its own, or have it delegated: `Delegate=yes` in its unit"
             }
+            Self::NoGroup { .. } => {
+                "make it first (`mkdir` in the cgroup file system; on v1 in each hierarchy), or name one that is there"
+            }
+            Self::Populated { .. } => {
+                "name a group that only has groups in it, or one below that is empty"
+            }
+            Self::Systemd { .. } => "name a group of a unit with `Delegate=yes`, or one below it",
             Self::NotDomain { .. } => {
                 "start from a group whose cgroup.type is `domain`; a threaded group cannot be changed back"
             }
@@ -369,6 +396,17 @@ impl Cgroups {
     pub fn with(mut self, around: Surroundings) -> Self {
         self.around = around;
         self
+    }
+
+    /// The same for groups below the one of this path, in every hierarchy, and not our own; as `/proc/self/cgroup`
+    /// has it.
+    #[must_use]
+    pub fn below(&self, parent: &Path) -> Self {
+        let mut moved = self.clone();
+        moved.v1.iter_mut().for_each(|one| one.path = parent.into());
+        moved.from = moved.v2.replace(parent.into());
+        moved.given = true;
+        moved
     }
 
     /// Finds where a group with the wanted controllers can be made. Only looks.
@@ -503,11 +541,40 @@ impl Cgroups {
         self.spots(name, path)
             .into_iter()
             .find(|spot| spot.dir.join("cgroup.procs").exists())
-            .ok_or_else(|| NoPlace::OutOfSight {
-                path: path.to_path_buf(),
+            .ok_or_else(|| {
+                let path = path.to_path_buf();
+                match self.given {
+                    true => NoPlace::NoGroup {
+                        path,
+                        controller: v1,
+                    },
+                    false => NoPlace::OutOfSight { path },
+                }
             })
     }
 }
+
+/// What a group is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// [`group_name`]: whose it is.
+    pub run: String,
+    /// The name that the profile gives it.
+    pub own: Option<String>,
+}
+
+impl Names {
+    /// A group that has no name but that of the run.
+    pub fn of_run(run: impl Into<String>) -> Self {
+        Self {
+            run: run.into(),
+            own: None,
+        }
+    }
+}
+
+/// In a group with a name of its own, an empty group with this in front of the name of the run says whose it is.
+pub const MARK: &str = "of.";
 
 /// The process id and start time in the name of a run's group, `sandbox-<pid>-<start>`.
 pub fn run_name(name: &str) -> Option<(u32, u64)> {

@@ -268,6 +268,10 @@ impl fmt::Display for Limit {
                 let time = microseconds(*burst);
                 write!(f, "the processor time that is saved up for later to {time}")
             }
+            Self::Realtime(us) => {
+                let time = microseconds(*us);
+                write!(f, "real-time processor time to {time} of each second")
+            }
             Self::IoWeight { by, of, weight } => {
                 let of = of.map_or("every disk".into(), |disk| format!("the disk {disk}"));
                 write!(f, "io of {of} beside others to a weight of {weight} ({by})")
@@ -366,12 +370,22 @@ impl fmt::Display for Op {
                     s(missing)
                 )
             }
-            Self::MakeSource { tree, missing } => write!(
-                f,
-                "make the directory {}/{} on the host: if missing, to stay (no links below {0})",
-                s(tree).trim_end_matches('/'),
-                s(missing)
-            ),
+            Self::MakeSource {
+                tree,
+                missing,
+                owner,
+            } => {
+                write!(
+                    f,
+                    "make the directory {}/{} on the host: if missing, to stay (no links below {0})",
+                    s(tree).trim_end_matches('/'),
+                    s(missing)
+                )?;
+                match owner {
+                    Some((uid, gid)) => write!(f, "; it is given to uid {uid}, gid {gid} there"),
+                    None => Ok(()),
+                }
+            }
             Self::KeepChanges { kept, .. } => {
                 let (source, store) = (kept.source.display(), kept.store.display());
                 write!(
@@ -406,7 +420,20 @@ impl fmt::Display for Op {
                     None => Ok(()),
                 }
             }
-            Self::CreateGroup { name, .. } => write!(f, "make the cgroup {name}"),
+            Self::CreateGroup { names, parent, .. } => {
+                match &names.own {
+                    None => write!(f, "make the cgroup {}", names.run)?,
+                    Some(own) => write!(
+                        f,
+                        "make the cgroup {own}, and {} to say whose it is",
+                        names.run
+                    )?,
+                }
+                match parent {
+                    Some(parent) => write!(f, ", below {}", parent.display()),
+                    None => Ok(()),
+                }
+            }
             Self::LimitDevices(rules) => {
                 let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
                 write!(f, "let nothing of devices be opened but: {}", rules.join(", "))

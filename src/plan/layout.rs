@@ -62,6 +62,8 @@ pub enum What {
         trusted: Option<PathBuf>,
         /// Whether it is a directory that is missing on the host and made there, below `trusted`.
         made: bool,
+        /// To whom it is given where it is made, by ids of the host.
+        given: Option<(u32, u32)>,
         /// Whether with what is mounted below it.
         depth: Depth,
         /// Whether it receives what the host mounts there later.
@@ -103,6 +105,7 @@ impl What {
             idmap,
             trusted: None,
             made: false,
+            given: None,
             depth: Depth::Whole,
             receives: false,
             locked: false,

@@ -10,14 +10,14 @@ pub mod network;
 use super::attempt::Attempt;
 use super::egress::{Network, Rules};
 pub use crate::host::caller::IdRange;
-use crate::host::cgroup::{Groups, Place, Scope};
+use crate::host::cgroup::{Groups, Names, Place, Scope};
 use crate::host::images::{Entry, Unpacking};
 use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::{Attributes, Depth};
 use crate::sys::process::StringArray;
 use crate::sys::terminal::{Settings, Size};
 pub use device::{DeviceRule, merged};
-pub use limit::{Limit, Over, Rates, USUAL_PERIOD_US};
+pub use limit::{Limit, Over, REALTIME_PERIOD_US, Rates, USUAL_PERIOD_US};
 use std::ffi::CString;
 use std::path::PathBuf;
 
@@ -233,6 +233,8 @@ pub enum Op {
         tree: CString,
         /// The path below it, relative; no link is followed there.
         missing: CString,
+        /// To whom it is given, by ids of the host, where that is not the caller.
+        owner: Option<(u32, u32)>,
     },
     /// Takes the changes to a tree that are kept under a name for this run alone, and makes what the
     /// overlay needs where it is missing.
@@ -257,8 +259,10 @@ pub enum Op {
     CreateGroup {
         /// Where.
         place: Place,
-        /// Its name.
-        name: String,
+        /// The group below which that is, where the profile says it.
+        parent: Option<PathBuf>,
+        /// Its names.
+        names: Names,
     },
     /// Writes one limit of the group and reads it back.
     SetLimit(Limit),

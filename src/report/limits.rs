@@ -150,7 +150,7 @@ fn amount(limit: &Limit) -> InForce {
             quota_us,
             period_us,
         } => InForce::new(*quota_us as f64 / *period_us as f64, "processors"),
-        Limit::CpuBurst(burst) => InForce::new(*burst as f64 / 1e6, "seconds"),
+        Limit::CpuBurst(us) | Limit::Realtime(us) => InForce::new(*us as f64 / 1e6, "seconds"),
         Limit::CpuWeight(weight) | Limit::IoWeight { weight, .. } => {
             InForce::new(*weight, "weight")
         }
@@ -204,6 +204,7 @@ fn times(limit: &Limit, counted: &Counted) -> Option<u64> {
         | Limit::MemoryMin(_)
         | Limit::OomGroup(_)
         | Limit::CpuBurst(_)
+        | Limit::Realtime(_)
         | Limit::CpuWeight(_)
         | Limit::IoWeight { .. }
         | Limit::MemoryNodes(_)

@@ -7,7 +7,9 @@ mod huge_pages;
 mod io;
 mod output;
 mod part;
+mod path;
 pub(crate) mod processors;
+mod realtime;
 mod reserved;
 mod steps;
 mod time;
@@ -27,6 +29,7 @@ use io::{Io, RawIo};
 use part::{Amount, Part};
 use processors::is_cpu_list;
 pub(crate) use processors::processors;
+use std::path::PathBuf;
 
 crate::table! {
     /// What the command and all its descendants may use together.
@@ -44,6 +47,13 @@ crate::table! {
     /// output = "10M"
     /// ```
     pub struct RawLimits as "[limits]" {
+        /// Below which cgroup that of the sandbox is made, as `/proc/self/cgroup` has its path: one that is there and
+        /// may be written; on cgroup v1 in each hierarchy, on v2 without processes of its own. The limits of the
+        /// caller's group do not count there. Default: below the caller's group, or beside it.
+        parent: String,
+        /// The name of the sandbox's cgroup. What is there under this name is never used: the run is refused.
+        /// Default: one that no other run has.
+        name: String,
         /// The most processes and threads, the sandbox's own init included.
         /// Or a part of what the machine and the groups around permit: `"50%"`.
         pids: Amount<u64>,
@@ -76,6 +86,10 @@ crate::table! {
         cpu_burst: Duration,
         /// The share of processor time beside other groups, where there is not enough: 1 to 10000; 100 is usual.
         cpu_weight: Weight,
+        /// Processor time of each second for processes with a real-time priority (`scheduler` under `[process]`), which
+        /// then wait for the next one: `"50ms"`. No more than the group above has left. Cgroup v1 only, on kernels with
+        /// CONFIG_RT_GROUP_SCHED; there a sandbox with a limit on processor time has none without this.
+        realtime: Duration,
         /// The processor time of all processes together, in all; when it is used up, as for `wall_time`.
         cpu_time: Duration,
         /// Which processors, as cpuset(7) lists them: `"0-3,7"`.
@@ -111,6 +125,8 @@ crate::table! {
 #[derive(Clone, Debug)]
 pub struct Limits {
     group: Vec<At<Limit>>,
+    parent: Option<At<PathBuf>>,
+    name: Option<At<String>>,
     /// Where it is a fixed amount.
     memory: Option<At<Size>>,
     parts: Vec<At<Part>>,
@@ -338,6 +354,7 @@ impl Limits {
             swap.map(|at| at.map(|size| Limit::Swap(size.0))),
             fixed_cpu.map(|at| at.map(|cores| cpu(cores, period_us))),
             burst.map(|at| at.map(Limit::CpuBurst)),
+            realtime::check(raw.realtime, problems),
             raw.cpu_weight
                 .map(|at| at.map(|weight| Limit::CpuWeight(weight.0))),
             raw.cpuset.map(|at| at.map(Limit::Cpuset)),
@@ -351,6 +368,8 @@ impl Limits {
         ];
         Self {
             group: group.into_iter().flatten().chain(huge_pages).collect(),
+            parent: path::parent(raw.parent, problems),
+            name: path::name(raw.name, problems),
             memory,
             parts: parts.into_iter().flatten().collect(),
             wall_time: raw.wall_time,
@@ -399,6 +418,7 @@ pub(crate) fn key(limit: &Limit) -> &'static str {
         Limit::Swap(_) => "swap",
         Limit::Cpu { .. } => "cpu",
         Limit::CpuBurst(_) => "cpu_burst",
+        Limit::Realtime(_) => "realtime",
         Limit::CpuWeight(_) => "cpu_weight",
         Limit::CpuTime(_) => "cpu_time",
         Limit::Idle(_) => "idle",

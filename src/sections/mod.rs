@@ -208,6 +208,8 @@ pub fn check(
     profile.secrets.relate(&profile, problems);
     profile.capabilities.relate(&profile, problems);
     profile.process.relate(&profile, problems);
+    let ruled = profile.devices.ruled().is_some();
+    profile.limits.relate_group(ruled, problems);
     profile.enforce.relate(&profile, problems);
     profile.report.relate(&profile, problems);
     profile.mounts.relate(&profile, sources, problems);

@@ -18,7 +18,7 @@ pub use defaults::home;
 pub(super) use exposure::in_one_home;
 pub use kernel::{Hidepid, Subset};
 pub(super) use own::Owner;
-pub use own::{Atime, RawOwner};
+pub use own::{Atime, RawOwner, RawWhose};
 pub use owners::RawIdmap;
 
 use super::changes::{Aside, Changes, Place};
@@ -154,9 +154,10 @@ crate::table! {
         inodes: u64,
         /// `tmpfs`, `file`, `directory`: the mode. Default: 755, for a file 644.
         mode: Mode,
-        /// `tmpfs`, `file`, `directory`: whose it is, by ids inside: `{ uid = 33, gid = 33 }`. Default: the
-        /// command's. The id maps have to hold them.
-        owner: RawOwner,
+        /// `tmpfs`, `file`, `directory`: whose it is, by ids inside: `{ uid = 33, gid = 33 }`. Default: `"command"`. The id maps have to hold them. `bind` with `create`: whose the folder is that is made, on the
+        /// host too, by the ids that the maps have for them there; what is there already keeps its owner. Default:
+        /// the caller's.
+        owner: RawWhose,
         /// `file`: what it holds.
         contents: String,
         /// `symlink`: where it points.
@@ -216,6 +217,7 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
             "atime",
             "optional",
             "create",
+            "owner",
             "recursive",
             "lock",
             "propagation",
@@ -366,6 +368,17 @@ fn check_one(
             .help("remove one of the two lines"),
         );
     }
+    let makes = raw.create.as_ref().is_some_and(|create| create.value);
+    if let Some(owner) = raw.owner.as_ref().filter(|_| kind == Kind::Bind && !makes) {
+        problems.push(
+            Diagnostic::new(
+                Code::Needs,
+                &owner.origin,
+                "what is there keeps its owner: only a folder that is made can be given away",
+            )
+            .help("write `create = true`; who appears as the owner inside is for `idmap` to say"),
+        );
+    }
     copies::check(&raw, &origin, problems);
     let aside = (kind == Kind::Bind)
         .then(|| overlay::check(&raw, &origin, problems))
@@ -433,7 +446,7 @@ fn check_one(
             .inodes
             .unwrap_or_else(|| At::default_of("mounts.inodes", DEFAULT_INODES)),
         mode: raw.mode.map(|at| at.value),
-        owner: own::Owner::check(raw.owner, problems),
+        owner: own::Owner::of(raw.owner, problems),
         atime: raw.atime.map(|at| at.origin),
         contents: raw.contents.map(|at| at.value).unwrap_or_default(),
         to: raw.to.map(|at| at.value.into()).unwrap_or_default(),
@@ -577,10 +590,18 @@ fn show(
         (Level::Require, None) if read_only || devices => Some(IdmapNeed::Optional),
         (Level::Require, _) => Some(IdmapNeed::Required),
     };
+    let given = match &mount.owner {
+        Some(owner) if made => match create::given(owner, profile, identity, draft) {
+            None => return,
+            given => given,
+        },
+        _ => None,
+    };
     let by_owner = |need| {
         let caller = &draft.host.caller;
         if made {
-            return identity.owner_map(caller.uid, caller.gid, need);
+            let (uid, gid) = given.unwrap_or((caller.uid, caller.gid));
+            return identity.owner_map(uid, gid, need);
         }
         let owner = draft.host.tree.target(&source);
         identity.owner_map(owner.uid, owner.gid, need)
@@ -634,6 +655,7 @@ fn show(
             idmap,
             trusted,
             made,
+            given,
             depth: mount.depth(),
             receives: mount.receives(),
             locked: mount.lock.is_some(),

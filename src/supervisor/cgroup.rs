@@ -9,6 +9,7 @@ mod counts;
 mod devices;
 mod error;
 mod limits;
+mod named;
 mod scope;
 mod share;
 mod sweep;
@@ -26,7 +27,7 @@ pub use error::{CgroupError, Operation};
 pub use scope::ask;
 pub use sweep::{Swept, sweep, sweep_below};
 
-use crate::host::cgroup::{Controller, Groups, Place};
+use crate::host::cgroup::{Controller, Groups, Names, Place};
 use crate::plan::op::Limit;
 use limits::{Counter, Files};
 
@@ -60,15 +61,15 @@ pub struct Group {
 }
 
 impl Group {
-    /// Makes the group, without limits and without processes. `name` should be [`crate::host::cgroup::group_name`]'s: any
-    /// other is not recognised by [`sweep`].
+    /// Makes the group, without limits and without processes. The name of the run should be
+    /// [`crate::host::cgroup::group_name`]'s: any other is not recognised by [`sweep`].
     ///
     /// # Errors
     /// When a directory cannot be made or, on v2, its base cannot be made to hand the controllers on.
     /// Nothing is left behind then.
-    pub fn create(place: &Place, name: &str) -> Result<Group, CgroupError> {
+    pub fn create(place: &Place, names: &Names) -> Result<Group, CgroupError> {
         let v2 = match place.v2() {
-            Some((base, kind, enable)) => Some(v2::V2::create(base, kind, enable, name)?),
+            Some((base, kind, enable)) => Some(v2::V2::create(base, kind, enable, names)?),
             None => None,
         };
         // From here on, what fails takes away what was made.
@@ -82,7 +83,7 @@ impl Group {
             cpu_counter: None,
         };
         if !place.v1().is_empty() {
-            group.v1 = Some(v1::V1::create(place.v1(), name)?);
+            group.v1 = Some(v1::V1::create(place.v1(), names)?);
         }
         Ok(group)
     }
@@ -167,6 +168,7 @@ impl Group {
                 period_us,
             } => files.cpu(*quota_us, *period_us),
             Limit::CpuBurst(burst) => files.cpu_burst(*burst),
+            Limit::Realtime(us) => files.realtime(*us),
             Limit::CpuWeight(weight) => files.cpu_weight(*weight),
             Limit::CpuTime(_) | Limit::Idle(_) => {
                 let counter = files.cpu_counter()?;

@@ -138,6 +138,9 @@ impl Failure {
                 Op::Unpack(_) => {
                     "nothing of it is used; correct what it is made of, or name another source under [rootfs]".into()
                 }
+                Op::CreateGroup { ref names, .. } if names.own.is_some() => {
+                    "choose another `name` under [limits], which no other run has meanwhile, or remove the group of this one if nobody needs it".into()
+                }
                 Op::CreateGroup { .. } | Op::SetLimit(_) => {
                     "change the limit, or set `limits = \"prefer\"` under [enforce]".into()
                 }

@@ -242,8 +242,12 @@ impl<'p> Run<'p> {
                 MountPoint::make(tree, missing, *directory, &mut self.mount_points)
                     .map_err(errno)?;
             }
-            Op::MakeSource { tree, missing } => {
-                source::make(tree, missing, &mut self.sources).map_err(errno)?;
+            Op::MakeSource {
+                tree,
+                missing,
+                owner,
+            } => {
+                source::make(tree, missing, *owner, &mut self.sources).map_err(errno)?;
             }
             Op::KeepChanges { lock, kept } => {
                 let held = store::prepare(kept).map_err(|e| text(e.to_string()))?;
@@ -268,9 +272,9 @@ impl<'p> Run<'p> {
                 self.put(*slot, secret.into_raw_fd());
             }
             Op::AskForScope(scope) => cgroup::ask(scope).map_err(text)?,
-            Op::CreateGroup { place, name } => {
+            Op::CreateGroup { place, names, .. } => {
                 cgroup::sweep(place);
-                self.group = Some(Group::create(place, name).map_err(|e| text(e.to_string()))?);
+                self.group = Some(Group::create(place, names).map_err(|e| text(e.to_string()))?);
             }
             Op::SetLimit(limit) => {
                 let group = self.group.as_mut().ok_or_else(|| errno(Errno::EBADF))?;

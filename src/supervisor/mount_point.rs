@@ -174,11 +174,19 @@ pub fn sweep(folder: &Path) -> nix::Result<Vec<PathBuf>> {
     let dir = Dir::open(folder, flags, Mode::empty())?;
     let device = fstat(dir.as_fd())?.st_dev;
     let mut found = Vec::new();
-    sweep_in(dir, folder, device, DEEPEST, &mut found);
+    sweep_in(dir, folder, device, DEEPEST, false, &mut found);
     Ok(found)
 }
 
-fn sweep_in(mut dir: Dir, path: &Path, device: libc::dev_t, deep: usize, found: &mut Vec<PathBuf>) {
+/// `within`: in a folder that a run of this user's has made, in which nobody else makes anything.
+fn sweep_in(
+    mut dir: Dir,
+    path: &Path,
+    device: libc::dev_t,
+    deep: usize,
+    within: bool,
+    found: &mut Vec<PathBuf>,
+) {
     let Ok(parent) = dir.as_fd().try_clone_to_owned() else {
         return;
     };
@@ -207,10 +215,11 @@ fn sweep_in(mut dir: Dir, path: &Path, device: libc::dev_t, deep: usize, found: 
             && deep > 0
             && let Ok(dir) = Dir::openat(&parent, name.as_c_str(), flags, Mode::empty())
         {
-            sweep_in(dir, &path, device, deep - 1, found);
+            let ours = is_marked(&stat, directory) && stat.st_uid == me;
+            sweep_in(dir, &path, device, deep - 1, ours, found);
         }
         if is_marked(&stat, directory)
-            && stat.st_uid == me
+            && (stat.st_uid == me || within)
             && let Ok(Locked::Ours(parent, lock)) =
                 MountPoint::locked(&parent, &name, directory, false)
         {

@@ -1,5 +1,7 @@
 //! Folders of the host that a profile binds and that are missing: made once, and left there.
 
+mod given;
+
 use crate::host::tree::DIRECTORY_MARK;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
@@ -28,16 +30,30 @@ impl Made {
 
 /// Makes the missing components of a path below a tree, one by one and without following links, so
 /// that whatever was planted there meanwhile leads nowhere. What was made is added to the list, also
-/// where it fails.
-pub(super) fn make(tree: &CStr, path: &CStr, made: &mut Vec<Made>) -> nix::Result<()> {
+/// where it fails. The last one, if it is made, belongs to `owner`, by ids of the host.
+pub(super) fn make(
+    tree: &CStr,
+    path: &CStr,
+    owner: Option<(u32, u32)>,
+    made: &mut Vec<Made>,
+) -> nix::Result<()> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut parent = open(tree, flags, Mode::empty())?;
     let names = path.to_bytes().split(|byte| *byte == b'/');
-    for name in names.filter(|name| !name.is_empty()) {
+    let mut names = names.filter(|name| !name.is_empty()).peekable();
+    while let Some(name) = names.next() {
         let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
+        let owner = owner.filter(|_| names.peek().is_none());
         let next = match within(&parent, &name) {
             Err(Errno::ENOENT) => {
-                match mkdirat(&parent, name.as_c_str(), MODE) {
+                let created = match owner {
+                    None => mkdirat(&parent, name.as_c_str(), MODE),
+                    Some(owner) => match given::make(&parent, &name, owner, MODE) {
+                        Ok(false) => Err(Errno::EEXIST),
+                        made => made.map(drop),
+                    },
+                };
+                match created {
                     Ok(()) => {
                         let parent = parent.try_clone().map_err(|_| Errno::EMFILE)?;
                         let name = name.clone();
@@ -49,7 +65,12 @@ pub(super) fn make(tree: &CStr, path: &CStr, made: &mut Vec<Made>) -> nix::Resul
                 }
                 within(&parent, &name)?
             }
-            result => result?,
+            result => {
+                if owner.is_some() {
+                    given::clear(&parent);
+                }
+                result?
+            }
         };
         keep(&next)?;
         parent = next;

@@ -1,6 +1,6 @@
 //! `[limits]`, `[rlimits]`.
 
-use crate::checked;
+use crate::{checked, warned};
 
 #[test]
 fn sizes_and_times_in_words() {
@@ -395,4 +395,58 @@ memory_nodes = "one"
       |
       = help: for example: memory_nodes = "0-3,7"
     "#);
+}
+
+#[test]
+fn a_cgroup_in_no_place() {
+    for (line, said) in [
+        ("parent = \"builds\"", "`builds` is no path of a cgroup"),
+        ("parent = \"/a/../b\"", "`/a/../b` is no path of a cgroup"),
+        (
+            "parent = \"/sys/fs/cgroup/builds\"",
+            "write the path below the mount, for example \"/builds\"",
+        ),
+        ("name = \"\"", "a name has 1 to 200 bytes"),
+        ("name = \"a/b\"", "it has a letter, a digit or `_` in front"),
+        ("name = \"..\"", "it has a letter, a digit or `_` in front"),
+        (
+            "name = \"sandbox-1-2\"",
+            "the sandbox recognises its own groups by such a name",
+        ),
+        (
+            "name = \"sandbox.leaf\"",
+            "the sandbox recognises its own groups by such a name",
+        ),
+        (
+            "name = \"cgroup.procs\"",
+            "the kernel's own files begin with `cgroup.`",
+        ),
+    ] {
+        let wrong = checked(&format!("[limits]\npids = 9\n{line}\n"));
+        assert!(wrong.contains("error["), "{line}: {wrong}");
+        assert!(wrong.contains(said), "{line}: {wrong}");
+        assert!(wrong.contains(" --> sandbox.toml:3:"), "{line}: {wrong}");
+    }
+}
+
+#[test]
+fn a_place_for_a_cgroup_without_a_limit() {
+    for line in ["parent = \"/builds\"", "name = \"build-7\""] {
+        let warned = warned(&format!("[limits]\nwall_time = \"1m\"\n{line}\n"));
+        assert!(
+            warned.contains("there is no limit that takes a cgroup"),
+            "{warned}"
+        );
+        let taken = checked(&format!("[limits]\npids = 9\n{line}\n"));
+        assert!(!taken.contains("there is no limit"), "{taken}");
+    }
+}
+
+#[test]
+fn real_time_that_is_no_part_of_a_second() {
+    for time in ["0s", "1001ms", "2h"] {
+        let wrong = checked(&format!("[limits]\nrealtime = \"{time}\"\n"));
+        assert!(wrong.contains("is no part of a second"), "{wrong}");
+        assert!(wrong.contains(" --> sandbox.toml:2:12"), "{wrong}");
+    }
 }

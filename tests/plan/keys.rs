@@ -751,6 +751,13 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "type = \"tmpfs\"\ntarget = \"/a\"",
         "type = \"tmpfs\"\ntarget = \"/a\"\nnosuid = false",
     ),
+    ("limits", "", "realtime = \"10ms\""),
+    ("limits", "pids = 9", "pids = 9\nparent = \"/srv\""),
+    (
+        "limits",
+        "pids = 9\nparent = \"/srv\"",
+        "pids = 9\nparent = \"/srv/other\"",
+    ),
     ("seccomp", "file = \"/srv/app.bpf\"", ""),
     (
         "seccomp",

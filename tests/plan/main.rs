@@ -190,7 +190,7 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
 /// mount of the profile, and neither follows a link where it was made.
 fn what_is_made_is_a_source(plan: &Plan) {
     for (number, step) in plan.steps.iter().enumerate() {
-        let Op::MakeSource { tree, missing } = &step.op else {
+        let Op::MakeSource { tree, missing, .. } = &step.op else {
             continue;
         };
         assert!(!step.origin.is_default(), "nobody asked for it: {step:?}");

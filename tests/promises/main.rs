@@ -28,6 +28,7 @@ mod families;
 mod files;
 mod gc;
 mod given_back;
+mod group_path;
 mod idle;
 mod ids;
 mod images;

@@ -379,3 +379,48 @@ fn a_weight_of_a_disk_is_set_where_the_disk_is_divided_by_weights_and_refused_el
     assert_eq!(first.strip_prefix("default ").unwrap_or(first), "550");
     live.go(&project).ok();
 }
+
+#[test]
+fn real_time_processor_time_is_had_where_the_kernel_divides_it_and_refused_elsewhere() {
+    let profile = "version = 1\n[limits]\nrealtime = \"10ms\"\n[process]\nscheduler = \"fifo\"\npriority = 7\n";
+    let project = Project::new();
+    let script = format!("chrt -p $$; {HOLD}");
+    if !is_root() {
+        // No plain user may have such a priority without more; whether the group can be had is said first.
+        let refused = project.run(profile, "true").fails(125);
+        assert!(
+            refused.contains("realtime") || refused.contains("priority"),
+            "{refused}"
+        );
+        return;
+    }
+    let own = group(std::process::id(), "cpu");
+    let least = 10_000;
+    let left = std::fs::read_to_string(own.join("cpu.rt_runtime_us"));
+    let left = left.ok().and_then(|text| text.trim().parse::<i64>().ok());
+    let Some(left) = left.filter(|left| *left >= least || *left < 0) else {
+        let refused = project.run(profile, "true").fails(125);
+        assert!(
+            refused.contains("`realtime` cannot be enforced"),
+            "{refused}"
+        );
+        assert!(refused.contains("sandbox.toml:3:12"), "{refused}");
+        return;
+    };
+    let live = Live::script(&project, profile, &script);
+    let dir = group(live.command(), "cpu");
+    let said = std::fs::read_to_string(dir.join("cpu.rt_runtime_us")).unwrap();
+    assert_eq!(said.trim(), "10000");
+    let done = live.go(&project);
+    assert!(done.stdout.contains("SCHED_FIFO"), "{done:?}");
+    // A group that is made for something else has none, and the command no such priority.
+    let without = profile.replace("realtime = \"10ms\"", "cpu = 1");
+    let refused = project.run(&without, "true").fails(125);
+    assert!(refused.contains("cpu.rt_runtime_us"), "{refused}");
+    // More than the group above has is refused before anything is made.
+    if (0..1_000_000).contains(&left) {
+        let more = profile.replace("10ms", "1s");
+        let refused = project.run(&more, "true").fails(125);
+        assert!(refused.contains("µs of each second"), "{refused}");
+    }
+}

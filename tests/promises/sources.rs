@@ -1,6 +1,6 @@
 //! Sources of the host: those that are made where they are missing.
 
-use crate::support::{Done, Project, is_root, mounts};
+use crate::support::{Done, Project, done, is_root, mounts};
 use nix::fcntl::AT_FDCWD;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
@@ -394,4 +394,96 @@ fn devices_and_programs_that_a_machine_lacks_are_left_out_where_the_profile_says
         "{plan}"
     );
     assert!(plan.contains("no program `no-such-thing`"), "{plan}");
+}
+
+/// A folder that is given away as it is made, in the place of root's.
+fn given(project: &Project, script: &str) -> Done {
+    project.run(&giving(), script)
+}
+
+fn giving() -> String {
+    format!(
+        "version = 1\n[namespaces]\nuser = \"shared\"\n{}",
+        bind(
+            "to/give",
+            "create = true\nread_only = false\nowner = { uid = 1234, gid = 5678 }"
+        )
+    )
+}
+
+#[test]
+fn a_source_that_is_made_is_given_to_who_shall_own_it_and_nothing_else_is() {
+    let project = Project::new();
+    if !is_root() {
+        let words = given(&project, "true").fails(125);
+        assert!(words.contains("only root can give a folder"), "{words}");
+        assert!(words.contains("owner = { uid"), "{words}");
+        assert!(!project.path().join("to").exists());
+        return;
+    }
+    let to = project.path().join("to");
+    let owner = |name: &str| {
+        let found = to.join(name).metadata().unwrap();
+        (
+            found.uid(),
+            found.gid(),
+            found.permissions().mode() & 0o7777,
+        )
+    };
+    given(&project, "true").ok();
+    assert_eq!(owner("give"), (1234, 5678, 0o700));
+    assert_eq!(owner(""), (0, 0, 0o700));
+    assert_eq!(names(&to), ["give"]);
+    // What is there keeps its owner.
+    std::os::unix::fs::chown(to.join("give"), Some(77), Some(78)).unwrap();
+    given(&project, "true").ok();
+    assert_eq!(owner("give"), (77, 78, 0o700));
+    std::fs::remove_dir(to.join("give")).unwrap();
+    // A run that was killed on the way: before the move, and after it.
+    let mark = |path: &str, uid: u32| {
+        let path = to.join(path);
+        std::fs::create_dir(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o1701)).unwrap();
+        std::os::unix::fs::chown(&path, Some(uid), Some(uid)).unwrap();
+    };
+    mark(".sandbox.made", 0);
+    mark(".sandbox.made/new", 4321);
+    given(&project, "true").ok();
+    assert_eq!(owner("give"), (1234, 5678, 0o700));
+    assert_eq!(names(&to), ["give"]);
+    std::fs::remove_dir(to.join("give")).unwrap();
+    mark(".sandbox.made", 0);
+    mark("give", 1234);
+    given(&project, "true").ok();
+    assert_eq!(owner("give"), (1234, 1234, 0o700));
+    assert_eq!(names(&to), ["give"]);
+    // Or nobody runs again.
+    mark(".sandbox.made", 0);
+    mark(".sandbox.made/new", 4321);
+    done(project.program(&["gc"]).arg(&to)).ok();
+    assert_eq!(names(&to), ["give"]);
+    // What somebody else has put there would not keep him out.
+    std::fs::remove_dir(to.join("give")).unwrap();
+    mark(".sandbox.made", 4321);
+    given(&project, "true").fails(125);
+    assert_eq!(names(&to), [".sandbox.made"]);
+}
+
+/// Side by side, one makes it and all have it.
+#[test]
+fn runs_side_by_side_give_one_folder_away() {
+    if !is_root() {
+        return crate::support::skip("runs_side_by_side_give_one_folder_away", "only root can");
+    }
+    let project = Project::new();
+    project.write("sandbox.toml", giving());
+    let run = || done(&mut project.program(&["--", "true"])).code;
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..6).map(|_| scope.spawn(run)).collect();
+        let codes: Vec<_> = runs.into_iter().map(|run| run.join().unwrap()).collect();
+        assert_eq!(codes, [0; 6]);
+    });
+    let found = project.path().join("to/give").metadata().unwrap();
+    assert_eq!((found.uid(), found.gid()), (1234, 5678));
+    assert_eq!(names(&project.path().join("to")), ["give"]);
 }

@@ -6,13 +6,13 @@
 //! be undone while it is in use and keeps everybody else out, so it is never made use of.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
 use super::systemd::is_delegated;
-use super::{Cgroups, Controller, Kind, LEAF, NoPlace, Place, parse::Spot, run_name};
+use super::{Cgroups, Controller, Kind, LEAF, MARK, NoPlace, Place, parse::Spot, run_name};
 
 impl Cgroups {
     pub(super) fn place_v2(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
@@ -27,6 +27,9 @@ impl Cgroups {
             kind,
             enable: wanted.to_vec(),
         };
+        if self.given {
+            return self.given(&own, &top, wanted).map(|kind| place(&own, kind));
+        }
         let parent = own.parent().filter(|_| own != top);
         let name = own.file_name().and_then(|n| n.to_str()).unwrap_or_default();
 
@@ -66,6 +69,7 @@ impl Cgroups {
         // limits that our own group has: beside it they would not hold.
         if let Some(parent) = parent
             && run_name(name).is_none()
+            && !is_marked(&own)
             && !has_limits(&own, wanted)
             && self.beside(parent, wanted).is_ok()
         {
@@ -91,6 +95,32 @@ impl Cgroups {
             }
         }
         self.hands_on(parent, wanted)
+    }
+
+    /// Whether a group can be made below the one that was asked for, and we moved there.
+    fn given(&self, base: &Path, top: &Path, wanted: &[Controller]) -> Result<Kind, NoPlace> {
+        if self.is_systemds(base, top) {
+            return Err(NoPlace::Systemd { dir: base.into() });
+        }
+        self.beside(base, wanted).map_err(|no| match no {
+            NoPlace::NotDelegated { path } if has_members(base) && may_write(&path).is_ok() => {
+                NoPlace::Populated { dir: base.into() }
+            }
+            no => no,
+        })?;
+        // Who moves a process has to be allowed to write to what the two groups are both below (cgroup-v2.rst,
+        // "Delegation Containment").
+        if let (Some(from), Some(to)) = (&self.from, &self.v2) {
+            let both = from.iter().zip(to).take_while(|(a, b)| a == b);
+            let both: PathBuf = both.map(|(name, _)| name).collect();
+            if let Some(spot) = self.spots(None, &both).first() {
+                may_write(&spot.dir.join("cgroup.procs"))?;
+            }
+        }
+        Ok(match is_root(base) {
+            true => Kind::Below,
+            false => Kind::Beside,
+        })
     }
 
     fn leaf_base(&self, base: &Path, wanted: &[Controller]) -> Result<(), NoPlace> {
@@ -161,6 +191,18 @@ fn may_write(path: &Path) -> Result<(), NoPlace> {
 /// The true root has no `cgroup.type`; the root of a cgroup namespace has one.
 fn is_root(dir: &Path) -> bool {
     !dir.join("cgroup.type").exists()
+}
+
+/// Whether it is the group of a run, under a name that does not say so.
+fn is_marked(dir: &Path) -> bool {
+    let entries = crate::host::tree::entries(dir).unwrap_or_default();
+    let names = entries.iter().filter_map(|(name, _)| name.to_str());
+    let mut runs = names.filter_map(|name| name.strip_prefix(MARK));
+    runs.any(|name| run_name(name).is_some())
+}
+
+fn has_members(dir: &Path) -> bool {
+    read(&dir.join("cgroup.procs")).is_ok_and(|text| !text.trim().is_empty())
 }
 
 fn is_domain(dir: &Path) -> Result<(), NoPlace> {

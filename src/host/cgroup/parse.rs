@@ -16,6 +16,10 @@ pub struct Cgroups {
     pub(super) v2: Option<PathBuf>,
     mounts: Vec<Mount>,
     pub(super) around: Surroundings,
+    /// Whether the paths are those of a group that was asked for, and not of our own.
+    pub(super) given: bool,
+    /// Our own group in the unified hierarchy, then.
+    pub(super) from: Option<PathBuf>,
 }
 
 /// Our membership in one v1 hierarchy.

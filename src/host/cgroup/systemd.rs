@@ -138,6 +138,25 @@ pub(super) struct Managed {
 }
 
 impl Cgroups {
+    /// Whether a manager has the group for its own: there is one above, and it delegated none on the way.
+    pub(super) fn is_systemds(&self, base: &Path, top: &Path) -> bool {
+        let Some(path) = &self.v2 else { return false };
+        let names: Vec<_> = path.iter().skip(1).collect();
+        let service = format!("user@{}.service", self.around.uid);
+        let user = names.iter().rposition(|name| *name == service.as_str());
+        let system = self.around.system.as_ref();
+        let system = system.filter(|(_, root)| path.starts_with(root));
+        let depth = match (user, system) {
+            (Some(at), _) => at + 1,
+            (None, Some((_, root))) => root.iter().count() - 1,
+            (None, None) => return false,
+        };
+        let below = base.ancestors().take(names.len() - depth);
+        !below
+            .into_iter()
+            .any(|dir| dir.starts_with(top) && is_delegated(dir))
+    }
+
     /// The manager that hands out groups where our own is. None where nobody does, where our own group
     /// lies inside a unit, which was then delegated, and in a run, which must not leave its limits.
     pub(super) fn managed(&self, own: &Path, top: &Path) -> Option<Managed> {

@@ -144,13 +144,19 @@ impl Layout<'_, '_> {
             source,
             trusted: Some(trusted),
             made: true,
+            given,
             ..
         } = &entry.what
         {
             let path = self.host_path(source, Some(trusted));
             if let Some(missing) = path.beneath {
                 let tree = path.trusted;
-                let op = Op::MakeSource { tree, missing };
+                let owner = *given;
+                let op = Op::MakeSource {
+                    tree,
+                    missing,
+                    owner,
+                };
                 self.draft.step(Phase::MountPoints, op, &entry.origin);
                 self.made.push(source.clone());
             }

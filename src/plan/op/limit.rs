@@ -8,6 +8,9 @@ use std::time::Duration;
 /// The kernel's own period over which processor time is counted, in microseconds.
 pub const USUAL_PERIOD_US: u64 = 100_000;
 
+/// The kernel's own period over which real-time processor time is counted, in microseconds.
+pub const REALTIME_PERIOD_US: u64 = 1_000_000;
+
 /// A limit on everything that a run does together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Limit {
@@ -42,6 +45,9 @@ pub enum Limit {
     /// Processor time in microseconds that may be used on top of the quota of a period, as far as it was left
     /// over in earlier ones; at most the quota, which has to be set first.
     CpuBurst(u64),
+    /// Processor time in microseconds of each second ([`REALTIME_PERIOD_US`]) for processes with a real-time priority;
+    /// v1 only. A new group has none.
+    Realtime(u64),
     /// The share of processor time beside other groups, from 1 to 10,000; a new group has 100.
     CpuWeight(u32),
     /// Processor time of all processes together, in all. No controller bounds it: the supervisor looks
@@ -152,7 +158,9 @@ impl Limit {
             | Self::OomGroup(_)
             | Self::Swap(_) => Controller::Memory,
             Self::HugePages { .. } => Controller::Hugetlb,
-            Self::Cpu { .. } | Self::CpuBurst(_) | Self::CpuWeight(_) => Controller::Cpu,
+            Self::Cpu { .. } | Self::CpuBurst(_) | Self::Realtime(_) | Self::CpuWeight(_) => {
+                Controller::Cpu
+            }
             Self::CpuTime(_) | Self::Idle(_) => Controller::Cpuacct,
             Self::Io(..) | Self::IoWeight { .. } => Controller::Io,
             Self::Cpuset(_) | Self::MemoryNodes(_) => Controller::Cpuset,

@@ -46,8 +46,8 @@ impl Limits {
                     quota_us,
                     period_us,
                 } => (*quota_us as f64 / *period_us as f64).to_string(),
-                Limit::CpuBurst(burst) => {
-                    Duration(std::time::Duration::from_micros(*burst)).to_string()
+                Limit::CpuBurst(us) | Limit::Realtime(us) => {
+                    Duration(std::time::Duration::from_micros(*us)).to_string()
                 }
                 Limit::CpuWeight(weight) | Limit::IoWeight { weight, .. } => weight.to_string(),
                 Limit::CpuTime(time) | Limit::Idle(time) => Duration(*time).to_string(),

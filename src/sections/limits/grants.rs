@@ -17,6 +17,9 @@ impl Limits {
         // `memory`, `cpu_time` and `idle` are of the group, too, and what bounds the processors is.
         let Self {
             group,
+            parent: _,
+            // A name permits nothing.
+            name: _,
             memory: _,
             parts,
             cpu_time: _,
@@ -34,6 +37,7 @@ impl Limits {
         let off = profile.enforce.limits.value == Level::Off;
         let default = Origin::Default("limits");
         let mut grants = vec![
+            self.grant_of_parent(off),
             unlimited("pids", "start any number of processes", 3_000),
             unlimited("memory", "use any amount of memory", 3_000),
             unlimited("swap", "use any amount of swap", 500),
@@ -68,6 +72,14 @@ impl Limits {
                 "limit:cpu_burst",
                 0,
                 "save up no processor time",
+                &default,
+            ),
+            // Who may have such a priority is bounded by what the caller's group has, then.
+            Grant::rank(
+                Area::Limits,
+                "limit:realtime",
+                0,
+                "be given no real-time processor time",
                 &default,
             ),
             Grant::rank(
@@ -118,6 +130,13 @@ impl Limits {
                         Extent::Rank(*n),
                         format!("save up {time} of processor time"),
                     )
+                }
+                Limit::Realtime(n) => {
+                    let time = Duration(std::time::Duration::from_micros(*n));
+                    let words = format!(
+                        "take {time} of each second from all others, with a real-time priority"
+                    );
+                    (Extent::Rank(*n), words)
                 }
                 Limit::MemoryNodes(list) => {
                     let words = format!("use memory of the nodes {list}");

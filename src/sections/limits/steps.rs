@@ -2,9 +2,9 @@
 
 use super::io::{self, Io};
 use super::part::{self, Part};
-use super::{Limits, devices, huge_pages, key, processors, reserved, time, weights};
+use super::{Limits, devices, huge_pages, key, processors, realtime, reserved, time, weights};
 use crate::diag::{At, Origin};
-use crate::host::cgroup::{Controller, Kind};
+use crate::host::cgroup::{Controller, Kind, Names};
 use crate::plan::op::{Limit, Op, Rates};
 use crate::plan::{Draft, Phase, needs};
 use crate::profile::value::Size;
@@ -36,6 +36,9 @@ impl Limits {
         }
         let disks = disks && !off;
         let cgroups = draft.host.cgroups();
+        let parent = self.parent.as_ref().filter(|_| !off);
+        let below = parent.and_then(|parent| Some(cgroups.ok()?.below(&parent.value)));
+        let cgroups = below.as_ref().map_or(cgroups, Ok);
         let lacks = |limit: &Limit| {
             let v1 = cgroups.is_ok_and(|all| all.is_v1(limit.controller()));
             v1.then(|| lacking_on_v1(limit)).flatten()
@@ -122,6 +125,7 @@ impl Limits {
             group.retain(|limit| {
                 let lacks = reserved::lacking(&limit.value, place)
                     .map(|why| (why, reserved::REMEDY))
+                    .or_else(|| Some((realtime::lacking(&limit.value, place)?, realtime::REMEDY)))
                     .or_else(|| Some((huge_pages::lacking(&limit.value, draft)?, "leave it out")));
                 let Some((why, remedy)) = lacks else {
                     return true;
@@ -169,7 +173,10 @@ impl Limits {
                 .map_or(first, |burst| &burst.origin);
             draft.refuse(origin, why, "lower `cpu_burst`, or raise `cpu`");
         }
-        let name = crate::host::cgroup::group_name();
+        let names = Names {
+            run: crate::host::cgroup::group_name(),
+            own: self.name.as_ref().map(|name| name.value.clone()),
+        };
         if let Some((_, Kind::Scope(scope), _)) = place.v2() {
             let mut scope = scope.clone();
             scope.cpu_weight = group.iter().find_map(|limit| match limit.value {
@@ -179,7 +186,14 @@ impl Limits {
             draft.step(Phase::Scope, Op::AskForScope(scope), first);
         }
         let (v1, v2) = (!place.v1().is_empty(), place.v2().is_some());
-        draft.step(Phase::Group, Op::CreateGroup { place, name }, first);
+        let made_for = self.name.as_ref().map(|name| &name.origin);
+        let made_for = made_for.or(parent.map(|parent| &parent.origin));
+        let op = Op::CreateGroup {
+            place,
+            parent: parent.map(|parent| parent.value.clone()),
+            names,
+        };
+        draft.step(Phase::Group, op, made_for.unwrap_or(first));
         let io = io::resolve(&io, draft);
         for limit in parts.iter().chain(group).chain(&io).chain(&weights) {
             let op = Op::SetLimit(limit.value.clone());

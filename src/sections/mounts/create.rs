@@ -1,11 +1,14 @@
 //! `create = true`: where a source that is missing may be made on the host.
 
+use super::own::Owner;
 use super::{Kind, Mount, home};
 use crate::diag::{Code, Diagnostic};
 use crate::host::tree::{self, Node};
 use crate::plan::Draft;
+use crate::plan::op::Ids;
 use crate::sections::Profile;
 use crate::sections::rootfs::Project;
+use crate::sections::user::Identity;
 use std::path::{Path, PathBuf};
 
 /// Where trust ends on the way to a source that has to be made: the folder that is there, and below
@@ -73,6 +76,27 @@ pub(super) fn trusted(
     // What is there on the way, if it belongs to root and the caller alone: links of theirs are
     // followed.
     Ok(trusted.or_else(|| path.parent().map(Path::to_owned)))
+}
+
+/// To whom a folder that is made is given, by ids of the host; `None` where it cannot be had, which is in the draft.
+pub(super) fn given(
+    owner: &Owner,
+    profile: &Profile,
+    identity: &Identity,
+    draft: &mut Draft<'_>,
+) -> Option<(u32, u32)> {
+    let (uid, gid) = owner.numbers(profile, identity, draft);
+    let user = identity.outside(Ids::User, uid, 1);
+    let group = identity.outside(Ids::Group, gid, 1);
+    // What the maps do not hold has been said.
+    let (user, group) = (user?, group?);
+    let caller = &draft.host.caller;
+    if !caller.has_rights() && (user, group) != (caller.uid, caller.gid) {
+        let text = format!("only root can give a folder to uid {user} and gid {group} of the host");
+        draft.refuse(owner.place()?, text, "run as root, or leave `owner` out");
+        return None;
+    }
+    Some((user, group))
 }
 
 /// Whether somebody but root and the caller may have made what is in a directory.

@@ -5,6 +5,9 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::Draft;
 use crate::plan::layout::{Idmap, What};
 use crate::plan::op::{Dress, Ids};
+use crate::profile::node::{Content, Node};
+use crate::profile::shape::Kind as Shape;
+use crate::profile::table::Value;
 use crate::profile::value::Mode;
 use crate::sections::Profile;
 use crate::sections::user::Identity;
@@ -18,6 +21,34 @@ crate::table! {
         uid: u32,
         /// The group id inside. Default: the command's.
         gid: u32,
+    }
+}
+
+crate::choice! {
+    /// Who is meant without a number.
+    pub enum Whose {
+        /// The command, as it is inside.
+        Command = "command",
+    }
+}
+
+/// The word, or ids inside.
+#[derive(Clone, Debug)]
+pub enum RawWhose {
+    /// `"command"`.
+    Word(Whose),
+    /// `{ uid, gid }`.
+    Ids(RawOwner),
+}
+
+impl Value for RawWhose {
+    const KIND: Shape = Shape::Either(&[Whose::KIND, RawOwner::KIND]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        match node.value {
+            Content::Table(_) => RawOwner::read(node, problems).map(Self::Ids),
+            _ => Whose::read(node, problems).map(Self::Word),
+        }
     }
 }
 
@@ -38,9 +69,23 @@ crate::choice! {
 pub(in crate::sections) struct Owner {
     uid: Option<At<u32>>,
     gid: Option<At<u32>>,
+    /// The line that says so.
+    place: Option<Origin>,
 }
 
 impl Owner {
+    /// The same where it may be said in a word.
+    pub(super) fn of(raw: Option<At<RawWhose>>, problems: &mut Diagnostics) -> Option<Self> {
+        let At { value, origin } = raw?;
+        match value {
+            RawWhose::Ids(ids) => Self::check(Some(At::new(ids, origin)), problems),
+            RawWhose::Word(Whose::Command) => Some(Self {
+                place: Some(origin),
+                ..Self::default()
+            }),
+        }
+    }
+
     pub(in crate::sections) fn check(
         raw: Option<At<RawOwner>>,
         problems: &mut Diagnostics,
@@ -57,7 +102,11 @@ impl Owner {
             );
         }
         let RawOwner { uid, gid } = raw;
-        Some(Self { uid, gid })
+        Some(Self {
+            uid,
+            gid,
+            place: Some(origin),
+        })
     }
 
     fn ids(&self) -> impl Iterator<Item = (Ids, &At<u32>)> {
@@ -70,6 +119,11 @@ impl Owner {
         for (ids, id) in self.ids() {
             profile.user.knows(ids, id, problems);
         }
+    }
+
+    /// The line that says so.
+    pub(super) fn place(&self) -> Option<&Origin> {
+        self.place.as_ref()
     }
 
     /// The numbers, as they are on this machine.

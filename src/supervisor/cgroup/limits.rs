@@ -18,7 +18,7 @@ use cgroups_rs::fs::pid::PidController;
 use super::error::{CgroupError, Operation, cause};
 use crate::host::cgroup::Controller;
 use crate::host::disk::Device;
-use crate::plan::op::Rates;
+use crate::plan::op::{REALTIME_PERIOD_US, Rates};
 
 /// One group's directory with the files of a controller.
 #[derive(Clone, Copy)]
@@ -108,6 +108,15 @@ impl Files<'_> {
         let file = self.file(Controller::Cpu, name);
         file.write(&burst_us.to_string())?;
         file.says(burst_us, burst_us)
+    }
+
+    /// The period of a new group is that of the limit. On v2 there is no such file, which is an error.
+    pub(super) fn realtime(self, us: u64) -> Result<(), CgroupError> {
+        let period = self.file(Controller::Cpu, "cpu.rt_period_us");
+        period.says(REALTIME_PERIOD_US, REALTIME_PERIOD_US)?;
+        let file = self.file(Controller::Cpu, "cpu.rt_runtime_us");
+        file.write(&us.to_string())?;
+        file.says(us, us)
     }
 
     /// v1 counts from 2 to 262,144, with 1,024 as the usual share: as systemd does it, what is usual on

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::clear::{self, children};
 use super::error::{CgroupError, Operation};
+use super::named;
 use super::v2::restore;
 use crate::host::cgroup::{Kind, LEAF, Place, run_name, start_time};
 
@@ -83,18 +84,28 @@ pub fn sweep_below(dir: &Path) -> Vec<Swept> {
 /// Sweeps one directory, below which it must be our turn.
 pub(super) fn sweep_base(base: &Path) -> Vec<Swept> {
     let orphans = children(base).into_iter().filter(|name| is_orphan(name));
-    let dirs = orphans.map(|name| base.join(name));
-    dirs.filter(|dir| is_mine(dir) && claim(dir).is_ok())
-        .map(|dir| {
-            let held = clear::members(&dir).len();
-            let removed = clear::remove(&dir);
-            (dir, removed.map(|()| held))
-        })
-        .collect()
+    let mut swept = Vec::new();
+    for name in orphans {
+        let dir = base.join(&name);
+        let Some(_claim) = is_mine(&dir).then(|| claim(&dir).ok()).flatten() else {
+            continue;
+        };
+        // What has another name goes first: this one says so.
+        let named = named::sweep(base, &dir, &name);
+        let failed = matches!(named, Some((_, Err(_))));
+        swept.extend(named);
+        if failed {
+            continue;
+        }
+        let held = clear::members(&dir).len();
+        let removed = clear::remove(&dir);
+        swept.push((dir, removed.map(|()| held)));
+    }
+    swept
 }
 
 /// Whether it is there, and made by this user: what is another's is that one's to sweep.
-fn is_mine(dir: &Path) -> bool {
+pub(super) fn is_mine(dir: &Path) -> bool {
     let me = rustix::process::geteuid().as_raw();
     std::fs::metadata(dir).is_ok_and(|metadata| metadata.uid() == me)
 }

@@ -101,7 +101,7 @@ fn limits_are_in_force_and_nothing_is_left() {
         return;
     };
     let before = state(&place);
-    let mut group = Group::create(&place, &name("limits")).unwrap();
+    let mut group = Group::create(&place, &Names::of_run(name("limits"))).unwrap();
     group.set(&Limit::Pids(17)).unwrap();
     group.set(&Limit::Memory((64 << 20) + 5)).unwrap();
     let swap = group.set(&Limit::Swap(8 << 20));
@@ -172,7 +172,7 @@ fn a_hog_is_killed_and_counted() {
         return;
     };
     let before = state(&place);
-    let mut group = Group::create(&place, &name("hog")).unwrap();
+    let mut group = Group::create(&place, &Names::of_run(name("hog"))).unwrap();
     group.set(&Limit::Memory(60 << 20)).unwrap();
     if let Err(e) = group.set(&Limit::Swap(0)) {
         eprintln!("without a swap limit: {e}");
@@ -197,7 +197,7 @@ fn a_hog_is_killed_and_counted() {
 fn a_refused_fork_is_counted() {
     let _alone = alone();
     let Some(place) = place(&[Pids]) else { return };
-    let mut group = Group::create(&place, &name("fork")).unwrap();
+    let mut group = Group::create(&place, &Names::of_run(name("fork"))).unwrap();
     group.set(&Limit::Pids(4)).unwrap();
     let mut child = spawn(&group, "for i in 1 2 3 4 5 6 7 8; do sleep 60 & done; wait");
     let start = Instant::now();
@@ -220,7 +220,7 @@ fn killing_reaches_groups_below() {
     let _alone = alone();
     let Some(place) = place(&[Pids]) else { return };
     let before = state(&place);
-    let group = Group::create(&place, &name("kill")).unwrap();
+    let group = Group::create(&place, &Names::of_run(name("kill"))).unwrap();
     let inner = group.paths()[0].join("inner");
     fs::create_dir(&inner).unwrap();
     let procs = format!("echo 0 > {}/cgroup.procs; exec sleep 60", inner.display());
@@ -256,7 +256,7 @@ fn processor_time_is_counted() {
         return;
     };
     let before = state(&place);
-    let mut group = Group::create(&place, &name("counted")).unwrap();
+    let mut group = Group::create(&place, &Names::of_run(name("counted"))).unwrap();
     assert_eq!(group.cpu_used(), None);
     group.set(&Limit::CpuTime(Duration::from_secs(1))).unwrap();
     assert_eq!(group.cpu_used(), Some(Duration::ZERO));
@@ -278,7 +278,7 @@ fn rates_of_disks_are_in_force_and_of_others_an_error() {
     let _alone = alone();
     let Some(place) = place(&[Io]) else { return };
     let before = state(&place);
-    let mut group = Group::create(&place, &name("rates")).unwrap();
+    let mut group = Group::create(&place, &Names::of_run(name("rates"))).unwrap();
     let none = Device {
         major: 511,
         minor: 1_000_000,
@@ -318,7 +318,7 @@ fn what_cannot_be_enforced_is_an_error() {
     let Some(place) = place(&[Pids, Memory, Cpu]) else {
         return;
     };
-    let mut group = Group::create(&place, &name("refuse")).unwrap();
+    let mut group = Group::create(&place, &Names::of_run(name("refuse"))).unwrap();
     let mut refused = |limit: Limit| {
         let text = group.set(&limit).unwrap_err().to_string();
         eprintln!("{text}");
@@ -349,7 +349,7 @@ fn what_cannot_be_enforced_is_an_error() {
     } else {
         assert!(refused(Limit::Swap(0)).contains("memory limit has to be set first"));
     }
-    assert!(Group::create(&place, &name("refuse")).is_err());
+    assert!(Group::create(&place, &Names::of_run(name("refuse"))).is_err());
     assert!(
         group.paths().iter().all(|p| p.exists()),
         "the failed one must not remove it"
@@ -363,7 +363,7 @@ fn processors_are_held_to() {
         return;
     };
     let before = state(&place);
-    let mut group = Group::create(&place, &name("cpuset")).unwrap();
+    let mut group = Group::create(&place, &Names::of_run(name("cpuset"))).unwrap();
     group.set(&Limit::Cpuset("0".into())).unwrap();
     eprintln!(
         "{}",
@@ -387,7 +387,7 @@ fn cost() {
         .map(|_| {
             std::thread::sleep(Duration::from_millis(20));
             let start = Instant::now();
-            let mut group = Group::create(&place, &name("cost")).unwrap();
+            let mut group = Group::create(&place, &Names::of_run(name("cost"))).unwrap();
             group.set(&Limit::Pids(64)).unwrap();
             group.set(&Limit::Memory(64 << 20)).unwrap();
             let _ = group.set(&Limit::Swap(0));
@@ -412,7 +412,7 @@ fn on_v2_nothing_of_devices_is_opened_but_what_a_rule_permits() {
     let Some(place) = place(&[]).filter(|place| place.v1().is_empty() && v2(place)) else {
         return;
     };
-    let group = Group::create(&place, &name("devices")).unwrap();
+    let group = Group::create(&place, &Names::of_run(name("devices"))).unwrap();
     let rule = |minor, write| DeviceRule {
         block: false,
         major: 1,

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::clear;
 use super::error::{CgroupError, Operation};
 use super::limits::Files;
+use super::named::{self, Sign};
 use super::sweep::{claim, turn};
-use crate::host::cgroup::{Controller, V1Hierarchy};
+use crate::host::cgroup::{Controller, Names, V1Hierarchy};
 
 /// The directories of one run, one in each hierarchy that it needs.
 pub(super) struct V1 {
@@ -22,16 +23,17 @@ pub(super) struct Part {
     pub controllers: Vec<Controller>,
     /// Held for as long as the run lives; see [`claim`].
     _claim: File,
+    sign: Option<Sign>,
 }
 
 impl V1 {
-    pub(super) fn create(hierarchies: &[V1Hierarchy], name: &str) -> Result<V1, CgroupError> {
+    pub(super) fn create(hierarchies: &[V1Hierarchy], names: &Names) -> Result<V1, CgroupError> {
         let mut made = V1 {
             parts: Vec::new(),
             tasks: Vec::new(),
         };
         for hierarchy in hierarchies {
-            if let Err(e) = made.add(hierarchy, name) {
+            if let Err(e) = made.add(hierarchy, names) {
                 let _ = made.remove();
                 return Err(e);
             }
@@ -39,21 +41,22 @@ impl V1 {
         Ok(made)
     }
 
-    fn add(&mut self, hierarchy: &V1Hierarchy, name: &str) -> Result<(), CgroupError> {
-        let dir = hierarchy.dir.join(name);
+    fn add(&mut self, hierarchy: &V1Hierarchy, names: &Names) -> Result<(), CgroupError> {
         // The lock keeps a sweeper in another pid namespace from taking the new group for a dead one
         // before it is claimed. Without it the worst that can happen is an error, so anybody who can
         // open the directory and hold the lock for ever must not be able to stop us.
         let turn = turn(&hierarchy.dir, Duration::from_millis(500));
-        std::fs::create_dir(&dir).map_err(|e| CgroupError::new(&dir, Operation::Create, e))?;
+        let (dir, sign) = named::make(&hierarchy.dir, names)?;
         let claim = claim(&dir).inspect_err(|_| {
             let _ = clear::remove(&dir);
+            let _ = sign.as_ref().map(Sign::remove);
         })?;
         drop(turn);
         self.parts.push(Part {
             dir: dir.clone(),
             controllers: hierarchy.controllers.clone(),
             _claim: claim,
+            sign,
         });
         if hierarchy.controllers.contains(&Controller::Cpuset) {
             let files = Files {
@@ -80,6 +83,7 @@ impl V1 {
                 dir: dir.clone(),
                 controllers: controllers.clone(),
                 _claim: file,
+                sign: None,
             })
         };
         Ok(V1 {
@@ -118,6 +122,8 @@ impl V1 {
 
     pub(super) fn remove(&mut self) -> Result<(), CgroupError> {
         self.tasks.clear();
-        clear::remove_all(self.parts.iter().map(|p| p.dir.clone()))
+        clear::remove_all(self.parts.iter().map(|p| p.dir.clone()))?;
+        let signs = self.parts.iter().filter_map(|part| part.sign.as_ref());
+        signs.map(Sign::remove).fold(Ok(()), Result::and)
     }
 }

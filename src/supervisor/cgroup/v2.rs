@@ -10,8 +10,9 @@ use rustix::fs::{XattrFlags, getxattr, removexattr, setxattr};
 use super::clear::{self, children, members};
 use super::error::{CgroupError, Operation};
 use super::limits::write;
+use super::named::{self, Sign};
 use super::sweep::{claim, sweep_base, turn_in_order};
-use crate::host::cgroup::{Controller, Kind, LEAF, run_name};
+use crate::host::cgroup::{Controller, Kind, LEAF, Names, run_name};
 
 /// How long to wait for other runs that are setting up or clearing away below the same base, of which there may be
 /// many, on a slow machine.
@@ -27,6 +28,7 @@ pub(super) struct V2 {
     pub dir: PathBuf,
     /// Open on `dir`, and locked for as long as the run lives; see [`claim`].
     pub fd: File,
+    sign: Option<Sign>,
     base: PathBuf,
     kind: Kind,
 }
@@ -36,21 +38,23 @@ impl V2 {
         base: &Path,
         kind: &Kind,
         enable: &[Controller],
-        name: &str,
+        names: &Names,
     ) -> Result<V2, CgroupError> {
         let _turn = turn_in_order(base, TURN)?;
-        let dir = base.join(name);
         let made = (|| {
             switch_on(base, kind, enable)?;
-            std::fs::create_dir(&dir).map_err(|e| CgroupError::new(&dir, Operation::Create, e))?;
-            claim(&dir).inspect_err(|_| {
+            let (dir, sign) = named::make(base, names)?;
+            let fd = claim(&dir).inspect_err(|_| {
                 let _ = clear::remove(&dir);
-            })
+                let _ = sign.as_ref().map(Sign::remove);
+            })?;
+            Ok((dir, sign, fd))
         })();
         match made {
-            Ok(fd) => Ok(V2 {
+            Ok((dir, sign, fd)) => Ok(V2 {
                 dir,
                 fd,
+                sign,
                 base: base.to_path_buf(),
                 kind: kind.clone(),
             }),
@@ -67,6 +71,7 @@ impl V2 {
         Ok(V2 {
             dir: dir.to_path_buf(),
             fd,
+            sign: None,
             base: dir.parent().unwrap_or(dir).to_path_buf(),
             kind: Kind::Beside,
         })
@@ -75,6 +80,7 @@ impl V2 {
     pub(super) fn remove(&mut self) -> Result<(), CgroupError> {
         // Killing may take a while, and needs no lock: our claim keeps sweepers away.
         clear::remove(&self.dir)?;
+        self.sign.as_ref().map_or(Ok(()), Sign::remove)?;
         match self.kind {
             // The scope ends with us, and systemd removes what is in it.
             Kind::Scope(_) => return Ok(()),

@@ -13,7 +13,7 @@ fn worker() {
     };
     let place = place(&[Pids, Memory]).unwrap();
     sweep(&place);
-    let mut group = Group::create(&place, &group_name()).unwrap();
+    let mut group = Group::create(&place, &Names::of_run(group_name())).unwrap();
     group.set(&Limit::Pids(50)).unwrap();
     group.set(&Limit::Memory(100 << 20)).unwrap();
     let script = if role == "hold" {
@@ -55,7 +55,7 @@ fn groups_of_killed_supervisors_are_swept() {
     let mut alive = start("hold");
     let (gone, kept) = (path_of(&mut dead), path_of(&mut alive));
     // Alive, and by its name a stranger's: what a run in another pid namespace looks like.
-    let other = Group::create(&place, "sandbox-4194305-77").unwrap();
+    let other = Group::create(&place, &Names::of_run("sandbox-4194305-77")).unwrap();
     dead.kill().unwrap();
     dead.wait().unwrap();
     while clear::members(&kept).is_empty() {
@@ -107,7 +107,7 @@ fn a_run_inside_a_run_stays_inside() {
         return;
     };
     let before = state(&place);
-    let mut outer = Group::create(&place, &name("outer")).unwrap();
+    let mut outer = Group::create(&place, &Names::of_run(name("outer"))).unwrap();
     outer.set(&Limit::Pids(40)).unwrap();
     let (_, module) = module_path!().split_once("::").unwrap();
     let exe = std::env::current_exe().unwrap();
@@ -147,10 +147,10 @@ fn a_leaf_goes_with_its_last_run() {
         return;
     };
     let before = state(&place);
-    let first = Group::create(&place, &name("one")).unwrap();
+    let first = Group::create(&place, &Names::of_run(name("one"))).unwrap();
     // Seen from inside the leaf, the place is the same.
     assert_eq!(super::place(&[Pids, Memory]).as_ref(), Some(&place));
-    let second = Group::create(&place, &name("two")).unwrap();
+    let second = Group::create(&place, &Names::of_run(name("two"))).unwrap();
     first.remove().unwrap();
     assert!(base.join("sandbox.leaf").exists());
     assert_eq!(
@@ -176,7 +176,7 @@ fn a_group_in_both_versions_holds_in_both_and_goes_from_both() {
         enable: enable.to_vec(),
     };
     let before = state(&both);
-    let mut group = Group::create(&both, &name("both")).unwrap();
+    let mut group = Group::create(&both, &Names::of_run(name("both"))).unwrap();
     assert_eq!(group.paths().len(), 2);
     group.set(&Limit::Pids(7)).unwrap();
     assert_eq!(read(&group, "pids.max"), "7");
@@ -208,7 +208,7 @@ fn a_group_in_both_versions_holds_in_both_and_goes_from_both() {
     let name = name("both");
     let blocker = v1.v1()[0].dir.join(&name);
     fs::create_dir(&blocker).unwrap();
-    assert!(Group::create(&both, &name).is_err());
+    assert!(Group::create(&both, &Names::of_run(&*name)).is_err());
     assert!(!base.join(&name).exists());
     fs::remove_dir(&blocker).unwrap();
     assert_eq!(state(&both), before);
