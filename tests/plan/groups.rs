@@ -73,6 +73,7 @@ impl Machine {
                 Where::V1 => {
                     std::fs::create_dir_all(&folder).unwrap();
                     std::fs::write(folder.join("cgroup.procs"), "").unwrap();
+                    std::fs::write(folder.join("cpu.rt_runtime_us"), "950000\n").unwrap();
                     line(&folder, "/", "cgroup", &format!(",{name}"));
                 }
             }
@@ -120,21 +121,22 @@ impl Machine {
 
     /// Whether a limit of a key can be had on it.
     fn has(&self, key: &str) -> bool {
-        let (controller, v1_can) = match key {
-            "pids" => (Controller::Pids, true),
-            "memory" => (Controller::Memory, true),
+        let (controller, v1_can, v2_can) = match key {
+            "pids" => (Controller::Pids, true, true),
+            "memory" => (Controller::Memory, true, true),
             "memory_high" | "memory_low" | "memory_min" | "oom_group" => {
-                (Controller::Memory, false)
+                (Controller::Memory, false, true)
             }
-            "cpu" | "cpu_weight" => (Controller::Cpu, true),
-            "cpuset" | "memory_nodes" => (Controller::Cpuset, true),
-            "huge_pages" => (Controller::Hugetlb, true),
-            _ => (Controller::Cpuacct, true),
+            "realtime" => (Controller::Cpu, true, false),
+            "cpu" | "cpu_weight" => (Controller::Cpu, true, true),
+            "cpuset" | "memory_nodes" => (Controller::Cpuset, true, true),
+            "huge_pages" => (Controller::Hugetlb, true, true),
+            _ => (Controller::Cpuacct, true, true),
         };
         let place = self.controllers.iter().find(|(one, _)| *one == controller);
         match place.unwrap().1 {
             Where::V1 => v1_can,
-            Where::V2 => true,
+            Where::V2 => v2_can,
             // Every group of the unified hierarchy counts processor time.
             Where::Nowhere => controller == Controller::Cpuacct && self.unified,
             Where::Unmounted | Where::OutOfSight => false,
@@ -189,6 +191,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("huge_pages", &["{ \"2M\" = \"4M\" }"]),
     ("cpu", &["0.5", "\"50%\""]),
     ("cpu_weight", &["50"]),
+    ("realtime", &["\"10ms\""]),
     ("cpuset", &["\"0\""]),
     ("cpu_time", &["\"1h\""]),
     ("idle", &["\"5m\""]),

@@ -1022,6 +1022,8 @@ pub(crate) const HARMLESS: &[(&str, &str, &str)] = &[
         "dns",
         "mode = \"veth\"\nnat = true\ndns = [\"192.0.2.1\"]",
     ),
+    // A name permits nothing.
+    ("limits", "name", "pids = 9\nname = \"build-7\""),
 ];
 
 /// What stands in the other lists in no table that generated machines have a plan for.
@@ -1045,6 +1047,16 @@ pub(crate) const SAMPLES: &[(&str, &str)] = &[
     (
         "[mounts]",
         "type = \"bind\"\ntarget = \"/srv/data\"\nread_only = false\nnosuid = false\nnodev = false\nnoexec = false\npropagation = \"slave\"",
+    ),
+    (
+        "[mounts]",
+        "type = \"bind\"\ntarget = \"/srv/new\"\ncreate = true\nowner = \"command\"",
+    ),
+    ("limits", "pids = 9\nparent = \"/\""),
+    // Cgroup v1 alone has it.
+    (
+        "limits",
+        "realtime = \"10ms\"\n[enforce]\nlimits = \"prefer\"",
     ),
     (
         "[mounts]",
