@@ -114,7 +114,7 @@ limits = "none"
     1 | limits = "none"
       |          ^^^^^^
       |
-      = help: it holds the keys: pids, memory, memory_high, memory_low, memory_min, memory_nodes, oom_group, huge_pages, swap, cpu, cpu_period, cpu_burst, cpu_weight, cpu_time, cpuset, io, io_weight, wall_time, idle, grace, stop_signal, output, output_over
+      = help: it holds the keys: parent, name, pids, memory, memory_high, memory_low, memory_min, memory_nodes, oom_group, huge_pages, swap, cpu, cpu_period, cpu_burst, cpu_weight, realtime, cpu_time, cpuset, io, io_weight, wall_time, idle, grace, stop_signal, output, output_over
     "#);
 }
 

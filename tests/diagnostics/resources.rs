@@ -437,7 +437,7 @@ fn a_place_for_a_cgroup_without_a_limit() {
             warned.contains("there is no limit that takes a cgroup"),
             "{warned}"
         );
-        let taken = checked(&format!("[limits]\npids = 9\n{line}\n"));
+        let taken = warned(&format!("[limits]\npids = 9\n{line}\n"));
         assert!(!taken.contains("there is no limit"), "{taken}");
     }
 }
