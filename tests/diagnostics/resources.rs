@@ -432,10 +432,10 @@ fn a_cgroup_in_no_place() {
 #[test]
 fn a_place_for_a_cgroup_without_a_limit() {
     for line in ["parent = \"/builds\"", "name = \"build-7\""] {
-        let warned = warned(&format!("[limits]\nwall_time = \"1m\"\n{line}\n"));
+        let said = warned(&format!("[limits]\nwall_time = \"1m\"\n{line}\n"));
         assert!(
-            warned.contains("there is no limit that takes a cgroup"),
-            "{warned}"
+            said.contains("there is no limit that takes a cgroup"),
+            "{said}"
         );
         let taken = warned(&format!("[limits]\npids = 9\n{line}\n"));
         assert!(!taken.contains("there is no limit"), "{taken}");
