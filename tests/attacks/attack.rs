@@ -63,6 +63,8 @@ pub struct Attack {
     pub mount: Option<&'static str>,
     /// More of the profile: only then is the sandbox expected to stop it.
     pub profile: &'static str,
+    /// Whether only the profile `ci` is expected to stop it: where it is stopped, ordinary work may miss it.
+    pub by_ci: bool,
     /// Where it is told from its absence.
     pub evidence: Evidence,
     /// What the sandbox says where it does not even start because of it.
@@ -88,6 +90,7 @@ impl Attack {
             input: Input::Null,
             mount: None,
             profile: "",
+            by_ci: false,
             evidence: Evidence::Inside,
             refusal: "",
         }
@@ -105,8 +108,7 @@ pub enum Verdict {
     Unknown(String),
 }
 
-/// Asks that an attack works bare, where it should, and not in a sandbox of the defaults. The table of
-/// peers tries the profile `ci` as well.
+/// Asks that an attack works bare, where it should, and neither in a sandbox of the defaults nor under the profile `ci`.
 #[track_caller]
 pub fn blocked(attack: &Attack) {
     let root = nix::unistd::geteuid().is_root();
@@ -120,12 +122,15 @@ pub fn blocked(attack: &Attack) {
     {
         assert_eq!(*bare, Verdict::Worked, "{}, without a sandbox", attack.what);
     }
-    let verdict = attempt(attack, Runner::Default);
-    assert!(
-        matches!(verdict, Verdict::Blocked(_)),
-        "{}, in a sandbox: {verdict:?}",
-        attack.what
-    );
+    let runners = [Runner::Default, Runner::Ci];
+    for runner in &runners[usize::from(attack.by_ci)..] {
+        let verdict = attempt(attack, *runner);
+        assert!(
+            matches!(verdict, Verdict::Blocked(_)),
+            "{}, in a sandbox ({runner:?}): {verdict:?}",
+            attack.what
+        );
+    }
     if let Some(Verdict::Blocked(said) | Verdict::Unknown(said)) = bare {
         skip(
             attack.name,

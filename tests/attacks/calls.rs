@@ -95,4 +95,23 @@ except OSError as error:
     if error.errno == ENOSYS: raise";
     disks_and_devices_are_not_opened: "a device of the machine is opened",
         Bare::Root, "any_of([f'/dev/{name}' for name in ('mem', 'kvm', 'fuse', 'net/tun', 'loop-control', 'loop0', 'vda', 'sda', 'uinput', 'vhost-net', 'mapper/control', 'port', 'userfaultfd')], lambda path: can_open(path, os.O_RDWR | os.O_NONBLOCK))";
+    mounts_are_not_listed_by_number: "the calls that list mounts since Linux 6.8 are reached",
+        Bare::Perhaps, "any_of([458, 457], lambda number: reaches_kernel(number, None, None, 0, 0))";
+    memory_is_not_hidden_from_the_kernel: "memory is taken that the kernel itself does not see",
+        Bare::Perhaps, "reaches_kernel(447, 1 << 30)";
+    no_program_is_started_out_of_memory: "a program is started that is in no file",
+        Bare::Works, "
+file = os.memfd_create('left')
+os.write(file, open('/bin/true', 'rb').read())
+child = os.fork()
+if not child:
+    try: os.execve(file, ['left'], {})
+    except OSError: os._exit(1)
+assert os.waitpid(child, 0)[1] == 0", { by_ci: true };
+    memory_is_not_given_to_a_pipe: "pages of the command's become part of a pipe",
+        Bare::Works, "
+page = ctypes.create_string_buffer(b'x')
+call('vmsplice', os.pipe()[1], struct.pack('PN', ctypes.addressof(page), 1), 1, 0)", { by_ci: true };
+    memory_is_not_shared_by_merging: "memory is merged with that of others, which tells what they hold",
+        Bare::Perhaps, "call('prctl', 67, 1, 0, 0, 0)", { by_ci: true };
 }

@@ -54,4 +54,24 @@ any_of([(b'cgroup', b'none,name=attack'), (b'cgroup', b'memory'), (b'cgroup2', N
         { before: "print(read('/etc/machine-id').decode().strip())" };
     the_host_is_not_renamed: "the host's name is set",
         Bare::Root, "reaches_kernel('sethostname', None, 1 << 20)";
+    interrupts_are_not_counted: "the times are read at which others type and disks answer",
+        Bare::Works, "any_of(['/proc/interrupts', '/proc/softirqs'], read)";
+    groups_of_the_host_are_not_listed: "what else runs is read off the names of control groups",
+        Bare::Works, "os.listdir('/sys/fs/cgroup')";
+    disks_are_not_listed: "the disks of the machine are listed",
+        Bare::Works, "any_of(['/sys/block', '/sys/dev/block', '/dev/disk'], os.listdir)";
+    the_start_of_the_kernel_is_not_told: "the command line of the kernel is read",
+        Bare::Works, "read('/proc/cmdline')", { by_ci: true };
+    the_disks_are_not_counted: "the disks of the machine are read off /proc, and how much they are used",
+        Bare::Works, "any_of(['/proc/diskstats', '/proc/partitions', '/proc/swaps'], read)", { by_ci: true };
+    the_memory_of_the_machine_is_not_mapped: "what the memory of the machine is used for is read",
+        Bare::Works, "any_of(['/proc/buddyinfo', '/proc/zoneinfo', '/proc/iomem', '/proc/ioports'], read)",
+        { by_ci: true };
+    hardware_is_not_told: "the buses, drivers and file systems of the machine are listed",
+        Bare::Works, "any_of(['/proc/bus', '/proc/fs', '/proc/driver', '/proc/tty'], os.listdir)", { by_ci: true };
+    the_load_of_the_machine_is_not_told: "how long others wait for the machine is read",
+        Bare::Perhaps, "read('/proc/pressure/cpu')", { by_ci: true };
+    the_machine_is_not_named_by_a_file: "the host's name is read from its file",
+        Bare::Perhaps, "assert A.before and read('/etc/hostname').decode().strip() == A.before",
+        { before: "print(read('/etc/hostname').decode().strip() if os.path.exists('/etc/hostname') else '')", by_ci: true };
 }

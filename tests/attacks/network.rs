@@ -54,4 +54,16 @@ call('keyctl', 11, int(A.before), text, 32)",
         { before: "key = call('add_key', b'user', b'sandbox-attack', b'the secret', 10, -4); call('keyctl', 15, key, 60); print(key)" };
     no_key_is_asked_for: "a key is asked for",
         Bare::Works, "reaches_kernel('request_key', None, None, None, 0)";
+    generic_messages_do_not_reach_the_kernel: "the kernel's generic netlink is talked to",
+        Bare::Works, "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)";
+    sockets_of_others_are_not_listed: "the sockets of the host are listed by netlink",
+        Bare::Works, "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)";
+    interfaces_of_the_host_are_not_seen: "an interface of the host's is seen, with its hardware address",
+        Bare::Perhaps, "assert any(name != 'lo' for _, name in socket.if_nameindex())";
+    no_program_for_packets_is_loaded: "a program that the kernel runs for packets is put on a socket",
+        Bare::Works, "
+code = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0xffff))
+program = struct.pack('HxxxxxxP', 1, ctypes.addressof(code))
+any_of([26, 51], lambda how: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).setsockopt(socket.SOL_SOCKET, how, program))",
+        { by_ci: true };
 }

@@ -71,4 +71,14 @@ import resource
 assert resource.getrlimit(resource.RLIMIT_CORE)[1] != 1";
     a_process_of_a_namespace_is_not_everybody: "the processes of the host are listed",
         Bare::Works, "assert str(A.pid) in os.listdir('/proc') and b'sleep' in read(f'/proc/{A.pid}/comm')";
+    the_priority_of_a_process_outside_is_not_changed: "a process outside is made to run after all others",
+        Bare::Works, "os.setpriority(os.PRIO_PROCESS, A.pid, 10)";
+    the_limits_of_a_process_outside_are_not_changed: "the limits of a process outside are lowered",
+        Bare::Works, "
+import resource
+resource.prlimit(A.pid, resource.RLIMIT_CORE, (0, 0))";
+    the_processors_of_a_process_outside_are_not_changed: "a process outside is put on one processor",
+        Bare::Works, "os.sched_setaffinity(A.pid, {0})";
+    a_process_outside_is_not_signalled_by_its_descriptor: "a process outside is sent a signal by a descriptor",
+        Bare::Works, "signal.pidfd_send_signal(os.pidfd_open(A.pid), 0)";
 }

@@ -34,4 +34,8 @@ any_of([f'/dev/pts/{n}' for n in os.listdir('/dev/pts') if n.isdigit()], lambda 
         Bare::Works, "
 import fcntl
 can_open('/dev/tty', os.O_RDWR)", { terminal: true };
+    nothing_is_typed_into_another_terminal: "input is pushed into a terminal of the command's own",
+        Bare::Root, "
+import fcntl
+fcntl.ioctl(os.openpty()[1], 0x5412, b'x')";
 }

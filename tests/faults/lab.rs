@@ -11,6 +11,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// Whether the kernel can divide what goes through a pair of interfaces, and there is nftables.
+pub(crate) fn can_pair() -> bool {
+    can(
+        "ip link add v0 type veth peer name v1 && tc qdisc add dev v0 root tbf rate 1mbit burst 2kb latency 50ms && nft list tables",
+    )
+}
+
+/// Whether the kernel makes interfaces behind others.
+pub(crate) fn can_stand_behind() -> bool {
+    can("ip link add v0 type veth peer name v1 && ip link add link v0 name m0 type macvlan")
+}
+
+fn can(script: &str) -> bool {
+    let mut shell = Command::new("unshare");
+    let shell = shell.args(["--net", "sh", "-c", script]);
+    shell.output().is_ok_and(|done| done.status.success())
+}
+
 /// A network namespace, of this thread as long as it is there, and of what the thread starts.
 pub(crate) struct Lab {
     before: File,

@@ -1,7 +1,7 @@
 //! What is run under faults: this program under several profiles, and its peers with options that
 //! ask for about the same.
 
-use crate::lab::Lab;
+use crate::lab::{self, Lab};
 use crate::reach::Listener;
 use crate::tracer::Job;
 use crate::{look, profiles, reach};
@@ -37,7 +37,9 @@ pub(crate) enum Subject {
 pub(crate) fn ours() -> Vec<Subject> {
     let mut subjects = vec![Subject::Sandbox("everything"), Subject::Sandbox("granted")];
     if is_root() {
-        subjects.extend(["devices", "pair", "machine"].map(Subject::Sandbox));
+        subjects.push(Subject::Sandbox("devices"));
+        subjects.extend(lab::can_pair().then_some(Subject::Sandbox("pair")));
+        subjects.extend(lab::can_stand_behind().then_some(Subject::Sandbox("machine")));
     }
     subjects.extend(["no init", "joined", "reach", "changes"].map(Subject::Sandbox));
     subjects.extend([Subject::Terminal, Subject::Recorded, Subject::Exec]);
@@ -72,6 +74,9 @@ impl Subject {
         let all = profiles::ASKED.iter().chain(of_root.into_iter().flatten());
         let asked = all.filter(|(name, _)| *name == profile);
         let mut unseen: Vec<_> = asked.flat_map(|(_, facts)| *facts).copied().collect();
+        // Where no keys can be asked for, nothing can be told of them.
+        let keys = sandbox::sys::keyring::session().is_ok();
+        unseen.retain(|start| keys || !start.starts_with("session keyring"));
         unseen.retain(|start| !facts.iter().any(|fact| fact.starts_with(start)));
         unseen
     }
