@@ -436,6 +436,8 @@ impl Layout<'_, '_> {
             What::Symlink(_) | What::Directory(_) => None,
             What::Mask | What::Protect => {
                 let there = match self.placed.get(&entry.target) {
+                    // Of such a proc nothing else is there than the processes.
+                    None if self.is_in_a_part_of_proc(&entry.target) => Kind::Missing,
                     Some(placed) => match (&placed.entry.what, placed.point) {
                         (What::Directory(_), _) => Kind::Directory,
                         (_, Some(Point::Directory)) => Kind::Directory,
@@ -455,6 +457,18 @@ impl Layout<'_, '_> {
                     }
                 }
             }
+        })
+    }
+
+    /// Whether a path lies in a proc with the option `subset`.
+    fn is_in_a_part_of_proc(&self, path: &Path) -> bool {
+        let around = path.ancestors().skip(1);
+        let on = around.filter_map(|path| self.placed.get(path)).next();
+        on.is_some_and(|placed| match &placed.entry.what {
+            What::Filesystem { kind, options, .. } => {
+                *kind == "proc" && options.iter().any(|(key, _)| key == "subset")
+            }
+            _ => false,
         })
     }
 }

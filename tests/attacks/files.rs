@@ -154,41 +154,4 @@ import fcntl
 file = open('left', 'w')
 fcntl.ioctl(file, 0x40086602, struct.pack('l', 0x10))
 fcntl.ioctl(file, 0x40086602, struct.pack('l', 0))";
-    no_hook_is_left_for_git: "a program is left that git starts outside, at the next checkout",
-        Bare::Works, "open('.git/hooks/post-checkout', 'w')",
-        {
-            before: "os.makedirs(A.project + '/.git/hooks')",
-            by_ci: true,
-            evidence: Evidence::Outside(|stage| stage.project().join(".git/hooks/post-checkout").exists()),
-        };
-    no_hook_is_left_beside_a_repository_that_is_moved_away: "a repository takes the place of another one, with programs that git starts",
-        Bare::Works, "
-os.rename('.git', 'moved'); os.makedirs('.git/hooks'); open('.git/hooks/post-checkout', 'w')",
-        {
-            before: "os.makedirs(A.project + '/.git/hooks')",
-            by_ci: true,
-            evidence: Evidence::Outside(|stage| stage.project().join(".git/hooks/post-checkout").exists()),
-        };
-    no_setting_is_left_for_git: "git is told to start a program outside, by the settings of the repository",
-        Bare::Works, "
-try: open('.git/config', 'a').write('[core]\\n\\tfsmonitor = ./left\\n')
-except OSError: os.replace('.git/config', '.git/other'); open('.git/config', 'w').write('left')",
-        {
-            before: "os.makedirs(A.project + '/.git'); open(A.project + '/.git/config', 'w')",
-            by_ci: true,
-            evidence: Evidence::Outside(|stage| {
-                std::fs::read_to_string(stage.project().join(".git/config")).unwrap().contains("left")
-            }),
-        };
-    the_profile_of_the_next_run_is_not_changed: "the profile in the project is changed, for the next run",
-        Bare::Works, "
-try: open('sandbox.toml', 'a').write('# left')
-except OSError: os.rename('sandbox.toml', 'moved'); open('sandbox.toml', 'w').write('# left')",
-        {
-            before: "open(A.project + '/sandbox.toml', 'w')",
-            by_ci: true,
-            evidence: Evidence::Outside(|stage| {
-                std::fs::read_to_string(stage.project().join("sandbox.toml")).unwrap().contains("# left")
-            }),
-        };
 }

@@ -207,7 +207,7 @@ fn a_profile_can_extend_the_built_in_one_of_its_own_name() {
     assert!(shown.contains("pids = 9  # ci.toml:3\n"), "{shown}");
     assert!(shown.contains("cpu = 1.5  # command line\n"), "{shown}");
     assert!(
-        shown.contains("memory = \"4G\"  # built-in:ci.toml:9\n"),
+        shown.contains("memory = \"4G\"  # built-in:ci.toml:21\n"),
         "{shown}"
     );
     assert!(shown.contains("# grace = \"5s\"  # default\n"), "{shown}");

@@ -105,6 +105,8 @@ fn every_shipped_profile_names_the_schema() {
             .strip_prefix("#:schema ")
             .unwrap_or_else(|| panic!("{path:?}"));
         assert!(path.parent().unwrap().join(named).is_file(), "{path:?}");
-        assert!(text.lines().count() < 25, "{path:?}");
+        // What more it takes for a job that nobody watches fits on a page.
+        let most = if path.ends_with("ci.toml") { 60 } else { 25 };
+        assert!(text.lines().count() < most, "{path:?}");
     }
 }

@@ -711,3 +711,26 @@ fn the_sides_share_one_list() {
         }
     }
 }
+
+/// Of a proc that shows processes and nothing else, nothing else is covered: it is not there.
+#[test]
+fn a_mask_in_a_part_of_proc_covers_nothing() {
+    let mut runner = TestRunner::deterministic();
+    let mut found = 0;
+    for _ in 0..20 {
+        let machine = machine().new_tree(&mut runner).unwrap().current();
+        let covered = |subset: &str| {
+            let text = format!(
+                "[[mounts]]\ntype = \"proc\"\ntarget = \"/proc\"\n{subset}[[mounts]]\ntype = \"mask\"\ntarget = \"/proc/cpuinfo\"\n"
+            );
+            let plan = plan(&text, &machine).ok()?;
+            let places = plan.steps.iter().filter_map(|step| place(&step.op));
+            Some(places.filter(|(path, _)| path.ends_with("cpuinfo")).count())
+        };
+        if let (Some(whole), Some(part)) = (covered(""), covered("subset = \"pid\"\n")) {
+            found += whole;
+            assert_eq!(part, 0);
+        }
+    }
+    assert!(found > 0);
+}
