@@ -298,6 +298,7 @@ impl Child<'_> {
             | Op::KeepChanges { .. }
             | Op::LockFile(_)
             | Op::TakeSecret { .. }
+            | Op::StartBusProxy(_)
             | Op::MakeIdmap { .. }
             | Op::MakePipes { .. }
             | Op::KeepFlags(_)

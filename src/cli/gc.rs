@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::host::cgroup::Cgroups;
 use crate::host::images::{Cache, Owners};
 use crate::running::{Folder, claim, folder};
-use crate::supervisor::{cgroup, prune, sweep_mount_points};
+use crate::supervisor::{cgroup, prune, sweep_buses, sweep_mount_points};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ struct Found {
 
 #[derive(Serialize)]
 struct Removed {
-    /// `cgroup`, `mount point`, `changes`, `half a root` or `record`.
+    /// `cgroup`, `mount point`, `changes`, `half a root`, `record` or `socket of a bus`.
     kind: &'static str,
     path: PathBuf,
     /// How many processes were still in it.
@@ -75,6 +75,18 @@ pub(super) fn run(arguments: &Gc, session: &mut Session) -> Result<u8, Refused> 
                 processes: None,
             });
         }
+    }
+    if let Some(records) = folder::path_of_caller()
+        .ok()
+        .and_then(|path| Folder::open(&path))
+    {
+        found
+            .removed
+            .extend(sweep_buses(&records).into_iter().map(|path| Removed {
+                kind: "socket of a bus",
+                path,
+                processes: None,
+            }));
     }
     for folder in folders(arguments)? {
         let swept = sweep_mount_points(&folder).map_err(|errno| {

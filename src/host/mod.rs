@@ -16,6 +16,7 @@ pub mod netlink;
 pub mod network;
 pub mod probe;
 pub mod program;
+pub mod runtime;
 pub mod share;
 pub mod terminal;
 pub mod tree;
@@ -52,6 +53,8 @@ pub struct Host {
     networks: OnceCell<Networks>,
     resolvers: OnceCell<Vec<IpAddr>>,
     pasta: OnceCell<Option<PathBuf>>,
+    bus_proxy: OnceCell<Option<PathBuf>>,
+    runtime: OnceCell<Option<PathBuf>>,
     /// What the caller's standard streams are.
     streams: [OnceCell<Option<Kind>>; 3],
     /// Whether the machine is one of given facts, which has no descriptors.
@@ -81,6 +84,8 @@ impl Host {
             networks: OnceCell::new(),
             resolvers: OnceCell::new(),
             pasta: OnceCell::new(),
+            bus_proxy: OnceCell::new(),
+            runtime: OnceCell::new(),
             streams: Default::default(),
             is_fixed: false,
             terminal: None,
@@ -103,6 +108,8 @@ impl Host {
             networks: OnceCell::from(Networks::default()),
             resolvers: OnceCell::from(Vec::new()),
             pasta: OnceCell::from(Some("/usr/bin/pasta".into())),
+            bus_proxy: OnceCell::from(Some("/usr/bin/xdg-dbus-proxy".into())),
+            runtime: OnceCell::from(Some("/run/sandbox".into())),
             streams: Default::default(),
             is_fixed: true,
             terminal: Some(None),
@@ -291,6 +298,30 @@ impl Host {
     pub fn pasta(&self) -> Option<&Path> {
         let found = self.pasta.get_or_init(|| program::helper("pasta"));
         found.as_deref()
+    }
+
+    /// Where xdg-dbus-proxy(1) is, which stands between a command and message buses.
+    pub fn bus_proxy(&self) -> Option<&Path> {
+        let found = self
+            .bus_proxy
+            .get_or_init(|| program::helper("xdg-dbus-proxy"));
+        found.as_deref()
+    }
+
+    /// The folder of what runs of this caller keep while they last.
+    pub fn runtime(&self) -> Option<&Path> {
+        let found = self.runtime.get_or_init(|| runtime::path_of_caller().ok());
+        found.as_deref()
+    }
+
+    /// The folder for sockets of the run that this process will be, with a name that no other has.
+    pub fn bus_folder(&self) -> Option<PathBuf> {
+        let start = match self.is_fixed {
+            true => 0,
+            false => cgroup::start_time("self").unwrap_or(0),
+        };
+        let name = format!("bus-{}-{start}", self.caller.pid);
+        Some(self.runtime()?.join(name))
     }
 
     /// Whether whoever has the caller's uid, or another one where root calls, may make tap interfaces.

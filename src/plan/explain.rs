@@ -396,6 +396,16 @@ impl fmt::Display for Op {
                     crate::diag::printable(&store.to_string())
                 )
             }
+            Self::StartBusProxy(proxy) => {
+                let program = proxy.program.display().to_string();
+                write!(f, "start {}", crate::diag::printable(&program))?;
+                for bus in &proxy.buses {
+                    let socket = proxy.folder.join(&bus.name).display().to_string();
+                    let words = format!("{} {socket} --filter {}", bus.address, bus.rules.join(" "));
+                    write!(f, " {}", crate::diag::printable(words.trim_end()))?;
+                }
+                f.write_str(", and wait until it listens; its folder goes in the end")
+            }
             Self::LockFile(path) => write!(f, "lock {path} for reading, until the end"),
             Self::TakeSecret { from, .. } => match from {
                 SecretFrom::File(path) => write!(f, "read a secret from {path}"),

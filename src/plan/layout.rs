@@ -86,6 +86,8 @@ pub enum What {
     File(Vec<u8>, Dress),
     /// A file with a secret.
     Secret(SecretSource, Dress),
+    /// A socket of the run's own, on this path of the host.
+    Socket(PathBuf),
     /// A symbolic link to this path.
     Symlink(PathBuf),
     /// A directory.
@@ -431,7 +433,7 @@ impl Layout<'_, '_> {
                 }
                 Kind::File => Some(Point::File),
             },
-            What::File(..) | What::Secret(..) => Some(Point::File),
+            What::File(..) | What::Secret(..) | What::Socket(_) => Some(Point::File),
             What::Filesystem { .. } => Some(Point::Directory),
             What::Symlink(_) | What::Directory(_) => None,
             What::Mask | What::Protect => {

@@ -113,6 +113,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::Translate { .. } => {
             needs.insert(Mechanism::Nftables);
         }
+        Op::StartBusProxy(_) => {
+            needs.insert(Mechanism::BusProxy);
+        }
         Op::StartPasta(_) => {
             needs.insert(Mechanism::Pasta);
         }

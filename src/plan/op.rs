@@ -1,5 +1,6 @@
 //! The primitive operations, each in the form in which the kernel takes it.
 
+pub mod bus;
 mod device;
 pub mod gate;
 pub mod label;
@@ -253,6 +254,8 @@ pub enum Op {
         /// Where it comes from.
         from: SecretFrom,
     },
+    /// Starts who stands between the command and message buses, and waits until it listens.
+    StartBusProxy(bus::BusProxy),
     /// Asks a manager of systemd for a scope, and moves this process into it.
     AskForScope(Box<Scope>),
     /// Makes the cgroup.

@@ -78,6 +78,8 @@ phases! {
     MappedSources: Supervisor,
     /// Secrets are read, to be handed to init.
     Secrets: Supervisor,
+    /// Who stands between the command and message buses is started.
+    Buses: Supervisor,
     /// The pipes for what the command writes are made, and the caller's terminal is looked after.
     Output: Supervisor,
     /// Resource limits above the caller's own are raised, until init is cloned.
@@ -244,6 +246,7 @@ rules! {
     Locks < Clone: "the same where init opens it",
     Secrets < Clone: "init gets the descriptor of a secret through the clone",
     Output < Clone: "the command's ends of the pipes come to it through the clone",
+    Buses < Clone: "init opens the sockets, which are there by then, and no command starts where nobody listens",
     OwnLimits < Clone: "the clone hands them on, and a user namespace is bound by what its maker has",
     Clone < IdMaps: "the maps are files of the cloned process",
     Attributes < IdMaps: "they are written while init still belongs to the caller in the eyes of the kernel",

@@ -16,7 +16,12 @@ use super::pattern::is_pattern;
 use crate::diag::{At, Code, Diagnostic, Diagnostics, nearest};
 
 /// Lists whose entries are known by a key.
-pub const KEYED: &[(&str, &str)] = &[("mounts", "target"), ("secrets", "name"), ("test", "name")];
+pub const KEYED: &[(&str, &str)] = &[
+    ("mounts", "target"),
+    ("secrets", "name"),
+    ("bus", "address"),
+    ("test", "name"),
+];
 
 /// Values that only make sense as a whole.
 const WHOLE: &[&str] = &["uid_map", "gid_map", "command"];

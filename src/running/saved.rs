@@ -220,6 +220,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::StageSecret { .. }
         | Op::LockFile(_)
         | Op::TakeSecret { .. }
+        | Op::StartBusProxy(..)
         | Op::AttachRoot(_)
         | Op::MakeDirectory(..)
         | Op::DressDirectory(..)

@@ -195,6 +195,9 @@ impl Environment {
         for (name, said) in &self.said {
             all.insert(name.clone(), said.value.clone());
         }
+        if let Some(address) = profile.buses.session() {
+            all.insert("DBUS_SESSION_BUS_ADDRESS".into(), address);
+        }
         for name in &self.unset {
             all.retain(|known, _| !matches(&name.value, known));
         }

@@ -5,6 +5,7 @@
 //! and placed; the checked type, in which wrong states cannot be written down; and
 //! `steps`, which adds operations or entries of the root to a plan.
 
+pub mod bus;
 pub mod capabilities;
 pub mod changes;
 pub mod devices;
@@ -74,6 +75,8 @@ crate::table! {
         mounts: List<mounts::RawMount>,
         /// What only files inside hold.
         secrets: List<secrets::RawSecret>,
+        /// What of message buses is reached.
+        bus: List<bus::RawBus>,
         /// What /dev holds.
         devices: devices::RawDevices,
         /// What of the network there is.
@@ -114,6 +117,8 @@ pub struct Profile {
     pub mounts: mounts::Mounts,
     /// What only files inside hold.
     pub secrets: secrets::Secrets,
+    /// What of message buses is reached.
+    pub buses: bus::Buses,
     /// What /dev holds.
     pub devices: devices::Devices,
     /// The network.
@@ -178,6 +183,7 @@ pub fn check(
         user: user::User::check(raw.user, problems),
         mounts: mounts::Mounts::check(raw.mounts, variables, problems),
         secrets: secrets::Secrets::check(raw.secrets, variables, problems),
+        buses: bus::Buses::check(raw.bus, problems),
         devices: devices::Devices::check(raw.devices, problems),
         seccomp: seccomp::Seccomp::check(
             raw.seccomp,
@@ -206,6 +212,7 @@ pub fn check(
     profile.user.relate(&profile, problems);
     profile.devices.relate(&profile, problems);
     profile.secrets.relate(&profile, problems);
+    profile.buses.relate(&profile, problems);
     profile.capabilities.relate(&profile, problems);
     profile.process.relate(&profile, problems);
     let ruled = profile.devices.ruled().is_some();
@@ -228,6 +235,7 @@ impl Profile {
             user,
             mounts,
             secrets,
+            buses,
             devices,
             network,
             capabilities,
@@ -248,6 +256,7 @@ impl Profile {
             mounts.show(self, &mut view);
             devices.show(&mut view);
             secrets.show(&mut view);
+            buses.show(&mut view);
             rootfs.show(self, &mut view);
             let project = variables.project.as_deref();
             grants.extend(view.grants(project, variables.home.as_deref()));
@@ -264,6 +273,7 @@ impl Profile {
         grants.extend(rlimits.grants());
         grants.extend(environment.grants());
         grants.extend(secrets.grants());
+        grants.extend(buses.grants());
         grants.extend(process.grants());
         grants.extend(enforce.grants());
         grants.extend(report.grants());
@@ -315,6 +325,7 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
         profile.mounts.entries(profile, &identity, &mut draft);
         profile.devices.entries(profile, &identity, &mut draft);
         profile.secrets.entries(profile, &identity, &mut draft);
+        profile.buses.entries(profile, &mut draft);
         profile.network.entries(profile, &mut draft);
         let (root, origin) = profile.rootfs.root(profile, &identity, &mut draft);
         layout::lay(&mut draft, root, &origin);

@@ -217,6 +217,9 @@ impl Failure {
             (Op::Exec { .. }, Errno::EACCES) => {
                 "is it a file, executable for the uid inside, on a mount without `noexec`?".into()
             }
+            (Op::StartBusProxy(_), Errno::EEXIST) => {
+                "another run has this folder; where none does, `sandbox gc` removes it".into()
+            }
             (Op::TakeSecret { .. }, Errno::EFBIG) => "a secret has 1M at most".into(),
             (Op::TakeSecret { .. } | Op::LockFile(_), Errno::EINVAL) => {
                 "name a plain file: nothing else is opened".into()

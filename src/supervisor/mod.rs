@@ -1,5 +1,6 @@
 //! Outside: performs its own steps of the plan, clones init, watches, and leaves nothing behind.
 
+mod bus;
 pub mod cgroup;
 mod escapes;
 mod failure;
@@ -27,6 +28,7 @@ mod unpack;
 mod usage;
 mod watch;
 
+pub use bus::sweep as sweep_buses;
 pub use failure::Failure;
 pub use mount_point::sweep as sweep_mount_points;
 pub use unpack::{Pruned, prepare, prune, resolve};
@@ -131,6 +133,8 @@ struct Run<'p> {
     changes: Vec<store::Held>,
     init: Option<Init>,
     network: Network,
+    /// Who stands between the command and message buses.
+    bus: Option<bus::Proxy>,
     /// Other children, killed already, that still have to be waited for.
     killed: Vec<libc::pid_t>,
     /// Our end of the socket to init, and init's end until it is cloned.
@@ -200,6 +204,7 @@ impl<'p> Run<'p> {
             changes: Vec::new(),
             init: None,
             network: Network::default(),
+            bus: None,
             killed: Vec::new(),
             socket,
             theirs: Some(theirs),
@@ -270,6 +275,10 @@ impl<'p> Run<'p> {
             Op::TakeSecret { slot, from } => {
                 let secret = secret::take(from).map_err(errno)?;
                 self.put(*slot, secret.into_raw_fd());
+            }
+            Op::StartBusProxy(wanted) => {
+                let proxy = bus::Proxy::start(wanted);
+                self.bus = Some(proxy.map_err(|cause| Failure::because(number, cause))?);
             }
             Op::AskForScope(scope) => cgroup::ask(scope).map_err(text)?,
             Op::CreateGroup { place, names, .. } => {
@@ -710,6 +719,7 @@ impl Drop for Run<'_> {
         }
         self.reap_killed();
         self.network = Network::default();
+        self.bus = None;
         drop(self.group.take());
         while let Some(point) = self.mount_points.pop() {
             point.remove();

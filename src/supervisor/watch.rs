@@ -245,6 +245,12 @@ impl Run<'_> {
                 (self.say)(step, &why);
             }
         }
+        if let Some(why) = self.bus.as_mut().and_then(super::bus::Proxy::lost) {
+            let started = |step: &&Step| matches!(step.op, Op::StartBusProxy(_));
+            if let Some(step) = self.plan.steps.iter().find(started) {
+                (self.say)(step, &why);
+            }
+        }
         // Without an init, the first process itself becomes the command.
         end.unborn |= !self.plan.watch.init && self.is_unborn();
         let init = self.reap();

@@ -157,7 +157,7 @@ target = "/tmp/.X11-unix/X0"
     7 | target = "/run/user/${UID}"
       |          ^^^^^^^^^^^^^^^^^^
       |
-      = help: remove the mount; where the command needs the service, run a second one that is confined itself
+      = help: remove the mount, and name what of the bus the command needs in [[bus]]
 
     warning[SBX0020]: through this socket the command directs the X server, outside of the sandbox
       --> sandbox.toml:11:10

@@ -6,6 +6,7 @@
 
 mod assertions;
 mod bounds;
+mod bus;
 mod effects;
 mod egress;
 mod everything;

@@ -207,7 +207,7 @@ mounts = [
     4 |     { type = "bind", source = "/var/run/user/*/b?s", optional = true },
       |                               ^^^^^^^^^^^^^^^^^^^^^
       |
-      = help: remove the mount; where the command needs the service, run a second one that is confined itself
+      = help: remove the mount, and name what of the bus the command needs in [[bus]]
 
     warning[SBX0022]: the command can write to /home/ada/.ss*, which is obeyed outside of the sandbox
      --> sandbox.toml:5:31

@@ -601,6 +601,31 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "type = \"bind\"\ntarget = \"/a\"\nread_only = false\nnosuid = false\nnodev = false\npropagation = \"slave\"",
     ),
     (
+        "[bus]",
+        "address = \"session\"\nsee = [\"org.a.B\"]",
+        "address = \"session\"\ntalk = [\"org.a.B\"]",
+    ),
+    (
+        "[bus]",
+        "address = \"session\"\ntalk = [\"org.a.B\"]",
+        "address = \"session\"\nown = [\"org.a.B\"]",
+    ),
+    (
+        "[bus]",
+        "address = \"system\"",
+        "address = \"system\"\ncall = [\"org.a.B=*\"]",
+    ),
+    (
+        "[bus]",
+        "address = \"system\"",
+        "address = \"system\"\nbroadcast = [\"org.a.B=*@/a\"]",
+    ),
+    (
+        "[bus]",
+        "address = \"/a\"\ntarget = \"/b\"\ntalk = [\"org.a.B\"]",
+        "address = \"/c\"\ntarget = \"/b\"\ntalk = [\"org.a.B\"]",
+    ),
+    (
         "[secrets]",
         "name = \"a\"\nfile = \"/srv/a\"",
         "name = \"a\"\nfile = \"/srv/b\"",
@@ -1065,6 +1090,11 @@ pub(crate) const SAMPLES: &[(&str, &str)] = &[
     (
         "network",
         "mode = \"macvlan\"\ninterface = \"br0\"\naddress = [\"10.9.0.2/24\"]\ngateway = [\"10.9.0.7\"]",
+    ),
+    (
+        "[bus]",
+        "address = \"/etc/hosts\"\ntarget = \"/run/bus/own\"\ntalk = [\"org.a.B\"]\nown = [\"org.a.C.*\"]\nsee = [\"org.a.D\"]\n\
+         call = [\"org.a.E=org.a.F.g@/h/*\"]\nbroadcast = [\"org.a.E=*\"]",
     ),
     ("process", "descriptors = []"),
     (

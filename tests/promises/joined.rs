@@ -100,7 +100,7 @@ fn who_joins_in_pipes_has_no_terminal_unless_one_is_asked_for() {
         (0, "out\n", "err\n")
     );
     let explained = place.done(&["exec", "--explain", &name, "--", "true"]).ok();
-    assert!(!explained.contains("terminal"), "{explained}");
+    assert!(!explained.contains("controlling terminal"), "{explained}");
     // Asked for in pipes, there is one; what is typed is echoed.
     place.project.write("input", "typed\n");
     let mut command = place.program(&[

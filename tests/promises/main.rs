@@ -9,6 +9,7 @@
 #![allow(unreachable_pub)]
 
 mod bad_input;
+mod bus;
 mod calls;
 mod capabilities;
 mod ceiling;

@@ -113,6 +113,8 @@ mechanisms! {
     Macvlan = "macvlan",
     /// A network for plain users: pasta(1).
     Pasta = "pasta",
+    /// A part of a message bus: xdg-dbus-proxy(1).
+    BusProxy = "bus-proxy",
     /// The gate of `allow` under `[network]`: veth(4) and packet(7) in a network namespace.
     Gate = "network-gate",
     /// Limits on what goes through interfaces: tc-tbf(8).
@@ -275,6 +277,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::Veth => networks::veth(host),
         Mechanism::Macvlan => networks::macvlan(host),
         Mechanism::Pasta => networks::pasta(host),
+        Mechanism::BusProxy => programs::bus_proxy(host),
         Mechanism::Nftables => networks::nftables(host),
     };
     Finding {

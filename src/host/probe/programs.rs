@@ -48,6 +48,17 @@ pub(super) fn subordinate_ids(host: &Host) -> Found {
     ))
 }
 
+/// A part of a message bus.
+pub(super) fn bus_proxy(host: &Host) -> Found {
+    match host.bus_proxy() {
+        Some(path) => Found::ok(format!("{}: a part of a message bus", path.display())),
+        None => Found::missing(
+            "xdg-dbus-proxy is not installed: a part of a message bus",
+            "install it (package `xdg-dbus-proxy`)",
+        ),
+    }
+}
+
 /// Why one of the two programs, which is there, could not map anything.
 fn powerless(program: &Path) -> Option<Found> {
     let path = program.display();

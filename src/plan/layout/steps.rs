@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic, Origin};
 use crate::plan::draft::c_string;
 use crate::plan::op::{HostPath, NewName, NewRoot, Op, SecretFrom, SecretSource, Target, Upper};
 use crate::plan::order::Phase;
-use crate::sys::mount::Attributes;
+use crate::sys::mount::{Attributes, Depth};
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -169,6 +169,21 @@ impl Layout<'_, '_> {
                 Op::AttachSource {
                     slot,
                     source: "a secret".into(),
+                    attributes,
+                    target,
+                }
+            }
+            What::Socket(source) => {
+                let slot = self.draft.slot();
+                let op = Op::OpenSource {
+                    slot,
+                    source: self.host_path(&source, None),
+                    depth: Depth::Alone,
+                };
+                self.draft.step(Phase::Sources, op, &origin);
+                Op::AttachSource {
+                    slot,
+                    source,
                     attributes,
                     target,
                 }

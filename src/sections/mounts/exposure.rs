@@ -166,10 +166,13 @@ fn service(mount: &Mount, variables: &Variables) -> Option<Diagnostic> {
             "this holds the socket of {who}, through which the command acts outside of the sandbox"
         )
     };
-    Some(
-        Diagnostic::new(Code::HostService, &source.origin, text)
-            .help("remove the mount; where the command needs the service, run a second one that is confined itself"),
-    )
+    let help = match who.ends_with(" bus") {
+        true => "remove the mount, and name what of the bus the command needs in [[bus]]",
+        false => {
+            "remove the mount; where the command needs the service, run a second one that is confined itself"
+        }
+    };
+    Some(Diagnostic::new(Code::HostService, &source.origin, text).help(help))
 }
 
 /// The host's views of the kernel, which the sandbox has its own of.
