@@ -3,6 +3,7 @@
 
 use super::{Child, Tag, UNOPENED, message};
 use crate::plan::egress::{Network, Protocol};
+use crate::plan::op::filter::{GROUP, KEPT, PacketFilter};
 use crate::plan::op::gate::{LISTENER, Link, Listen, MTU, OPEN, RESOLVER, prefix};
 use crate::plan::op::network::{self as network_op, Forwarded};
 use crate::sys::netlink::{self, LAST, LOOPBACK, Way};
@@ -128,6 +129,17 @@ impl Child<'_> {
     /// In the sandbox's network, from where the gate hears what is sent.
     pub(super) fn repeat_at_gate(&self) -> sys::Result<()> {
         self.hand_over(network::speak_packets()?)
+    }
+
+    /// In the sandbox's own network, where there is no gate.
+    pub(super) fn filter_packets(&self, filter: &PacketFilter) -> sys::Result<()> {
+        // Who hears comes first, so that nothing is refused unheard.
+        let heard = netlink::hear_packets(GROUP, KEPT)?;
+        let netfilter = netlink::open_netfilter()?;
+        let made = netlink::ask(netfilter, &filter.batch);
+        descriptor::close(netfilter);
+        made?;
+        self.hand_over(heard)
     }
 
     /// At a port of the sandbox's own loopback.

@@ -236,6 +236,7 @@ impl Child<'_> {
             Op::ObserveGate(filter) => self.observe_gate(filter),
             Op::LeaveGateNetwork => self.leave_gate_network(),
             Op::RepeatAtGate => self.repeat_at_gate(),
+            Op::FilterPackets(filter) => self.filter_packets(filter),
             Op::ListenInside(forwarded) => self.listen_inside(*forwarded),
             Op::LoopbackUp => sys::network::loopback_up(),
             Op::Hide => init::hide(&self.arguments),
@@ -320,6 +321,7 @@ impl Child<'_> {
             | Op::StartPasta(_)
             | Op::Release
             | Op::OpenGate(_)
+            | Op::HearRefused(_)
             | Op::ForwardInside => Err(Errno::ENOTSUP),
             Op::TellRefusals { first, second } => {
                 self.filtered = payload::tell_refusals(first, second.as_deref(), self.socket)?;

@@ -14,6 +14,7 @@ pub mod mounts;
 pub mod named;
 pub mod netlink;
 pub mod network;
+pub mod nftables;
 pub mod probe;
 pub mod program;
 pub mod runtime;

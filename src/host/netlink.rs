@@ -90,7 +90,7 @@ impl Netlink {
     pub fn request(&mut self, what: RouteNetlinkMessage, flags: u16) -> nix::Result<()> {
         let bytes = self.bytes(what, NLM_F_REQUEST | NLM_F_ACK | flags);
         self.send(&bytes)?;
-        self.ends(1)
+        self.end()
     }
 
     /// Asks for a list. What this program cannot read of it is left out.
@@ -114,13 +114,13 @@ impl Netlink {
         Ok(all)
     }
 
-    /// Sends messages that were put together elsewhere as one packet, of which `acknowledged` ask for an answer.
+    /// Sends messages that were put together elsewhere as one packet, the last of which asks for an answer.
     ///
     /// # Errors
     /// Why the kernel refuses the first that it refuses.
-    pub fn batch(&mut self, packet: &[u8], acknowledged: usize) -> nix::Result<()> {
+    pub fn batch(&mut self, packet: &[u8]) -> nix::Result<()> {
         self.send(packet)?;
-        self.ends(acknowledged)
+        self.end()
     }
 
     fn bytes(&mut self, what: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
@@ -139,18 +139,9 @@ impl Netlink {
         send(self.socket.as_raw_fd(), bytes, MsgFlags::empty()).map(drop)
     }
 
-    /// Waits for the ends of this many requests.
-    fn ends(&self, mut many: usize) -> nix::Result<()> {
-        if many == 0 {
-            return Ok(());
-        }
-        self.hear(|answer| match answer.end()? {
-            Ok(()) => {
-                many = many.saturating_sub(1);
-                (many == 0).then_some(Ok(()))
-            }
-            Err(errno) => Some(Err(errno)),
-        })
+    /// Waits for the end of a request.
+    fn end(&self) -> nix::Result<()> {
+        self.hear(|answer| answer.end())
     }
 
     /// Hands out messages until one is the end.

@@ -2,7 +2,7 @@
 
 mod network;
 
-use super::egress::{Protocol, Rule};
+use super::egress::Protocol;
 use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
@@ -632,19 +632,11 @@ impl fmt::Display for Op {
             Self::StartPasta(pasta) => network::pasta(pasta, f),
             Self::Release => f.write_str("release init"),
             Self::OpenGate(rules) => {
-                let list = |rules: &[Rule]| {
-                    let all: Vec<_> = rules.iter().map(Rule::to_string).collect();
-                    all.join(", ")
-                };
                 f.write_str("open the gate: let through nothing")?;
-                if !rules.allow.is_empty() {
-                    write!(f, " but {}", list(&rules.allow))?;
-                }
-                match rules.deny.is_empty() {
-                    true => Ok(()),
-                    false => write!(f, "; and of that not {}", list(&rules.deny)),
-                }
+                network::but(rules, f)
             }
+            Self::FilterPackets(filter) => network::filter(&filter.rules, f),
+            Self::HearRefused(_) => f.write_str("hear of what is refused there, to tell it in the end"),
             Self::ForwardInside => {
                 f.write_str("hand on what comes to them, to the host's loopback and back")
             }

@@ -110,6 +110,9 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::MakeMacvlan(_) => {
             needs.insert(Mechanism::Macvlan);
         }
+        Op::FilterPackets(_) => {
+            needs.insert(Mechanism::PacketFilter);
+        }
         Op::Translate { .. } => {
             needs.insert(Mechanism::Nftables);
         }
@@ -174,6 +177,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::ObserveGate(_)
         | Op::LeaveGateNetwork
         | Op::RepeatAtGate
+        | Op::HearRefused(_)
         | Op::ForwardInside
         | Op::ListenInside(_)
         | Op::JoinNamespace { .. }

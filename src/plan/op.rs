@@ -2,6 +2,7 @@
 
 pub mod bus;
 mod device;
+pub mod filter;
 pub mod gate;
 pub mod label;
 pub mod landlock;
@@ -427,10 +428,14 @@ pub enum Op {
     Release,
     /// Takes the sockets of the gate from init, and lets through what the rules permit, from here on.
     OpenGate(Box<Rules>),
+    /// Takes the socket from init that hears what the packet filter has refused, and tells of it in the end.
+    HearRefused(Box<Rules>),
     /// Takes the sockets of the sandbox's loopback from init, and hands on what comes to them to the caller's loopback.
     ForwardInside,
     /// Makes a socket at a port of the sandbox's loopback and hands it to the supervisor.
     ListenInside(network::Forwarded),
+    /// Makes the packet filter of the sandbox's network, and hands the supervisor a socket that hears what it refuses.
+    FilterPackets(Box<filter::PacketFilter>),
     /// Makes the network namespace of the gate and enters it: there every address is local, and nothing else is.
     MakeGateNetwork,
     /// Links it with the sandbox's.

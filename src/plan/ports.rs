@@ -48,6 +48,12 @@ impl Ports {
         usize::from(self.last.saturating_sub(self.first)) + 1
     }
 
+    /// The first and the last.
+    #[must_use]
+    pub fn ends(self) -> (u16, u16) {
+        (self.first, self.last)
+    }
+
     /// Whether this is one of them.
     #[must_use]
     pub const fn has(self, port: u16) -> bool {

@@ -133,9 +133,6 @@ pub fn beyond<'g>(grants: &'g [Grant], ceiling: &'g [Grant]) -> Vec<Excess<'g>> 
     found
 }
 
-/// The rank of the host's network.
-const HOST: u64 = 2;
-
 /// A list of grants that is asked what it covers.
 struct Index<'g> {
     by_key: BTreeMap<&'g str, Vec<&'g Grant>>,
@@ -206,13 +203,13 @@ impl<'g> Index<'g> {
                 }))
             }),
             Extent::Trees(trees) => trees.iter().all(|tree| self.forest.covers(tree)),
-            // The whole of a network of somebody else's holds all that can be reached.
-            Extent::Reach(rule, except) => {
+            // The whole of a network of somebody else's holds all that can be reached there.
+            Extent::Reach(rule, except, within) => {
                 let whole = self.by_key.get("network").into_iter().flatten();
                 let mut whole = whole.map(|other| &other.extent);
-                whole.any(|other| matches!(other, Extent::Rank(rank) if *rank >= HOST))
+                whole.any(|other| matches!(other, Extent::Rank(rank) if rank >= within))
                     || same.any(|other| {
-                        matches!(other, Extent::Reach(theirs, but) if rule.is_within(theirs)
+                        matches!(other, Extent::Reach(theirs, but, _) if rule.is_within(theirs)
                         && but.iter().all(|but| {
                             !but.meets(rule) || except.iter().any(|own| but.is_within(own))
                         }))

@@ -56,8 +56,9 @@ pub enum Extent {
     Trees(Vec<Tree>),
     /// Names of environment variables.
     Names(Names),
-    /// A line of what may be reached, and the lines of what may not although it may.
-    Reach(Rule, Vec<Rule>),
+    /// A line of what may be reached, the lines of what may not although it may, and the rank from which on a network
+    /// leads to all of it.
+    Reach(Rule, Vec<Rule>, u64),
     /// The arguments of a system call.
     Arguments(Arguments),
 }

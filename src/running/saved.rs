@@ -260,6 +260,8 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::ObserveGate(..)
         | Op::LeaveGateNetwork
         | Op::RepeatAtGate
+        | Op::FilterPackets(_)
+        | Op::HearRefused(_)
         | Op::ForwardInside
         | Op::ListenInside(..)
         | Op::MountOverlay { .. }

@@ -117,7 +117,8 @@ crate::table! {
         /// after it; a port, or several in a row (`8000-8010`). A host is a name, `*.` and a name for all below it, an address, or a network. All
         /// else is refused, and told of in the end. It holds for every program, by whatever way it asks.
         /// A name does not lead to addresses that are private, link-local or another machine's own: those
-        /// take a line with the address or the network.
+        /// take a line with the address or the network. With `mode = "veth"`, `"macvlan"` and `"user"`, hosts are
+        /// addresses and networks alone, and a packet filter decides.
         allow: List<String>,
         /// What is refused although `allow` permits it; without a port, at any.
         deny: List<String>,
@@ -317,6 +318,11 @@ impl Network {
                 Mode::None | Mode::Loopback | Mode::Veth | Mode::Macvlan | Mode::User | Mode::Join,
             ) => (rank(5, "use the host's network", 10_000), &net.origin),
             (_, Mode::Host) => (rank(5, "use the host's network", 10_000), &mode.origin),
+            // What is reached is told line by line.
+            (Choice::New, Mode::Veth | Mode::Macvlan | Mode::User) if egress.is_some() => (
+                rank(1, "use a network of its own, as far as it is allowed", 100),
+                &mode.origin,
+            ),
             (Choice::New, Mode::Veth) if beyond => {
                 let words =
                     "reach the host's services, and by the host all networks that it reaches";
@@ -390,7 +396,13 @@ impl Network {
         // How far the common ones go is told by the system calls.
         let place = families.as_ref().map(|families| &families.origin);
         grants.extend(family::others(place, profile));
-        grants.extend(egress.iter().flat_map(Egress::grants));
+        // Without a way out there is the host alone.
+        let within = match mode.value {
+            Mode::Veth if !beyond => 2,
+            Mode::Macvlan => 4,
+            _ => 3,
+        };
+        grants.extend(egress.iter().flat_map(|egress| egress.grants(within)));
         grants
     }
 

@@ -15,6 +15,7 @@ mod meter;
 mod mount_point;
 mod network;
 mod notify;
+mod packets;
 pub mod progress;
 mod recording;
 mod relay;
@@ -48,6 +49,7 @@ use mount_point::MountPoint;
 use network::Network;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use packets::RefusedPackets;
 use std::cell::Cell;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 
@@ -72,7 +74,8 @@ pub struct Observer<'o> {
     pub refused: Option<&'o mut Refusals>,
     /// Told in the end which file calls have failed, where the plan has the command traced ([`Op::AwaitTracer`]).
     pub failed: Option<&'o mut FailedCalls>,
-    /// Told in the end what of the network was not reached, where the plan has a gate ([`Op::OpenGate`]).
+    /// Told in the end what of the network was not reached, where the plan has a gate ([`Op::OpenGate`]) or a packet
+    /// filter ([`Op::HearRefused`]).
     pub unreached: Option<&'o mut Unreached>,
     /// The record of the run, where the plan keeps one ([`Op::ClaimRecord`]).
     pub recording: Option<&'o mut Recording>,
@@ -148,6 +151,8 @@ struct Run<'p> {
     arguments: Arguments,
     /// The only way out, where the plan has one.
     gate: Option<gate::Gate>,
+    /// What hears of the packets that the sandbox's own filter refuses.
+    refused_packets: Option<RefusedPackets>,
     /// What hands on to the host's loopback.
     ways: Option<forward::Ways>,
     observer: Observer<'p>,
@@ -210,6 +215,7 @@ impl<'p> Run<'p> {
             theirs: Some(theirs),
             came: Cell::new(None),
             gate: None,
+            refused_packets: None,
             ways: None,
             executed,
             arguments: Arguments::of_this_process(),
@@ -436,6 +442,9 @@ impl<'p> Run<'p> {
             Op::OpenGate(rules) => {
                 let sockets = self.take_sockets(number)?;
                 self.gate = Some(gate::Gate::open(rules, sockets).map_err(errno)?);
+            }
+            Op::HearRefused(rules) => {
+                self.refused_packets = Some(RefusedPackets::new(rules, self.take_socket(number)?));
             }
             Op::ForwardInside => {
                 let mut ways = Vec::new();

@@ -4,6 +4,7 @@ use super::gate::Gate;
 use super::idle::{Done, Idle};
 use super::meter::Meter;
 use super::notify::Notifier;
+use super::packets::RefusedPackets;
 use super::progress::Progress;
 use super::relay::Relay;
 use super::terminal::Terminal;
@@ -140,6 +141,7 @@ impl Run<'_> {
                 waiting,
                 self.gate.as_ref().map(Gate::bell),
                 self.executed.as_ref().map(|(ours, _)| ours.as_fd()),
+                self.refused_packets.as_ref().map(RefusedPackets::bell),
             ];
             let mut fds: Vec<_> = waited_for
                 .into_iter()
@@ -160,7 +162,16 @@ impl Run<'_> {
                 memory::release_text();
             }
             let mut polled = fds.iter();
-            let [init, signal, rung, message, called, unguarded, executed] = waited_for.map(|fd| {
+            let [
+                init,
+                signal,
+                rung,
+                message,
+                called,
+                unguarded,
+                executed,
+                refused,
+            ] = waited_for.map(|fd| {
                 let polled = fd.and_then(|_| polled.next()?.revents());
                 polled.unwrap_or(PollFlags::empty())
             });
@@ -195,6 +206,11 @@ impl Run<'_> {
             } else if !called.is_empty() {
                 // Nobody is left under the filter.
                 notifier = None;
+            }
+            if !refused.is_empty()
+                && let Some(packets) = &mut self.refused_packets
+            {
+                packets.hear();
             }
             if !signal.is_empty() {
                 while let Ok(Some(info)) = signals.read_signal() {
@@ -263,11 +279,11 @@ impl Run<'_> {
                 **told = refused;
             }
         }
-        if let Some(gate) = self.gate.take() {
-            let unreached = gate.finish();
-            if let Some(told) = &mut self.observer.unreached {
-                **told = unreached;
-            }
+        let refused = self.refused_packets.take();
+        let unreached =
+            (self.gate.take().map(Gate::finish)).or(refused.map(RefusedPackets::finish));
+        if let (Some(unreached), Some(told)) = (unreached, &mut self.observer.unreached) {
+            **told = unreached;
         }
         if end.failure.is_none() && end.unguarded {
             let gate = self

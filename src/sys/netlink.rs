@@ -20,12 +20,38 @@ pub const LOOPBACK: i32 = 1;
 
 /// Opens a socket for requests about the network namespace that the caller is in; it stays with that one.
 pub fn open() -> Result<RawFd> {
+    of(libc::NETLINK_ROUTE)
+}
+
+/// The same for requests about its packet filters.
+pub fn open_netfilter() -> Result<RawFd> {
+    of(libc::NETLINK_NETFILTER)
+}
+
+/// Opens a socket that gets the beginnings, of so many bytes, of the packets that filters tell a group of
+/// (nfnetlink_log).
+pub fn hear_packets(group: u16, length: u32) -> Result<RawFd> {
+    // linux/netfilter/nfnetlink_log.h: NFULNL_MSG_CONFIG of NFNL_SUBSYS_ULOG; NFULA_CFG_CMD with
+    // NFULNL_CFG_CMD_BIND; NFULA_CFG_MODE with NFULNL_COPY_PACKET.
+    const CONFIGURE: u16 = 4 << 8 | 1;
+    let socket = open_netfilter()?;
+    let mut request = Request::new(CONFIGURE, 0);
+    let [high, low] = group.to_be_bytes();
+    request.push(&[libc::AF_UNSPEC as u8, 0, high, low]);
+    request.attribute(1, &[1]);
+    let [a, b, c, d] = length.to_be_bytes();
+    request.attribute(2, &[a, b, c, d, 2, 0]);
+    request.send(socket)?;
+    Ok(socket)
+}
+
+fn of(protocol: libc::c_int) -> Result<RawFd> {
     // SAFETY: no pointers.
     check_int(unsafe {
         libc::socket(
             libc::AF_NETLINK,
             libc::SOCK_RAW | libc::SOCK_CLOEXEC,
-            libc::NETLINK_ROUTE,
+            protocol,
         )
     })
 }
@@ -97,32 +123,34 @@ impl Request {
     fn send(mut self, socket: RawFd) -> Result<()> {
         let length = self.length;
         self.write_at(0, &(length as u32).to_ne_bytes());
-        let bytes = self.bytes.get(..length).ok_or(Errno::EMSGSIZE)?;
-        // SAFETY: the pointer and the length are those of a live slice. Without an address, it goes to the kernel.
-        check(
-            unsafe { libc::send(socket, bytes.as_ptr().cast(), bytes.len(), 0) } as libc::c_long,
-        )?;
-        let mut answer = [0u8; 1024];
-        // SAFETY: the pointer and the length are those of a live, exclusive array.
-        let read = unsafe { libc::recv(socket, answer.as_mut_ptr().cast(), answer.len(), 0) };
-        check(read as libc::c_long)?;
-        // `struct nlmsgerr`: after the header, an errno below zero, or zero.
-        let word = |at: usize| {
-            let bytes = answer.get(at..at.checked_add(4)?)?;
-            bytes.try_into().ok().map(i32::from_ne_bytes)
-        };
-        let kind = word(4).map(|word| word.to_ne_bytes());
-        match (kind, word(HEADER)) {
-            (Some([a, b, ..]), Some(errno))
-                if i32::from(u16::from_ne_bytes([a, b])) == libc::NLMSG_ERROR =>
-            {
-                match errno {
-                    0 => Ok(()),
-                    errno => Err(Errno::from_raw(errno.wrapping_neg())),
-                }
+        ask(socket, self.bytes.get(..length).ok_or(Errno::EMSGSIZE)?)
+    }
+}
+
+/// Sends requests as one message, and waits for the answer, which is to be asked for once.
+pub fn ask(socket: RawFd, bytes: &[u8]) -> Result<()> {
+    // SAFETY: the pointer and the length are those of a live slice. Without an address, it goes to the kernel.
+    check(unsafe { libc::send(socket, bytes.as_ptr().cast(), bytes.len(), 0) } as libc::c_long)?;
+    let mut answer = [0u8; 1024];
+    // SAFETY: the pointer and the length are those of a live, exclusive array.
+    let read = unsafe { libc::recv(socket, answer.as_mut_ptr().cast(), answer.len(), 0) };
+    check(read as libc::c_long)?;
+    // `struct nlmsgerr`: after the header, an errno below zero, or zero.
+    let word = |at: usize| {
+        let bytes = answer.get(at..at.checked_add(4)?)?;
+        bytes.try_into().ok().map(i32::from_ne_bytes)
+    };
+    let kind = word(4).map(|word| word.to_ne_bytes());
+    match (kind, word(HEADER)) {
+        (Some([a, b, ..]), Some(errno))
+            if i32::from(u16::from_ne_bytes([a, b])) == libc::NLMSG_ERROR =>
+        {
+            match errno {
+                0 => Ok(()),
+                errno => Err(Errno::from_raw(errno.wrapping_neg())),
             }
-            _ => Err(Errno::EPROTO),
         }
+        _ => Err(Errno::EPROTO),
     }
 }
 

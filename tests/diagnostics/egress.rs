@@ -98,6 +98,61 @@ fn a_list_beside_another_way_out() {
     );
 }
 
+/// A packet filter beside a connected mode knows no names, and whom it binds must not be able to pass it by.
+#[test]
+fn lists_that_a_packet_filter_cannot_keep() {
+    for mode in ["veth", "user"] {
+        let base = format!("[network]\nmode = \"{mode}\"\n");
+        for line in [
+            "allow = [\"a.example:443\"]",
+            "allow = [\"192.0.2.1:443\"]\ndeny = [\"*.a.example\"]",
+        ] {
+            let wrong = checked(&format!("{base}{line}\n"));
+            assert!(wrong.contains("error[SBX0007]: beside the mode"), "{wrong}");
+            assert!(wrong.contains("which bear no names"), "{wrong}");
+        }
+        let wrong = checked(&format!("{base}deny = [\"192.0.2.1\"]\n"));
+        assert!(
+            wrong.contains("`deny` takes something away from `allow`"),
+            "{wrong}"
+        );
+        for capability in ["net_admin", "net_raw"] {
+            let text = format!(
+                "{base}allow = [\"192.0.2.1:443\"]\n[capabilities]\nkeep = [\"{capability}\"]\n"
+            );
+            let wrong = checked(&text);
+            let who = format!(
+                "error[SBX0007]: who keeps CAP_{}",
+                capability.to_uppercase()
+            );
+            assert!(wrong.contains(&who), "{wrong}");
+        }
+        let lines: Vec<_> = (0..129)
+            .map(|last| format!("\"192.0.2.{last}:443\""))
+            .collect();
+        let wrong = checked(&format!("{base}allow = [{}]\n", lines.join(", ")));
+        assert!(
+            wrong.contains("more than 128 lines for one packet filter"),
+            "{wrong}"
+        );
+        crate::warned(&format!(
+            "{base}allow = [\"192.0.2.0/24:1-128\", \"192.0.2.0/24:200-328\"]\n"
+        ));
+    }
+}
+
+/// The rate is that of the gate, and pasta has none.
+#[test]
+fn a_rate_beside_a_packet_filter_takes_a_pair() {
+    let list = "allow = [\"192.0.2.1:443\"]\nrate = \"1M\"\n";
+    let wrong = checked(&format!("[network]\nmode = \"user\"\n{list}"));
+    assert!(
+        wrong.contains("`rate` is about what goes through a pair"),
+        "{wrong}"
+    );
+    crate::warned(&format!("[network]\nmode = \"veth\"\n{list}"));
+}
+
 #[test]
 fn more_ports_than_there_are_sockets_for() {
     let lines: Vec<_> = (1..=129)

@@ -287,6 +287,31 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "allow = [\"*.a.example:443\"]",
     ),
     ("network", "allow = [\"a.example:443\"]", "mode = \"host\""),
+    (
+        "network",
+        "mode = \"veth\"\nallow = [\"10.0.0.1:443\"]",
+        "mode = \"veth\"",
+    ),
+    (
+        "network",
+        "mode = \"user\"\nallow = [\"10.0.0.1:443\"]",
+        "mode = \"user\"",
+    ),
+    (
+        "network",
+        "mode = \"user\"\nallow = [\"10.0.0.1:443\"]",
+        "mode = \"user\"\nallow = [\"10.0.0.0/8:443\"]",
+    ),
+    (
+        "network",
+        "mode = \"user\"\nallow = [\"10.0.0.1:443\"]\ndeny = [\"10.0.0.1:443\"]",
+        "mode = \"user\"\nallow = [\"10.0.0.1:443\"]",
+    ),
+    (
+        "network",
+        "mode = \"veth\"",
+        "mode = \"veth\"\nnat = true\nallow = [\"8.8.8.8:443\"]",
+    ),
     ("network", "families = [\"unix\"]", ""),
     ("network", "", "families = [\"unix\", \"vsock\"]"),
     ("capabilities", "", "keep = [\"net_raw\"]"),

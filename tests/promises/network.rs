@@ -1,5 +1,6 @@
 //! Networks: what each mode connects, and that nothing of it outlives its run.
 
+mod filter;
 mod forward;
 mod lab;
 

@@ -121,6 +121,8 @@ mechanisms! {
     Rate = "network-rate",
     /// Packet filters of the kernel's: nftables.
     Nftables = "nftables",
+    /// A packet filter of the sandbox's own, for `allow` beside a connected mode: nftables in a network namespace.
+    PacketFilter = "network-filter",
 }
 
 impl Mechanism {
@@ -279,6 +281,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::Pasta => networks::pasta(host),
         Mechanism::BusProxy => programs::bus_proxy(host),
         Mechanism::Nftables => networks::nftables(host),
+        Mechanism::PacketFilter => namespaces::filter(ids),
     };
     Finding {
         mechanism,

@@ -4,6 +4,8 @@ use super::attempt::{self, Ids};
 use super::evidence::{self, sysctl};
 use super::{Found, Mechanism};
 use crate::host::Host;
+use crate::plan::egress::Rules;
+use crate::plan::op::filter::{GROUP, KEPT, PacketFilter};
 use crate::plan::op::gate::OPEN;
 use crate::sys::{self, identity, mount, netlink, network, process};
 use nix::errno::Errno;
@@ -172,6 +174,27 @@ pub(super) fn rate(ids: Ids) -> Found {
         Err(_) => Found::missing(
             "this kernel has no token bucket filter",
             "modprobe sch_tbf (CONFIG_NET_SCH_TBF), or do without `rate` under [network]",
+        ),
+    }
+}
+
+/// A packet filter in a network that is thrown away, and somebody who hears what it refuses.
+pub(super) fn filter(ids: Ids) -> Found {
+    if attempt::inside(libc::CLONE_NEWNET, ids, &network::loopback_up).is_err() {
+        let name = Mechanism::NetNamespace.name();
+        let blocker = format!("it lies in a network namespace, which cannot be had: see {name}");
+        return Found(super::State::Blocked, blocker, None);
+    }
+    let filter = PacketFilter::new(&Rules::default());
+    let filtered = || {
+        netlink::hear_packets(GROUP, KEPT).map(sys::descriptor::close)?;
+        netlink::ask(netlink::open_netfilter()?, &filter.batch)
+    };
+    match attempt::inside(libc::CLONE_NEWNET, ids, &filtered) {
+        Ok(()) => Found::ok("packets are let out by address and port"),
+        Err(_) => Found::missing(
+            "this kernel lacks a part of its packet filters",
+            "modprobe -a nf_tables nft_ct nft_reject_inet nft_log nfnetlink_log (CONFIG_NF_TABLES_INET, NFT_CT, NFT_REJECT_INET, NFT_LOG, NETFILTER_NETLINK_LOG), or do without `allow` under [network] beside another mode",
         ),
     }
 }

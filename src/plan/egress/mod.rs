@@ -8,7 +8,7 @@ mod host;
 mod special;
 
 pub use host::{Host, Name, Network, Wrong};
-pub use special::special;
+pub use special::{range as special_range, ranges as special_ranges, special};
 
 use super::ports::Ports;
 use std::fmt;

@@ -40,10 +40,28 @@ const HOLDING: &[(Network, u32)] = &[
 ];
 
 /// The network of one kind in which another lies wholly.
-pub(super) fn range(network: &Network) -> Option<Network> {
+#[must_use]
+pub fn range(network: &Network) -> Option<Network> {
     let kinds = FOUR.iter().chain(SIX).map(|(range, _)| range);
     let mut kinds = kinds.chain(HOLDING.iter().map(|(range, _)| range));
     kinds.find(|range| network.is_within(range)).copied()
+}
+
+/// All networks of addresses that a name never leads to.
+#[must_use]
+pub fn ranges() -> Vec<Network> {
+    let embedded = HOLDING.iter().flat_map(|(network, below)| {
+        FOUR.iter().filter_map(move |(four, _)| {
+            let (IpAddr::V6(six), IpAddr::V4(address)) = (network.address(), four.address()) else {
+                return None;
+            };
+            let bits = six.to_bits() | u128::from(address.to_bits()) << below;
+            let length = network.length() + four.length();
+            Some(Network::v6(bits, length))
+        })
+    });
+    let kinds = FOUR.iter().chain(SIX).map(|(range, _)| *range);
+    kinds.chain(embedded).collect()
 }
 
 /// The network of its kind that an address lies in, and the kind; `None` for what is anybody's.

@@ -1,9 +1,31 @@
 //! The words for operations on networks.
 
+use crate::plan::egress::{self, Rules};
 use crate::plan::op::network::{End, Forwarded, Limited, Macvlan, Pair, Pasta, Published, Rule};
 use crate::profile::value::Size;
 use std::fmt::{Formatter, Result};
 use std::net::IpAddr;
+
+/// What is let through all the same.
+pub(super) fn but(rules: &Rules, f: &mut Formatter<'_>) -> Result {
+    let list = |rules: &[egress::Rule]| {
+        let all: Vec<_> = rules.iter().map(egress::Rule::to_string).collect();
+        all.join(", ")
+    };
+    if !rules.allow.is_empty() {
+        write!(f, " but {}", list(&rules.allow))?;
+    }
+    match rules.deny.is_empty() {
+        true => Ok(()),
+        false => write!(f, "; and of that not {}", list(&rules.deny)),
+    }
+}
+
+pub(super) fn filter(rules: &Rules, f: &mut Formatter<'_>) -> Result {
+    f.write_str("let out, besides answers and what finds neighbours, nothing")?;
+    but(rules, f)?;
+    f.write_str(" (nftables, in the sandbox's network)")
+}
 
 pub(super) const fn place(end: End) -> &'static str {
     match end {

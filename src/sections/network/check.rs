@@ -1,6 +1,6 @@
 //! What can be wrong with a network by what the profile says alone.
 
-use super::{Mode, Network};
+use super::{Egress, Mode, Network};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::network::Net;
 use crate::plan::op::network::{Forwarded, Published};
@@ -24,6 +24,11 @@ impl Network {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         matches!(self.mode.value, Mode::Veth | Mode::Macvlan | Mode::User)
+    }
+
+    /// Whether what may be reached is decided at the gate.
+    fn has_gate(&self) -> bool {
+        self.egress.as_ref().is_some_and(Egress::is_at_gate)
     }
 
     /// Whether ports of the host lead into the sandbox's network, where the profile says so.
@@ -384,7 +389,7 @@ impl Network {
         let Some(rate) = &self.rate else {
             return;
         };
-        if self.mode.value != Mode::Veth && self.egress.is_none() {
+        if self.mode.value != Mode::Veth && !self.has_gate() {
             problems.push(
                 Diagnostic::new(
                     Code::Needs,

@@ -4,6 +4,7 @@ use super::{Mode, Network, RawNetwork};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::egress::{End, Host, Name, Permit, Protocol, Reason, Rule, Rules};
 use crate::plan::layout::{Entry, What};
+use crate::plan::op::filter::{MOST_LINES, PacketFilter};
 use crate::plan::op::gate::{self, Listen, MOST_PORTS};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
@@ -11,6 +12,7 @@ use crate::review::grant::WHOLE;
 use crate::review::{Area, Extent, Grant};
 use crate::sections::Profile;
 use crate::sys::mount::Attributes;
+use caps::Capability;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -25,6 +27,8 @@ pub struct Egress {
     deny: Vec<Origin>,
     /// The place of `allow`.
     origin: Origin,
+    /// Whether names are decided on too: at the gate, and not by a packet filter.
+    at_gate: bool,
 }
 
 /// A refusal in words.
@@ -44,7 +48,7 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
 
 impl Egress {
-    /// Reads the lines. `None` where nothing is allowed: then there is no gate.
+    /// Reads the lines. `None` where nothing is allowed: then there is nothing to decide.
     pub(super) fn check(raw: &RawNetwork, problems: &mut Diagnostics) -> Option<Self> {
         let mut read = |list: &Option<At<List<String>>>, deny: bool| {
             let lines = list.iter().flat_map(|list| &list.value.0);
@@ -69,8 +73,9 @@ impl Egress {
         let (deny, deny_origins) = read(&raw.deny, true);
         let origin = raw.allow.as_ref()?.origin.clone();
         let rules = Rules { allow, deny };
+        let at_gate = raw.mode.value == Mode::Loopback;
         for protocol in [Protocol::Tcp, Protocol::Udp] {
-            if rules.ports(protocol).len() > MOST_PORTS {
+            if at_gate && rules.ports(protocol).len() > MOST_PORTS {
                 let message = format!("more than {MOST_PORTS} different ports ({protocol})");
                 problems.push(
                     Diagnostic::new(Code::WrongValue, &origin, message)
@@ -83,6 +88,7 @@ impl Egress {
             allow: allow_origins,
             deny: deny_origins,
             origin,
+            at_gate,
         })
     }
 
@@ -106,7 +112,13 @@ impl Egress {
                 None => format!("\"{host}:PORT\""),
             }
         };
-        let add = |host: &str| format!("add {} to `allow` under [network]", at(host));
+        let add = |host: &str| {
+            match self.at_gate || host.parse::<IpAddr>().is_ok() {
+            true => format!("add {} to `allow` under [network]", at(host)),
+            false => "add its addresses to `allow` under [network], or leave the mode out: then names are decided on"
+                .into(),
+        }
+        };
         let by_number = || address.map_or_else(|| add(whom), |address| add(&address.to_string()));
         let (rule, origin, remedy) = match reason {
             Reason::Denied(line) => {
@@ -179,9 +191,22 @@ impl Egress {
             .map_err(|reason| self.refused(reason, &whom, address, Some((port, protocol))))
     }
 
-    pub(super) fn grants(&self) -> impl Iterator<Item = Grant> {
+    /// Whether it is decided at the gate; else by a packet filter.
+    pub(super) fn is_at_gate(&self) -> bool {
+        self.at_gate
+    }
+
+    fn filter_steps(&self, draft: &mut Draft<'_>) {
+        let filter = Op::FilterPackets(Box::new(PacketFilter::new(&self.rules)));
+        draft.step(Phase::GateNetwork, filter, &self.origin);
+        let told = Op::HearRefused(Box::new(self.rules.clone()));
+        draft.step(Phase::Gate, told, &self.origin);
+    }
+
+    /// What is permitted of a network; one from `within` on leads to all of it.
+    pub(super) fn grants(&self, within: u64) -> impl Iterator<Item = Grant> {
         let lines = self.rules.allow.iter().zip(&self.allow);
-        lines.map(|(rule, origin)| {
+        lines.map(move |(rule, origin)| {
             let share = match &rule.host {
                 Host::Name(_) => 300,
                 Host::Below(_) => 600,
@@ -192,7 +217,7 @@ impl Egress {
                     300 + wide
                 }
             };
-            let extent = Extent::Reach(rule.clone(), self.rules.deny.clone());
+            let extent = Extent::Reach(rule.clone(), self.rules.deny.clone(), within);
             let words = format!("reach {rule}");
             Grant::new(Area::Network, "network:allow", extent, words, origin)
                 .share(share)
@@ -230,6 +255,9 @@ impl Network {
         let mode = self.mode.value;
         let own = profile.namespaces.has_own_network(mode);
         // Where there is no network at all, to deny some of it is no contradiction.
+        if own && self.is_connected() {
+            return self.relate_filter(profile, problems);
+        }
         if own && (mode == Mode::Loopback || self.egress.is_none()) {
             if self.egress.is_some() && !profile.namespaces.builds_root() {
                 let message = "names are resolved by files of a root of the sandbox's own";
@@ -252,12 +280,66 @@ impl Network {
         } else {
             (&net.origin, "the network is not the sandbox's own".into())
         };
-        let message = "what may be reached is decided only where there is no other way out";
+        let message = "what may be reached is decided only in a network of the sandbox's own";
         problems.push(
             Diagnostic::new(Code::Conflict, place, message)
                 .and(with, what)
                 .help("write `mode = \"loopback\"` under [network], or remove the list"),
         );
+    }
+
+    /// What a packet filter beside a connected mode cannot tell, and who could pass it by.
+    fn relate_filter(&self, profile: &Profile, problems: &mut Diagnostics) {
+        let Some(egress) = &self.egress else {
+            if let Some(place) = self.lists.first() {
+                let message =
+                    "`deny` takes something away from `allow`, and nothing is listed there";
+                problems.push(
+                    Diagnostic::new(Code::Needs, place, message)
+                        .help("write under `allow` what may be reached; all else is refused then"),
+                );
+            }
+            return;
+        };
+        let word = self.mode.value.word();
+        let Rules { allow, deny } = &egress.rules;
+        let lines = allow.iter().zip(&egress.allow);
+        for (rule, origin) in lines.chain(deny.iter().zip(&egress.deny)) {
+            if matches!(rule.host, Host::Network(_)) {
+                continue;
+            }
+            let message =
+                format!("beside the mode \"{word}\" packets are filtered, which bear no names");
+            problems.push(
+                Diagnostic::new(Code::Conflict, origin, message)
+                    .and(&self.mode.origin, format!("the mode is \"{word}\""))
+                    .help("write the address, or a network, or leave the mode out: then names are decided on, where nothing else leads out"),
+            );
+        }
+        if let Some(origin) = (egress.allow.iter().chain(&egress.deny)).nth(MOST_LINES) {
+            let message = format!("more than {MOST_LINES} lines for one packet filter");
+            problems.push(
+                Diagnostic::new(Code::WrongValue, origin, message)
+                    .help("name networks in place of addresses, or several ports in a row"),
+            );
+        }
+        for (capability, why) in [
+            (Capability::CAP_NET_ADMIN, "could change the packet filter"),
+            (
+                Capability::CAP_NET_RAW,
+                "sends what no packet filter sees (packet(7))",
+            ),
+        ] {
+            if profile.capabilities.keeps(capability) {
+                let message = format!("who keeps {capability} {why}");
+                let kept = profile.capabilities.origin_of(capability);
+                problems.push(
+                    Diagnostic::new(Code::Conflict, kept, message)
+                        .and(&egress.origin, "what may be reached")
+                        .help("do not keep it, or remove the list"),
+                );
+            }
+        }
     }
 
     /// The files by which names are resolved, at the gate.
@@ -299,6 +381,9 @@ impl Network {
         let Some(egress) = &self.egress else {
             return;
         };
+        if !egress.at_gate {
+            return egress.filter_steps(draft);
+        }
         let Egress {
             rules,
             allow,

@@ -8,13 +8,13 @@ use std::collections::HashMap;
 const MOST: usize = 256;
 
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(in crate::supervisor) struct Ledger {
     places: HashMap<(Meant, Reason), usize>,
     unreached: Unreached,
 }
 
 impl Ledger {
-    pub(super) fn count(&mut self, meant: Meant, reason: Reason) {
+    pub(in crate::supervisor) fn count(&mut self, meant: Meant, reason: Reason) {
         let key = (meant, reason);
         if let Some(attempt) =
             (self.places.get(&key)).and_then(|at| self.unreached.all.get_mut(*at))
@@ -34,7 +34,7 @@ impl Ledger {
         self.places.insert(key, self.unreached.all.len() - 1);
     }
 
-    pub(super) fn close(&mut self) -> Unreached {
+    pub(in crate::supervisor) fn close(&mut self) -> Unreached {
         self.places.clear();
         std::mem::take(&mut self.unreached)
     }

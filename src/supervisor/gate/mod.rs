@@ -15,10 +15,10 @@ mod datagrams;
 mod hello;
 mod http;
 mod known;
-mod ledger;
+pub(in crate::supervisor) mod ledger;
 mod names;
 mod observe;
-mod packet;
+pub(in crate::supervisor) mod packet;
 mod relay;
 pub(in crate::supervisor) mod upstream;
 

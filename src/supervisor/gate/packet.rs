@@ -19,9 +19,9 @@ const RST_ACK: u8 = 0x14;
 
 /// A packet of the command's, with which something begins: its headers alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Beginning {
+pub(in crate::supervisor) struct Beginning {
     pub(super) client: SocketAddr,
-    pub(super) end: End,
+    pub(in crate::supervisor) end: End,
     /// From the header of the network layer on, without what it carries.
     bytes: Vec<u8>,
     /// Where the header of the transport begins.
@@ -73,7 +73,7 @@ impl No {
 
 impl Beginning {
     /// Reads a packet of IPv4 or IPv6, TCP or UDP.
-    pub(super) fn read(packet: &[u8]) -> Option<Self> {
+    pub(in crate::supervisor) fn read(packet: &[u8]) -> Option<Self> {
         let byte = |at: usize| packet.get(at).copied();
         let (protocol, from, to, transport): (u8, IpAddr, IpAddr, usize) = match byte(0)? >> 4 {
             4 => {
