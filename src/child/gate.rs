@@ -82,11 +82,17 @@ impl Child<'_> {
         Ok(())
     }
 
-    pub(super) fn limit_gate(&self, rate: u64) -> sys::Result<()> {
+    pub(super) fn worsen_gate(&self, line: network_op::Line) -> sys::Result<()> {
+        let network_op::Line { delay, loss } = line;
+        netlink::worsen(self.networks.gate, OPEN.gate_index, delay, loss)?;
+        netlink::worsen(self.networks.inside, OPEN.index, delay, loss)
+    }
+
+    pub(super) fn limit_gate(&self, rate: u64, behind: bool) -> sys::Result<()> {
         // Packets come with their header of Ethernet.
         let packet = MTU.saturating_add(14);
-        netlink::limit_rate(self.networks.gate, OPEN.gate_index, rate, packet)?;
-        netlink::limit_rate(self.networks.inside, OPEN.index, rate, packet)
+        netlink::limit_rate(self.networks.gate, OPEN.gate_index, rate, packet, behind)?;
+        netlink::limit_rate(self.networks.inside, OPEN.index, rate, packet, behind)
     }
 
     pub(super) fn route_to_gate(&self, to: &Network) -> sys::Result<()> {

@@ -621,7 +621,13 @@ impl fmt::Display for Op {
             }
             Self::MakeMacvlan(macvlan) => network::macvlan(macvlan, f),
             Self::LimitRate(limited) => network::limit(limited, f),
-            Self::LimitGate(rate) => write!(
+            Self::Worsen {
+                end,
+                interface,
+                line,
+            } => write!(f, "of what {interface} {} sends, {line}", network::place(*end)),
+            Self::WorsenGate(line) => write!(f, "of what goes through it, {line}, each way"),
+            Self::LimitGate { rate, .. } => write!(
                 f,
                 "limit what goes through it to {} each second, each way",
                 Size(*rate)

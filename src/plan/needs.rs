@@ -104,7 +104,10 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::MakePair(_) => {
             needs.insert(Mechanism::Veth);
         }
-        Op::LimitRate(_) | Op::LimitGate(_) => {
+        Op::Worsen { .. } | Op::WorsenGate(_) => {
+            needs.insert(Mechanism::Delay);
+        }
+        Op::LimitRate(_) | Op::LimitGate { .. } => {
             needs.insert(Mechanism::Rate);
         }
         Op::MakeMacvlan(_) => {

@@ -382,6 +382,15 @@ pub enum Op {
     MakeMacvlan(network::Macvlan),
     /// Limits what an interface sends each second.
     LimitRate(network::Limited),
+    /// Delays and loses what an interface sends.
+    Worsen {
+        /// Where the interface is.
+        end: network::End,
+        /// Its name.
+        interface: String,
+        /// How.
+        line: network::Line,
+    },
     /// Writes a setting of the run's own interface on the host (`/proc/sys/net`).
     SetInterface {
         /// The file.
@@ -440,8 +449,15 @@ pub enum Op {
     MakeGateNetwork,
     /// Links it with the sandbox's.
     LinkGate(gate::Link),
-    /// Limits what goes through the link for what may be permitted, each way, to so many bytes each second.
-    LimitGate(u64),
+    /// Delays and loses what goes through the link for what may be permitted, each way.
+    WorsenGate(network::Line),
+    /// Limits what goes through it, each way.
+    LimitGate {
+        /// To so many bytes each second.
+        rate: u64,
+        /// Whether that holds for what a worse line lets out.
+        behind: bool,
+    },
     /// Routes a network through the link for what may be permitted.
     RouteToGate(Network),
     /// Makes a socket there and hands it to the supervisor.

@@ -30,6 +30,10 @@ leaf! {
         form: "^ *([0-9]+(\\.[0-9]+)? *(ms|sec|s|min|m|h|d)? *)+$",
     }]), "\"10s\"";
     Cores: Kind::Number(0.01, 10_000.0), "0.5";
+    Percent: Kind::Text {
+        what: "a percentage",
+        form: "^[0-9]+(\\.[0-9]+)?%$",
+    }, "\"1%\"";
 }
 
 impl Value for String {
@@ -436,6 +440,36 @@ impl<'de> Deserialize<'de> for Cores {
             }
         }
         deserializer.deserialize_any(V)
+    }
+}
+
+/// A part of a hundred, more than none of it: `"1%"`, `"0.5%"`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Percent(pub f64);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Percent;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a percentage from \"0.001%\" to \"100%\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Percent, E> {
+                let number = text.strip_suffix('%').and_then(decimal);
+                number
+                    .filter(|number| (0.001..=100.0).contains(number))
+                    .map(Percent)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(V)
     }
 }
 

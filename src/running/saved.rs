@@ -243,7 +243,9 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::MakePair(..)
         | Op::MakeMacvlan(..)
         | Op::LimitRate(..)
-        | Op::LimitGate(..)
+        | Op::Worsen { .. }
+        | Op::WorsenGate(..)
+        | Op::LimitGate { .. }
         | Op::SetInterface { .. }
         | Op::AddAddress(..)
         | Op::RaiseInterface { .. }

@@ -18,10 +18,10 @@ use super::user::Identity;
 use super::{Profile, namespaces::Choice, namespaces::Namespaces, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::network::Net;
-use crate::plan::op::network::{Forwarded, Published};
+use crate::plan::op::network::{Forwarded, Line, Published};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
-use crate::profile::value::Size;
+use crate::profile::value::{Duration, Percent, Size};
 use crate::review::{Area, Extent, Grant};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -93,6 +93,11 @@ crate::table! {
         /// With `mode = "veth"`, and with `allow`: the most bytes each second, each way, after a first burst. What is
         /// more waits, and what cannot wait is lost, as on a slow line.
         rate: Size,
+        /// With `mode = "veth"`, and with `allow`: how much later what is sent arrives, each way, up to 60 s. At most
+        /// 1000 packets are on their way; what is more is lost (tc-netem(8)).
+        delay: Duration,
+        /// With `mode = "veth"`, and with `allow`: how much of what is sent is lost, each way, such as `"1%"`.
+        loss: Percent,
         /// With `mode = "veth"`: the networks from which each run takes one that nobody else here has: of IPv4 with
         /// 4 addresses, of IPv6 with 64 bits. Default: `"10.213.0.0/16"` and `"fd73:6278::/48"`.
         pool: List<Net>,
@@ -143,6 +148,8 @@ pub struct Network {
     pub mtu: Option<At<u32>>,
     /// In bytes each second.
     pub rate: Option<At<Size>>,
+    pub delay: Option<At<Duration>>,
+    pub loss: Option<At<Percent>>,
     pub pool: Vec<At<Net>>,
     pub dns: Vec<At<IpAddr>>,
     pub publish: Vec<At<Published>>,
@@ -204,6 +211,8 @@ impl Network {
             nat: raw.nat,
             mtu: raw.mtu,
             rate: raw.rate,
+            delay: raw.delay,
+            loss: raw.loss,
             pool: all(raw.pool),
             dns: all(raw.dns),
             publish: each(raw.publish, |list| list.0),
@@ -291,8 +300,10 @@ impl Network {
             bridge,
             nat,
             mtu: _,
-            // How fast says nothing of what is reached.
+            // How fast and how well says nothing of what is reached.
             rate: _,
+            delay: _,
+            loss: _,
             pool: _,
             // Whom to ask, not what is reached.
             dns: _,
@@ -429,6 +440,23 @@ impl Network {
             Mode::Macvlan => self.connect_by_macvlan(draft),
             Mode::None | Mode::Loopback | Mode::Host | Mode::Join => {}
         }
+    }
+
+    /// How much worse the line is than it would be, and the first line of the profile that says so.
+    fn worse(&self) -> Option<(Line, &Origin)> {
+        let delay = self
+            .delay
+            .as_ref()
+            .map(|delay| (&delay.origin, delay.value.0));
+        let loss = self.loss.as_ref().map(|loss| (&loss.origin, loss.value.0));
+        let (origin, _) = delay.or(loss.map(|(origin, _)| (origin, Default::default())))?;
+        let line = Line {
+            delay: delay.map(|(_, delay)| delay).unwrap_or_default(),
+            loss: loss.map_or(0, |(_, percent)| {
+                (percent / 100.0 * f64::from(u32::MAX)) as u32
+            }),
+        };
+        Some((line, origin))
     }
 
     /// Opens the ways to the host's loopback.

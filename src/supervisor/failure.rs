@@ -256,7 +256,10 @@ impl Failure {
             (Op::FilterPackets(_), Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT | Errno::EINVAL) => {
                 "this kernel lacks a part of its packet filters: load them by `sudo modprobe -a nf_tables nft_ct nft_reject_inet nft_log nfnetlink_log`, or remove `allow` under [network], or its mode".into()
             }
-            (Op::LimitRate(_) | Op::LimitGate(_), Errno::ENOENT | Errno::EOPNOTSUPP) => {
+            (Op::Worsen { .. } | Op::WorsenGate(_), Errno::ENOENT | Errno::EOPNOTSUPP) => {
+                "this kernel has no network emulator: load it by `sudo modprobe sch_netem`, use a kernel with CONFIG_NET_SCH_NETEM, or remove `delay` and `loss` under [network]".into()
+            }
+            (Op::LimitRate(_) | Op::LimitGate { .. }, Errno::ENOENT | Errno::EOPNOTSUPP) => {
                 "this kernel has no token bucket filter: load it by `sudo modprobe sch_tbf`, use a kernel with CONFIG_NET_SCH_TBF, or remove `rate` under [network]".into()
             }
             (Op::MakeMacvlan(_), Errno::EOPNOTSUPP) => {

@@ -423,6 +423,7 @@ impl<'p> Run<'p> {
             Op::MakePair(_)
             | Op::MakeMacvlan(_)
             | Op::LimitRate(_)
+            | Op::Worsen { .. }
             | Op::SetInterface { .. }
             | Op::AddAddress(_)
             | Op::RaiseInterface { .. }

@@ -14,7 +14,7 @@ use crate::host::netlink::Netlink;
 use crate::host::network::{Net, interfaces};
 use crate::plan::Op;
 use crate::plan::op::network::{Assigned, End, Limited, Macvlan, Pair, Protocol, Published};
-use crate::sys::netlink::limit_rate;
+use crate::sys::netlink::{limit_rate, worsen};
 use crate::sys::network;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -62,10 +62,20 @@ impl Network {
                 interface,
                 rate,
                 packet,
+                behind,
             }) => {
                 let (netlink, index) = self.at(*end, interface, init)?;
                 let index = index.cast_signed();
-                limit_rate(netlink.descriptor(), index, *rate, *packet)?;
+                limit_rate(netlink.descriptor(), index, *rate, *packet, *behind)?;
+            }
+            Op::Worsen {
+                end,
+                interface,
+                line,
+            } => {
+                let (netlink, index) = self.at(*end, interface, init)?;
+                let index = index.cast_signed();
+                worsen(netlink.descriptor(), index, line.delay, line.loss)?;
             }
             Op::SetInterface { path, value } => std::fs::write(path, value).map_err(Cause::from)?,
             Op::AddAddress(Assigned {

@@ -3,8 +3,10 @@
 
 use super::{Result, check, check_int};
 use nix::errno::Errno;
+use std::ffi::CStr;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 /// More than the longest request here.
 const ROOM: usize = 256;
@@ -119,6 +121,20 @@ impl Request {
         self.write_at(start, &length.to_ne_bytes());
     }
 
+    /// A new discipline of what an interface sends (tc(8)).
+    fn discipline(index: i32, handle: u32, parent: u32, kind: &CStr) -> Self {
+        let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+        let mut request = Self::new(libc::RTM_NEWQDISC, create);
+        // `struct tcmsg`.
+        request.push(&[libc::AF_UNSPEC as u8, 0, 0, 0]);
+        request.push(&index.to_ne_bytes());
+        request.push(&handle.to_ne_bytes());
+        request.push(&parent.to_ne_bytes());
+        request.push(&0u32.to_ne_bytes());
+        request.attribute(libc::TCA_KIND, kind.to_bytes_with_nul());
+        request
+    }
+
     /// Sends it, and waits for the answer.
     fn send(mut self, socket: RawFd) -> Result<()> {
         let length = self.length;
@@ -209,6 +225,34 @@ pub fn add_address(socket: RawFd, index: i32, address: IpAddr, length: u8) -> Re
     request.send(socket)
 }
 
+/// `struct tc_netem_qopt` of linux/pkt_sched.h: six numbers.
+const NETEM_PARAMETERS: usize = 24;
+const TCA_NETEM_LATENCY64: u16 = 10;
+/// How many packets may be on their way; further ones are lost.
+const ON_THEIR_WAY: u32 = 1000;
+
+/// Lets an interface send each packet so much later, and lose so many of 2^32, but for one (tc-netem(8)).
+pub fn worsen(socket: RawFd, index: i32, delay: Duration, loss: u32) -> Result<()> {
+    let mut parameters = [0; NETEM_PARAMETERS];
+    for (at, number) in [(4, ON_THEIR_WAY), (8, loss)] {
+        for (to, from) in parameters
+            .get_mut(at..)
+            .unwrap_or_default()
+            .iter_mut()
+            .zip(number.to_ne_bytes())
+        {
+            *to = from;
+        }
+    }
+    let delay = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
+    let mut request = Request::discipline(index, WORSE, TC_H_ROOT, c"netem");
+    request.nest(libc::TCA_OPTIONS, |request| {
+        request.push(&parameters);
+        request.attribute(TCA_NETEM_LATENCY64, &delay.to_ne_bytes());
+    });
+    request.send(socket)
+}
+
 /// `struct tc_tbf_qopt` of linux/pkt_sched.h: two rates, and three numbers.
 const TBF_PARAMETERS: usize = 36;
 /// The attributes of a token bucket filter.
@@ -219,15 +263,18 @@ const TCA_TBF_BURST: u16 = 6;
 const TC_LINKLAYER_ETHERNET: u8 = 1;
 /// The root of what an interface sends.
 const TC_H_ROOT: u32 = 0xffff_ffff;
+/// The handle of a worse line, and what it lets out.
+const WORSE: u32 = 1 << 16;
+const BEHIND_WORSE: u32 = WORSE | 1;
 
 /// How long what cannot be sent yet waits, as a part of a second.
 const WAIT: u64 = 10;
 /// For how long a rate may be exceeded, as a part of a second.
 const BURST: u64 = 50;
 
-/// Lets an interface send so many bytes each second (tc-tbf(8)), in bursts of no less than `packet` bytes, the
-/// longest that there is.
-pub fn limit_rate(socket: RawFd, index: i32, rate: u64, packet: u32) -> Result<()> {
+/// Lets an interface send so many bytes each second (tc-tbf(8)), in bursts of no less than `packet` bytes,
+/// the longest that there is; or so many of what a worse line lets out (`behind`).
+pub fn limit_rate(socket: RawFd, index: i32, rate: u64, packet: u32, behind: bool) -> Result<()> {
     let least = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
     let burst = least(rate / BURST).max(packet);
     let limit = least(rate / WAIT).max(burst);
@@ -247,15 +294,8 @@ pub fn limit_rate(socket: RawFd, index: i32, rate: u64, packet: u32) -> Result<(
             *to = *from;
         }
     }
-    let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-    let mut request = Request::new(libc::RTM_NEWQDISC, create);
-    // `struct tcmsg`.
-    request.push(&[libc::AF_UNSPEC as u8, 0, 0, 0]);
-    request.push(&index.to_ne_bytes());
-    request.push(&0u32.to_ne_bytes());
-    request.push(&TC_H_ROOT.to_ne_bytes());
-    request.push(&0u32.to_ne_bytes());
-    request.attribute(libc::TCA_KIND, c"tbf".to_bytes_with_nul());
+    let parent = if behind { BEHIND_WORSE } else { TC_H_ROOT };
+    let mut request = Request::discipline(index, 0, parent, c"tbf");
     request.nest(libc::TCA_OPTIONS, |request| {
         request.attribute(TCA_TBF_PARMS, &parameters);
         if u64::from(narrow) != rate {

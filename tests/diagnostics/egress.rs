@@ -151,6 +151,32 @@ fn a_rate_beside_a_packet_filter_takes_a_pair() {
         "{wrong}"
     );
     crate::warned(&format!("[network]\nmode = \"veth\"\n{list}"));
+    for (key, value) in [("delay", "50ms"), ("loss", "1%")] {
+        let wrong = checked(&format!(
+            "[network]\nmode = \"user\"\n{key} = \"{value}\"\n"
+        ));
+        let told = format!("`{key}` is about what goes through a pair");
+        assert!(wrong.contains(&told), "{wrong}");
+        crate::warned(&format!(
+            "[network]\nmode = \"veth\"\n{key} = \"{value}\"\n"
+        ));
+        crate::warned(&format!(
+            "[network]\nallow = [\"a.example:443\"]\n{key} = \"{value}\"\n"
+        ));
+    }
+    for (line, told) in [
+        ("delay = \"61s\"", "nothing is delayed by 61s"),
+        ("delay = 0", "nothing is delayed by 0s"),
+        ("loss = \"101%\"", "a percentage from"),
+        ("loss = \"0%\"", "a percentage from"),
+        ("loss = 0.1", "a percentage from"),
+    ] {
+        let wrong = checked(&format!("[network]\nmode = \"veth\"\n{line}\n"));
+        assert!(
+            wrong.contains("error[") && wrong.contains(told),
+            "{line}: {wrong}"
+        );
+    }
 }
 
 #[test]

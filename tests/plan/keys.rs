@@ -1064,6 +1064,12 @@ pub(crate) const HARMLESS: &[(&str, &str, &str)] = &[
     ("network", "rate", "mode = \"veth\"\nrate = \"1M\""),
     (
         "network",
+        "delay",
+        "mode = \"veth\"\ndelay = \"50ms\"\nrate = \"1M\"",
+    ),
+    ("network", "loss", "mode = \"veth\"\nloss = \"1%\""),
+    (
+        "network",
         "pool",
         "mode = \"veth\"\npool = [\"10.7.0.0/16\"]",
     ),

@@ -583,6 +583,37 @@ print(got)
     );
 }
 
+#[test]
+fn what_goes_through_the_gate_comes_later_and_in_part() {
+    const TEST: &str = "what_goes_through_the_gate_comes_later_and_in_part";
+    if !can_have_a_world(TEST) {
+        return;
+    }
+    let pair = "ip link add w0 type veth peer name w1 && tc qdisc add dev w0 root netem delay 1ms";
+    if done(&mut in_namespaces(&["sh", "-c", pair])).code != 0 {
+        return skip(TEST, "the kernel has no network emulator");
+    }
+    let project = Project::new();
+    let ask = "import socket\ntry:\n    s = socket.create_connection(('10.20.0.5', 5432), 3)\n    s.sendall(b'hello')\n    s.shutdown(1)\n    print(s.recv(100))\nexcept OSError as error: print('none', error)\n";
+    project.write("ask.py", ask);
+    let script =
+        "python3 ask.py; tc qdisc show dev gate0; tc qdisc del dev gate0 root 2>&1 || true";
+    for (more, answers, shown) in [
+        ("delay = \"20ms\"\nrate = \"2M\"\n", true, "delay 20ms"),
+        ("delay = \"60s\"\n", false, "delay 60s"),
+        ("loss = \"100%\"\n", false, "loss 100%"),
+    ] {
+        let profile = format!("version = 1\n[network]\nallow = [\"10.20.0.0/16:5432\"]\n{more}");
+        let said = run(&project, &profile, script).stdout;
+        assert_eq!(said.contains("hello"), answers, "{more}: {said}");
+        assert!(
+            said.contains("netem 1: root") && said.contains(shown),
+            "{more}: {said}"
+        );
+        assert!(said.contains("Operation not permitted"), "{said}");
+    }
+}
+
 /// A program with a way of its own to ask: how it is built from its source, and how it is run with a host and a port.
 struct Asker {
     takes: &'static str,

@@ -5,7 +5,7 @@ mod forward;
 mod lab;
 
 use crate::support::{Project, done, is_root, skip};
-use lab::{Lab, Service, hidden};
+use lab::{CLIENT, Lab, Service, hidden};
 use std::path::Path;
 
 /// How many sandboxes: `few` by default, `many` under `SANDBOX_STRESS=full`.
@@ -513,6 +513,66 @@ fn what_goes_through_a_pair_is_limited_on_both_ends() {
     }
     assert!(inside.contains("Operation not permitted"), "{inside}");
     lab.is_clean(&[]);
+}
+
+#[test]
+fn what_goes_through_a_pair_comes_later_and_in_part() {
+    let test = "what_goes_through_a_pair_comes_later_and_in_part";
+    if !is_root() {
+        return skip(test, "only root has pairs of interfaces");
+    }
+    // A port of a bridge takes no packet filter, which kernels with an emulator may lack.
+    let bridge =
+        "ip link add br0 type bridge && ip address add 172.2.0.1/24 dev br0 && ip link set br0 up";
+    let Some(lab) = Lab::with_pairs(test) else {
+        return;
+    };
+    if lab.shell(bridge).code != 0 {
+        return skip(test, "the kernel has no bridges");
+    }
+    if !lab.has_emulator() {
+        return skip(test, "the kernel has no network emulator");
+    }
+    let base = "[network]\nmode = \"veth\"\nbridge = \"br0\"\naddress = [\"172.2.0.2/24\"]\n";
+    let project = Project::new();
+    let more = "delay = \"150ms\"\nloss = \"12.5%\"\nrate = \"3M\"\n";
+    let script = "tc qdisc show dev eth0; tc qdisc del dev eth0 root 2>&1; touch ready; until [ -e go ]; do sleep 0.1; done";
+    let profile = format!("{base}{more}");
+    let service = Service::start(&mut lab.sandbox(&project, &profile, &["sh", "-c", script]));
+    crate::live::eventually("it runs", || project.path().join("ready").exists());
+    let outside = lab.shell("tc qdisc show | grep sbx").ok();
+    project.write("go", "");
+    let inside = service.end().stdout;
+    for said in [&outside, &inside] {
+        for part in [
+            "netem 1:",
+            "delay 150ms loss 12.5%",
+            "tbf",
+            "parent 1:1",
+            "rate 25165Kbit",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    assert!(inside.contains("Operation not permitted"), "{inside}");
+    // An answer is there at once, on a line of a minute or one that loses all, nobody waits long enough.
+    let serving = lab.server(&["9000"]);
+    let ask = format!("python3 -c \"{CLIENT}\" udp 172.2.0.1 9000 2>/dev/null || echo none");
+    for (more, answers) in [
+        ("", true),
+        ("delay = \"1ms\"\n", true),
+        ("delay = \"60s\"\n", false),
+        ("loss = \"100%\"\n", false),
+    ] {
+        let ended = lab.run(&project, &format!("{base}{more}"), &ask);
+        assert_eq!(
+            ended.stdout.contains("echo 172.2.0.2"),
+            answers,
+            "{more}: {ended:?}"
+        );
+    }
+    drop(serving);
+    lab.is_clean(&["br0"]);
 }
 
 #[test]

@@ -119,6 +119,8 @@ mechanisms! {
     Gate = "network-gate",
     /// Limits on what goes through interfaces: tc-tbf(8).
     Rate = "network-rate",
+    /// Lines that delay and lose what goes through interfaces: tc-netem(8).
+    Delay = "network-delay",
     /// Packet filters of the kernel's: nftables.
     Nftables = "nftables",
     /// A packet filter of the sandbox's own, for `allow` beside a connected mode: nftables in a network namespace.
@@ -276,6 +278,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::Ptrace => kernel::ptrace(),
         Mechanism::Gate => namespaces::gate(ids),
         Mechanism::Rate => namespaces::rate(ids),
+        Mechanism::Delay => namespaces::delay(ids),
         Mechanism::Veth => networks::veth(host),
         Mechanism::Macvlan => networks::macvlan(host),
         Mechanism::Pasta => networks::pasta(host),

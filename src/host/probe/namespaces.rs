@@ -168,12 +168,32 @@ pub(super) fn rate(ids: Ids) -> Found {
         let remedy = format!("what {name} asks for, or do without `rate` under [network]");
         return Found(super::State::Blocked, blocker, Some(remedy));
     }
-    let limited = || netlink::limit_rate(pair()?, 11, 1 << 20, 2000);
+    let limited = || netlink::limit_rate(pair()?, 11, 1 << 20, 2000, false);
     match attempt::inside(libc::CLONE_NEWNET, ids, &limited) {
         Ok(()) => Found::ok("what an interface sends is limited"),
         Err(_) => Found::missing(
             "this kernel has no token bucket filter",
             "modprobe sch_tbf (CONFIG_NET_SCH_TBF), or do without `rate` under [network]",
+        ),
+    }
+}
+
+/// The same of which one sends later than it is told.
+pub(super) fn delay(ids: Ids) -> Found {
+    let network = attempt::inside(libc::CLONE_NEWNET, ids, &|| pair().map(drop));
+    if network.is_err() {
+        let name = Mechanism::Gate.name();
+        let blocker = format!("it takes a pair of interfaces, which cannot be had: see {name}");
+        let remedy =
+            format!("what {name} asks for, or do without `delay` and `loss` under [network]");
+        return Found(super::State::Blocked, blocker, Some(remedy));
+    }
+    let delayed = || netlink::worsen(pair()?, 11, std::time::Duration::from_millis(1), 1);
+    match attempt::inside(libc::CLONE_NEWNET, ids, &delayed) {
+        Ok(()) => Found::ok("what an interface sends is delayed and lost"),
+        Err(_) => Found::missing(
+            "this kernel has no network emulator",
+            "modprobe sch_netem (CONFIG_NET_SCH_NETEM), or do without `delay` and `loss` under [network]",
         ),
     }
 }

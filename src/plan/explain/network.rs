@@ -73,6 +73,7 @@ pub(super) fn limit(limited: &Limited, f: &mut Formatter<'_>) -> Result {
         interface,
         rate,
         packet: _,
+        behind: _,
     } = limited;
     let (place, rate) = (place(*end), Size(*rate));
     write!(

@@ -1,6 +1,7 @@
 //! What operations on networks are told.
 
 use crate::host::network::Net;
+use crate::profile::value::{Duration, Percent};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -202,6 +203,28 @@ pub struct Pasta {
     pub gid: u32,
 }
 
+/// A line of a worse kind than there is (tc-netem(8)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// For how long what is sent is on its way.
+    pub delay: std::time::Duration,
+    /// How many packets of 2^32 are lost, but for one.
+    pub loss: u32,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let delay =
+            (!self.delay.is_zero()).then(|| format!("delay it by {}", Duration(self.delay)));
+        let loss = (self.loss > 0).then(|| {
+            let percent = f64::from(self.loss) / f64::from(u32::MAX) * 100.0;
+            format!("lose {} of it", Percent((percent * 1e6).round() / 1e6))
+        });
+        let all: Vec<_> = delay.into_iter().chain(loss).collect();
+        f.write_str(&all.join(" and "))
+    }
+}
+
 /// A limit on what an interface sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limited {
@@ -213,6 +236,8 @@ pub struct Limited {
     pub rate: u64,
     /// The longest packet, in bytes.
     pub packet: u32,
+    /// Whether it holds for what a worse line lets out.
+    pub behind: bool,
 }
 
 /// An address for an interface.

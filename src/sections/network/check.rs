@@ -6,6 +6,7 @@ use crate::host::network::Net;
 use crate::plan::op::network::{Forwarded, Published};
 use crate::profile::value::Size;
 use crate::sections::Profile;
+use std::time::Duration;
 
 /// The largest and the smallest packet that an interface can be told (ip(7)).
 const MTU: std::ops::RangeInclusive<u32> = 68..=65_535;
@@ -15,6 +16,10 @@ const MOST_PORTS: usize = 128;
 
 /// The fewest and the most bytes each second that an interface is limited to.
 const RATE: std::ops::RangeInclusive<u64> = 1024..=100 << 30;
+
+/// How much later something may arrive.
+const DELAY: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(60);
 
 /// The smallest one that IPv6 needs.
 const MTU_OF_IPV6: u32 = 1280;
@@ -386,20 +391,42 @@ impl Network {
     }
 
     fn speed(&self, problems: &mut Diagnostics) {
-        let Some(rate) = &self.rate else {
-            return;
-        };
-        if self.mode.value != Mode::Veth && !self.has_gate() {
+        for (key, place) in [
+            ("rate", self.rate.as_ref().map(|rate| &rate.origin)),
+            ("delay", self.delay.as_ref().map(|delay| &delay.origin)),
+            ("loss", self.loss.as_ref().map(|loss| &loss.origin)),
+        ] {
+            let Some(place) = place.filter(|_| self.mode.value != Mode::Veth && !self.has_gate())
+            else {
+                continue;
+            };
             problems.push(
                 Diagnostic::new(
                     Code::Needs,
-                    &rate.origin,
-                    "`rate` is about what goes through a pair of interfaces: with the mode \"veth\", or with `allow`",
+                    place,
+                    format!("`{key}` is about what goes through a pair of interfaces: with the mode \"veth\", or with `allow`"),
                 )
                 .and(&self.mode.origin, format!("this is \"{}\"", self.mode.value.word()))
                 .help("write `allow` or the mode, or remove this line"),
             );
         }
+        if let Some(delay) = self
+            .delay
+            .as_ref()
+            .filter(|delay| !DELAY.contains(&delay.value.0))
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::BadNetwork,
+                    &delay.origin,
+                    format!("nothing is delayed by {}", delay.value),
+                )
+                .help("from \"1ms\" to \"60s\", for example \"50ms\""),
+            );
+        }
+        let Some(rate) = &self.rate else {
+            return;
+        };
         if !RATE.contains(&rate.value.0) {
             problems.push(
                 Diagnostic::new(

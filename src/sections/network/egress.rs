@@ -396,8 +396,13 @@ impl Network {
         for link in [gate::OPEN, gate::SHUT] {
             inside(Op::LinkGate(link), origin);
         }
-        if let Some(rate) = &self.rate {
-            inside(Op::LimitGate(rate.value.0), &rate.origin);
+        let worse = self.worse();
+        if let Some((line, origin)) = worse {
+            inside(Op::WorsenGate(line), origin);
+        }
+        if let Some(At { value, origin }) = &self.rate {
+            let (rate, behind) = (value.0, worse.is_some());
+            inside(Op::LimitGate { rate, behind }, origin);
         }
         for (rule, origin) in rules.allow.iter().zip(allow) {
             if let Host::Network(network) = &rule.host {

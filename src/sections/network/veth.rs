@@ -98,12 +98,23 @@ impl Network {
                     draft.step(Phase::Attach, Op::AddAddress(assigned), &one.origin);
                 }
             }
+            let worse = self.worse();
+            if let Some((line, origin)) = worse {
+                let interface = interface.clone();
+                let op = Op::Worsen {
+                    end,
+                    interface,
+                    line,
+                };
+                draft.step(Phase::Attach, op, origin);
+            }
             if let Some(At { value, origin }) = &self.rate {
                 let limited = Limited {
                     end,
                     interface: interface.clone(),
                     rate: value.0,
                     packet: self.mtu.as_ref().map_or(PACKET, |mtu| mtu.value) + ETHERNET,
+                    behind: worse.is_some(),
                 };
                 draft.step(Phase::Attach, Op::LimitRate(limited), origin);
             }

@@ -200,6 +200,15 @@ impl Lab {
         found
     }
 
+    /// Whether the kernel has what delays and loses what an interface sends.
+    pub fn has_emulator(&self) -> bool {
+        let tried =
+            "ip link add v0 type veth peer name v1 && tc qdisc add dev v0 root netem delay 1ms";
+        let found = self.shell(tried).code == 0;
+        let _ = self.shell("ip link del v0");
+        found
+    }
+
     /// A server in this network itself.
     pub fn server(&self, ports: &[&str]) -> Service {
         let words = [&["python3", "-c", SERVER][..], ports].concat();
