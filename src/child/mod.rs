@@ -288,7 +288,12 @@ impl Child<'_> {
             } => sys::identity::enter_namespace(*descriptor, kind.flag),
             Op::SetOwnOomScore(score) => init::set_oom_score(*score),
             Op::Stay => self.stay(),
+            Op::JoinSandbox { kind, slot, .. } => {
+                let fd = self.slots.get(*slot).copied().unwrap_or(UNOPENED);
+                sys::identity::enter_namespace(fd, kind.flag)
+            }
             Op::JoinNamespace { .. }
+            | Op::OpenSandbox { .. }
             | Op::ClaimRecord { .. }
             | Op::WriteRecord(_)
             | Op::OpenGroup(_)

@@ -7,6 +7,7 @@ use crate::exit;
 use crate::host::Host;
 use crate::profile::find::FindError;
 use crate::profile::variables::Variables;
+use crate::running::joined;
 use crate::sections::{self, Profile};
 
 pub(super) fn run(arguments: &Check, session: &mut Session) -> Result<u8, Refused> {
@@ -60,7 +61,7 @@ fn check(
     {
         Ok((profile, mut problems)) => {
             if arguments.host {
-                problems.extend(against(&Host::here(), &profile));
+                problems.extend(against(&joined::here(), &profile));
             }
             problems
         }

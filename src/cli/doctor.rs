@@ -7,11 +7,11 @@ use super::arguments::{Doctor, Form};
 use super::{Refused, Session, command_of, output, output_json, placeholder};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin, Sources, printable};
 use crate::exit;
-use crate::host::Host;
 use crate::host::probe::{self, Finding, Mechanism};
 use crate::plan::{Op, Plan};
 use crate::profile::find;
 use crate::profile::overlay::Overlay;
+use crate::running::joined;
 use crate::sections::{self, Profile};
 use crate::supervisor;
 use serde::Serialize;
@@ -47,7 +47,7 @@ struct Problem {
 }
 
 pub(super) fn run(arguments: &Doctor, session: &mut Session) -> Result<u8, Refused> {
-    let host = Host::here().with_terminal(None);
+    let host = joined::here().with_terminal(None);
     let selection = &arguments.selection;
     let named = selection.profile.as_deref();
     let (profile, name) = match named {

@@ -2,13 +2,13 @@
 
 use super::arguments::Explain;
 use super::{Refused, Session, command_of, output, placeholder};
-use crate::host::Host;
 use crate::plan::{Op, bpf, explain};
+use crate::running::joined;
 
 pub(super) fn run(arguments: &Explain, session: &mut Session) -> Result<u8, Refused> {
     session.ceilings.clone_from(&arguments.ceilings.names);
     let profile = session.profile(&arguments.selection)?;
-    let host = Host::here();
+    let host = joined::here();
     let command = command_of(&arguments.command, &profile, &host)?;
     let command = command.unwrap_or_else(|| placeholder(c"COMMAND"));
     session.hold(&profile, &host)?;

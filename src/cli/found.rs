@@ -1,138 +1,59 @@
 //! The run that a name on the command line means.
 
 use super::Refused;
-use crate::diag::{Code, Diagnostic, Origin};
-use crate::running::folder::{self, NoFolder};
+use crate::diag::{Diagnostic, Origin};
+use crate::host::runs::NotRunning;
+use crate::running::folder::NoFolder;
 use crate::running::live::{Opened, State};
-use crate::running::{Entry, Folder, Live, Record};
-use std::time::Duration;
+use crate::running::{Entry, Folder, Live, Record, found};
 
-/// How long a run that is being set up is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+impl From<NotRunning> for Refused {
+    fn from(why: NotRunning) -> Self {
+        Diagnostic::new(why.code, &Origin::CommandLine, why.message)
+            .help(why.help)
+            .into()
+    }
+}
 
 /// The folders that the caller may look into.
 pub(super) fn folders() -> Result<Vec<Folder>, Refused> {
-    folder::all_of_caller().map_err(|why| no_folder(why).into())
+    Ok(found::folders()?)
 }
 
 /// The sentence about a folder that cannot be had.
-pub(super) fn no_folder(why: NoFolder) -> Diagnostic {
-    Diagnostic::new(Code::NoRecords, &Origin::CommandLine, why.message).help(why.help)
+pub(super) fn no_folder(why: NoFolder) -> Refused {
+    found::no_folder(why).into()
 }
 
 /// The run of this name, or of the id that begins so.
 pub(super) fn find<'f>(name: &str, folders: &'f [Folder]) -> Result<(&'f Folder, Entry), Refused> {
-    let all = || {
-        folders.iter().flat_map(|folder| {
-            folder
-                .entries()
-                .into_iter()
-                .map(move |entry| (folder, entry))
-        })
-    };
-    let named: Vec<_> = all()
-        .filter(|(_, entry)| entry.name.as_deref() == Some(name))
-        .collect();
-    let found = match named.is_empty() {
-        true => all()
-            .filter(|(_, entry)| !name.is_empty() && entry.id.starts_with(name))
-            .collect(),
-        false => named,
-    };
-    let several: Vec<_> = found.iter().map(|(_, entry)| entry.id.clone()).collect();
-    let mut found = found.into_iter();
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => {
-            let message = format!("no sandbox is called `{name}`");
-            let help = "`sandbox ps --all` shows those that are; a run is called NAME by `sandbox --name NAME -- …`";
-            Err(
-                Diagnostic::new(Code::NoSandbox, &Origin::CommandLine, message)
-                    .help(help)
-                    .into(),
-            )
-        }
-        (Some(_), Some(_)) => {
-            let message = format!("`{name}` may be any of {}", several.join(", "));
-            Err(
-                Diagnostic::new(Code::NoSandbox, &Origin::CommandLine, message)
-                    .help("write more of the id")
-                    .into(),
-            )
-        }
-    }
+    Ok(found::find(name, folders)?)
 }
 
 /// The record of the run of this name, opened. One that ends meanwhile gets another name, or is gone.
 pub(super) fn open(name: &str) -> Result<Opened, Refused> {
-    /// A run ends once.
-    const TRIES: usize = 3;
-    let folders = folders()?;
-    for _ in 0..TRIES {
-        let (folder, entry) = find(name, &folders)?;
-        let is_ended = entry.ended;
-        match Opened::new(folder, entry) {
-            Some(opened) => return Ok(opened),
-            None if is_ended => break,
-            None => {}
-        }
-    }
-    Err(not_running(name, "has no record that can be read"))
+    Ok(found::open(name, &folders()?)?)
 }
 
 /// What is known of the run of this name, once it is more than starting.
 pub(super) fn state(name: &str) -> Result<(Entry, u32, State), Refused> {
-    let opened = open(name)?;
-    let state = opened.started(PATIENCE);
-    Ok((opened.entry, opened.owner, state))
+    Ok(found::state(name, &folders()?)?)
 }
 
 /// The run of this name, which has to run.
 pub(super) fn running(name: &str) -> Result<(Live, Box<Record>, u32), Refused> {
-    let (_, owner, state) = state(name)?;
-    match state {
-        State::Running(live, record) => Ok((live, record, owner)),
-        State::Starting(_) => Err(out_of_reach(
-            format!("{name} is still being set up"),
-            "try again; if it stays so, see what its supervisor waits for",
-        )),
-        State::Unknown(_) => Err(out_of_reach(
-            format!("the record of {name} was written by another version of sandbox"),
-            format!("use the one that has started it; `sandbox kill {name}` ends it all the same"),
-        )),
-        State::Elsewhere => Err(out_of_reach(
-            format!("the supervisor of {name} is in another pid namespace"),
-            "do this in the container, or wherever it was started",
-        )),
-        State::Ended(_) => Err(not_running(name, "has ended")),
-        State::Lost => Err(not_running(name, "has ended: its supervisor was killed")),
-    }
+    Ok(found::running(name, &folders()?)?)
 }
 
 /// Refuses what is done with what another user's record says.
 pub(super) fn own(name: &str, owner: u32) -> Result<(), Refused> {
-    let me = rustix::process::geteuid().as_raw();
-    if owner == me {
-        return Ok(());
-    }
-    Err(out_of_reach(
-        format!(
-            "{name} is of uid {owner}, and what its record says would be done with the rights of uid {me}"
-        ),
-        "do it as that user: `runuser -u USER -- sandbox …`",
-    ))
+    Ok(found::own(name, owner)?)
 }
 
 pub(super) fn not_running(name: &str, how: &str) -> Refused {
-    let message = format!("{name} {how}");
-    let help = "`sandbox ps` shows those that run; `sandbox rm` forgets one that has ended, `sandbox gc` those that were killed";
-    Diagnostic::new(Code::NotRunning, &Origin::CommandLine, message)
-        .help(help)
-        .into()
+    found::not_running(name, how).into()
 }
 
 pub(super) fn out_of_reach(message: impl Into<String>, help: impl Into<String>) -> Refused {
-    Diagnostic::new(Code::OutOfReach, &Origin::CommandLine, message.into())
-        .help(help.into())
-        .into()
+    found::out_of_reach(message, help).into()
 }

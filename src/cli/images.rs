@@ -3,10 +3,10 @@
 use super::arguments::{Images, ListImages, OfImages, PinImage, PruneImages, UnpackImage};
 use super::{Refused, Session, output, output_json, variables};
 use crate::diag::{Code, Diagnostic, Origin, printable};
-use crate::host::Host;
 use crate::host::images::cache::{Cache, Entry};
 use crate::host::images::{Owners, Reference};
 use crate::profile::value::Size;
+use crate::running::joined;
 use crate::sections::rootfs;
 use crate::supervisor::{prune, resolve};
 use serde::Serialize;
@@ -105,7 +105,7 @@ fn root(entry: &Entry) -> Root {
 fn unpack(arguments: &UnpackImage, session: &mut Session) -> Result<u8, Refused> {
     session.ceilings.clone_from(&arguments.ceilings.names);
     let profile = session.profile(&arguments.selection)?;
-    session.hold(&profile, &Host::here())?;
+    session.hold(&profile, &joined::here())?;
     if !profile.rootfs.is_packed() {
         let message = "the root of this profile does not have to be unpacked";
         return Err(Diagnostic::new(Code::Needs, &Origin::CommandLine, message)
@@ -154,7 +154,7 @@ struct Removed {
 
 fn remove(arguments: &PruneImages) -> Result<u8, Refused> {
     let cache = cache()?;
-    let host = Host::here();
+    let host = joined::here();
     let chosen = Some(&arguments.names[..]).filter(|names| !names.is_empty());
     if let Some(names) = chosen {
         let known = cache.entries().map_err(refusal)?;

@@ -44,6 +44,7 @@ use crate::profile::find::{self, FindError};
 use crate::profile::overlay::Overlay;
 use crate::profile::variables::Variables;
 use crate::profile::{document, node};
+use crate::running::joined;
 use crate::sections::{self, Profile};
 use crate::supervisor;
 use arguments::{Arguments, Selection};
@@ -248,7 +249,7 @@ impl Session {
         if !profile.rootfs.is_packed() {
             return Ok(false);
         }
-        let host = Host::here();
+        let host = joined::here();
         let command = profile.process.command().unwrap_or_default();
         let build = || sections::build(profile, &host, &command);
         let plan = build()?;

@@ -3,7 +3,7 @@
 use super::arguments::Selection;
 use super::{Refused, Session, found};
 use crate::plan::draft::Command;
-use crate::plan::{Plan, explain};
+use crate::plan::{Op, Plan, explain};
 use crate::profile::show::{self, Detail};
 use crate::profile::table::Table as _;
 use crate::running::record::{VERSION, Watched, now};
@@ -58,6 +58,7 @@ pub(super) fn begin(
             terminal: profile.process.terminal_of_who_joins(),
             terminals: plan.watch.terminals,
         },
+        resolvers: resolvers(plan),
         ..Record::default()
     };
     if wanted.command.is_none() {
@@ -73,4 +74,23 @@ pub(super) fn begin(
     // What was only kept open has nothing to say when it is closed.
     let kept = wanted.detached && wanted.command.is_some();
     Ok(Recording::new(record, kept))
+}
+
+/// The file of the sandbox's own that says who resolves names.
+fn resolvers(plan: &Plan) -> Option<String> {
+    let steps = || plan.steps.iter().map(|step| &step.op);
+    let slot = steps().find_map(|op| match op {
+        Op::AttachSource { slot, target, .. } if target.to_bytes() == b"etc/resolv.conf" => {
+            Some(*slot)
+        }
+        _ => None,
+    })?;
+    steps().find_map(|op| match op {
+        Op::StageFile {
+            slot: staged,
+            contents,
+            ..
+        } if *staged == slot => Some(String::from_utf8_lossy(contents).into_owned()),
+        _ => None,
+    })
 }

@@ -15,6 +15,7 @@ use crate::report::egress::{self, Denied, Unreached};
 use crate::report::files::FailedCalls;
 use crate::report::{Measured, Outcome, summary};
 use crate::running::Recording;
+use crate::running::joined;
 use crate::sections::Profile;
 use crate::supervisor::progress::is_in_the_way;
 use crate::supervisor::{self, Failure, Observer};
@@ -64,7 +65,7 @@ struct Read {
 
 fn read(arguments: &Run, session: &mut Session) -> Result<Read, Refused> {
     let profile = session.profile(&arguments.selection)?;
-    let host = Host::here();
+    let host = joined::here();
     let command = command_of(&arguments.command, &profile, &host)?;
     // What is only kept open is planned for any command.
     let mut command = command.or_else(|| arguments.open.then(|| placeholder(c"true")));
@@ -89,7 +90,7 @@ fn again(arguments: &Run, read: &Read, session: &mut Session) -> Result<u8, Refu
     let read = Read {
         profile: read.profile.clone(),
         command: read.command.clone(),
-        host: Host::here(),
+        host: joined::here(),
     };
     let mut reporting = Reporting::begin(arguments)?;
     attempt(arguments, &read, session, &mut reporting, None).inspect_err(|refused| {

@@ -3,9 +3,9 @@
 use super::arguments::{Selection, Test, TestFormat};
 use super::{Refused, Session, output};
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::host::Host;
 use crate::plan::explain;
 use crate::prove::{self, Case, Prover, Stopped, json, junit, text};
+use crate::running::joined;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &Test, session: &mut Session) -> Result<u8, Refused
         profile: arguments.profile.clone(),
         settings: arguments.settings.clone(),
     })?;
-    session.hold(&profile, &Host::here())?;
+    session.hold(&profile, &joined::here())?;
     let cases = prove::cases(&profile, arguments.filter.as_deref());
     if cases.is_empty() {
         return Err(nothing_to_do(arguments).into());

@@ -3,7 +3,7 @@
 use super::arguments::{Selection, Why};
 use super::{Refused, Session, output, output_json, placeholder, variables};
 use crate::diag::{Code, Diagnostic, Origin, Sources};
-use crate::host::Host;
+use crate::running::joined;
 use crate::sections;
 use crate::why::{Answer, Question, WORDS};
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Why, session: &mut Session) -> Result<u8, Refused>
         profile,
         settings: arguments.settings.clone(),
     })?;
-    let host = Host::here();
+    let host = joined::here();
     session.hold(&profile, &host)?;
     let command = profile.process.command();
     let command = command.unwrap_or_else(|| placeholder(c"true"));

@@ -18,6 +18,7 @@ pub mod nftables;
 pub mod probe;
 pub mod program;
 pub mod runtime;
+pub mod runs;
 pub mod share;
 pub mod terminal;
 pub mod tree;
@@ -56,6 +57,8 @@ pub struct Host {
     pasta: OnceCell<Option<PathBuf>>,
     bus_proxy: OnceCell<Option<PathBuf>>,
     runtime: OnceCell<Option<PathBuf>>,
+    /// How sandboxes that run are found by name.
+    runs: runs::Find,
     /// What the caller's standard streams are.
     streams: [OnceCell<Option<Kind>>; 3],
     /// Whether the machine is one of given facts, which has no descriptors.
@@ -87,6 +90,7 @@ impl Host {
             pasta: OnceCell::new(),
             bus_proxy: OnceCell::new(),
             runtime: OnceCell::new(),
+            runs: runs::none,
             streams: Default::default(),
             is_fixed: false,
             terminal: None,
@@ -111,6 +115,7 @@ impl Host {
             pasta: OnceCell::from(Some("/usr/bin/pasta".into())),
             bus_proxy: OnceCell::from(Some("/usr/bin/xdg-dbus-proxy".into())),
             runtime: OnceCell::from(Some("/run/sandbox".into())),
+            runs: runs::none,
             streams: Default::default(),
             is_fixed: true,
             terminal: Some(None),
@@ -334,6 +339,20 @@ impl Host {
         }
         let own = device.uid == self.caller.uid && !self.caller.has_rights();
         Some(device.mode & 0o006 == 0o006 || (own && device.mode & 0o600 == 0o600))
+    }
+
+    /// The sandbox of the caller's that runs under this name.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be joined.
+    pub fn running(&self, name: &str) -> Result<runs::Running, runs::NotRunning> {
+        (self.runs)(name)
+    }
+
+    /// The same machine, where sandboxes that run are found so.
+    #[must_use]
+    pub fn with_runs(self, runs: runs::Find) -> Self {
+        Self { runs, ..self }
     }
 
     /// The same machine with this network, for tests.

@@ -172,7 +172,7 @@ impl Plan {
             Op::CloneInit { namespaces, .. } | Op::MakeInnerUser { namespaces, .. } => {
                 namespaces.iter().any(|kind| kind.name == "net")
             }
-            Op::JoinNamespace { kind, .. } => kind.name == "net",
+            Op::JoinNamespace { kind, .. } | Op::JoinSandbox { kind, .. } => kind.name == "net",
             _ => false,
         })
     }

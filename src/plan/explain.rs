@@ -684,6 +684,24 @@ impl fmt::Display for Op {
             Self::JoinNamespace { kind, path } => {
                 write!(f, "join the {} namespace {}", kind.name, s(path))
             }
+            Self::OpenSandbox {
+                name,
+                id,
+                namespaces,
+                ..
+            } => {
+                write!(f, "open {name} ({id}), a sandbox that runs, and its ")?;
+                for (at, (kind, held, _)) in namespaces.iter().enumerate() {
+                    let and = if at == 0 { "" } else { " and " };
+                    write!(f, "{and}{}:[{}]", kind.name, held.inode)?;
+                }
+                f.write_str("; end when it ends")
+            }
+            Self::JoinSandbox {
+                name, kind, inode, ..
+            } => {
+                write!(f, "join the {} namespace {}:[{inode}] of the sandbox {name}", kind.name, kind.name)
+            }
             Self::EnterNamespace { kind, inode, .. } => {
                 write!(f, "enter the namespace {}:[{inode}]", kind.name)
             }

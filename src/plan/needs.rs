@@ -184,6 +184,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::ForwardInside
         | Op::ListenInside(_)
         | Op::JoinNamespace { .. }
+        | Op::OpenSandbox { .. }
+        | Op::JoinSandbox { .. }
         | Op::DieWithSupervisor
         | Op::NewKeyring
         | Op::ForbidUserNamespaces

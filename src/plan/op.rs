@@ -14,6 +14,7 @@ use super::egress::{Network, Rules};
 pub use crate::host::caller::IdRange;
 use crate::host::cgroup::{Groups, Names, Place, Scope};
 use crate::host::images::{Entry, Unpacking};
+use crate::host::runs::Held;
 use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::{Attributes, Depth};
 use crate::sys::process::StringArray;
@@ -475,6 +476,28 @@ pub enum Op {
         kind: NamespaceKind,
         /// The path.
         path: CString,
+    },
+    /// Opens a sandbox that runs, and namespaces of it: the run ends with it.
+    OpenSandbox {
+        /// The folder of its record.
+        folder: PathBuf,
+        /// Its id.
+        id: String,
+        /// What the profile calls it.
+        name: String,
+        /// Its namespaces, and where their descriptors go.
+        namespaces: Vec<(NamespaceKind, Held, Slot)>,
+    },
+    /// Enters a namespace of a sandbox that was opened.
+    JoinSandbox {
+        /// What the profile calls it.
+        name: String,
+        /// The kind of the namespace.
+        kind: NamespaceKind,
+        /// The number of its inode.
+        inode: u64,
+        /// Where its descriptor is.
+        slot: Slot,
     },
     /// Enters a namespace of a running sandbox.
     EnterNamespace {

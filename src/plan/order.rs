@@ -76,6 +76,8 @@ phases! {
     Locks: Supervisor,
     /// Host paths whose owners are mapped are opened and mapped.
     MappedSources: Supervisor,
+    /// A sandbox that runs is opened, whose namespaces are joined.
+    Others: Supervisor,
     /// Secrets are read, to be handed to init.
     Secrets: Supervisor,
     /// Who stands between the command and message buses is started.
@@ -244,6 +246,7 @@ rules! {
     MountPoints < Locks: "a file that is locked may lie in what has to be made first",
     Locks < MappedSources: "a file is held before anything of it is used",
     Locks < Clone: "the same where init opens it",
+    Others < Clone: "the joiner gets the descriptors through the clone",
     Secrets < Clone: "init gets the descriptor of a secret through the clone",
     Output < Clone: "the command's ends of the pipes come to it through the clone",
     Buses < Clone: "init opens the sockets, which are there by then, and no command starts where nobody listens",

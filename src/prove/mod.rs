@@ -17,6 +17,7 @@ use crate::plan::draft::{Command, c_string};
 use crate::plan::{Plan, Step};
 use crate::report::Outcome;
 use crate::report::egress::{Attempt as Tried, Meant, Unreached};
+use crate::running::joined;
 use crate::sections::test::{Assertion, Claim, Subject, Test};
 use crate::sections::{self, Profile};
 use crate::supervisor::{self, Observer};
@@ -348,7 +349,7 @@ type Say<'s> = &'s dyn Fn(&Step, &str);
 
 /// This machine, as a run finds it whose caller has no terminal: what is proved holds in CI too.
 fn here() -> Host {
-    Host::here().with_terminal(None)
+    joined::here().with_terminal(None)
 }
 
 /// Whether a signal is one by which a person or a system asks a program to end.

@@ -298,7 +298,10 @@ fn just_ended() -> CannotJoin {
 }
 
 /// Opens a namespace by the descriptor that the supervisor has of it.
-fn open(namespace: &Namespace, live: &Live) -> Result<(NamespaceKind, OwnedFd), CannotJoin> {
+pub(super) fn open(
+    namespace: &Namespace,
+    live: &Live,
+) -> Result<(NamespaceKind, OwnedFd), CannotJoin> {
     let Namespace {
         kind,
         inode,
@@ -481,7 +484,9 @@ pub fn own_kinds(plan: &Plan) -> Vec<NamespaceKind> {
             Op::CloneInit { namespaces, .. } | Op::MakeInnerUser { namespaces, .. } => {
                 namespaces.contains(kind)
             }
-            Op::JoinNamespace { kind: joined, .. } => joined == kind,
+            Op::JoinNamespace { kind: joined, .. } | Op::JoinSandbox { kind: joined, .. } => {
+                joined == kind
+            }
             Op::UnshareCgroupNamespace => kind.flag == libc::CLONE_NEWCGROUP,
             Op::UnshareTimeNamespace => kind.flag == libc::CLONE_NEWTIME,
             _ => false,

@@ -7,29 +7,19 @@
 
 pub mod claim;
 pub mod folder;
+pub mod found;
 pub mod inside;
 pub mod join;
+pub mod joined;
 pub mod live;
 pub mod record;
 pub mod saved;
 
+pub use crate::host::runs::is_name;
 pub use claim::Recording;
 pub use folder::{Entry, Folder};
 pub use live::Live;
 pub use record::Record;
-
-/// The longest name of a run.
-const LONGEST_NAME: usize = 64;
-
-/// Whether a text is a name that a run can have: letters, digits, `-`, `_` and `.`, a letter or a
-/// digit in front.
-#[must_use]
-pub fn is_name(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    text.len() <= LONGEST_NAME
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.chars().all(inner)
-}
 
 /// A new id: twelve hexadecimal digits at random.
 #[must_use]

@@ -35,6 +35,9 @@ pub struct Record {
     pub namespaces: Vec<Namespace>,
     /// The user namespace that the command is in, where that is not init's.
     pub inner: Option<Namespace>,
+    /// Its resolv.conf(5), where that is its own, for those that join its network.
+    #[serde(default)]
+    pub resolvers: Option<String>,
     /// The control groups.
     pub groups: Groups,
     /// What confines the command: the steps that whoever joins goes through too.

@@ -201,6 +201,8 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::WriteIdMap { .. }
         | Op::Release
         | Op::JoinNamespace { .. }
+        | Op::OpenSandbox { .. }
+        | Op::JoinSandbox { .. }
         | Op::EnterNamespace { .. }
         | Op::ShowNamespaces(_)
         | Op::Stay

@@ -3,13 +3,16 @@
 
 mod nested;
 mod offsets;
+mod other;
 mod sysctls;
 
 pub use offsets::{Offset, RawOffsets};
 
+use self::other::Other;
 use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::host::probe::Mechanism;
+use crate::host::runs::is_name;
 use crate::plan::draft::c_string;
 use crate::plan::op::{NamespaceKind, Op};
 use crate::plan::{Draft, Phase};
@@ -44,7 +47,8 @@ crate::table! {
         ipc: Choice = "new",
         /// Host and domain name (uts_namespaces(7)).
         uts: Choice = "new",
-        /// Network devices, addresses, ports, abstract sockets (network_namespaces(7)).
+        /// Network devices, addresses, ports, abstract sockets (network_namespaces(7)). Also `"name:NAME"`: that of the
+        /// caller's sandbox that runs under this name.
         net: Choice = "new",
         /// The view of the cgroup tree (cgroup_namespaces(7)).
         cgroup: Choice = "new",
@@ -73,7 +77,12 @@ pub enum Choice {
     Shared,
     /// The one under this path.
     Join(PathBuf),
+    /// That of the caller's sandbox that runs under this name.
+    Sandbox(String),
 }
+
+/// What stands before the name of a sandbox.
+pub const NAMED: &str = "name:";
 
 impl Choice {
     /// Whether it is new.
@@ -96,8 +105,8 @@ impl Value for Choice {
             },
         ]),
         Kind::Text {
-            what: "the path of a namespace to join",
-            form: "^/",
+            what: "the path of a namespace to join, or name:NAME of a sandbox that runs",
+            form: "^(/|name:)",
         },
     ]);
 
@@ -108,6 +117,9 @@ impl Value for Choice {
             "new" => Some(Self::New),
             "shared" => Some(Self::Shared),
             path if path.starts_with('/') => Some(Self::Join(path.into())),
+            text if text.strip_prefix(NAMED).is_some_and(is_name) => text
+                .strip_prefix(NAMED)
+                .map(|name| Self::Sandbox(name.into())),
             other => {
                 problems.push(
                     Diagnostic::new(
@@ -115,7 +127,7 @@ impl Value for Choice {
                         &origin,
                         format!("`{other}` is no choice for a namespace"),
                     )
-                    .help("\"new\", \"shared\", or an absolute path such as \"/proc/42/ns/net\""),
+                    .help("\"new\", \"shared\", an absolute path such as \"/proc/42/ns/net\", or for `net` \"name:NAME\", of a sandbox that runs"),
                 );
                 None
             }
@@ -138,6 +150,8 @@ pub struct Namespaces {
     pub nested_user: At<bool>,
     offsets: offsets::Offsets,
     sysctls: sysctls::Sysctls,
+    /// The sandbox whose network is joined, once this machine was looked at.
+    other: Option<Other>,
 }
 
 const USER: NamespaceKind = NamespaceKind {
@@ -194,6 +208,7 @@ impl Namespaces {
             nested_user: raw.nested_user,
             offsets: offsets::Offsets::check(raw.time_offsets),
             sysctls: sysctls::Sysctls::check(raw.sysctls),
+            other: None,
         }
     }
 
@@ -212,6 +227,7 @@ impl Namespaces {
     /// What builds a root needs a mount namespace; without one nothing may be asked of it.
     pub fn relate(&self, profile: &Profile, problems: &mut Diagnostics) {
         self.offsets.relate(profile, problems);
+        self.only_the_network(problems);
         self.sysctls.relate(profile, problems);
         if self.builds_root() {
             return;
@@ -249,6 +265,7 @@ impl Namespaces {
             nested_user,
             offsets: _,
             sysctls,
+            other: _,
         } = self;
         let mut grants = sysctls.grants();
         let (rank, words, nested) = match nested_user.value {
@@ -289,6 +306,11 @@ impl Namespaces {
                     let path = path.display().to_string();
                     let words = format!("join the {name} namespace {path}");
                     (Extent::Same(path), words, share)
+                }
+                // Refused, but for that of the network.
+                Choice::Sandbox(other) => {
+                    let words = format!("join the {name} namespace of the sandbox {other}");
+                    (Extent::Same(format!("{NAMED}{other}")), words, share)
                 }
             };
             let grant = Grant::new(Area::Namespaces, key, extent, words, &choice.origin);
@@ -347,6 +369,7 @@ impl Namespaces {
     pub fn on_this_machine(&self, profile: &Profile, draft: &mut Draft<'_>) -> Self {
         let own_network = self.has_own_network(profile.network.mode.value);
         let mut here = self.clone();
+        here.other = self.find_other(draft);
         for (choice, kind) in here.all_mut() {
             let wanted = choice.value.is_new() && (kind != NET || own_network);
             if !wanted || draft.host.has_namespace(kind.name) {
@@ -377,6 +400,7 @@ impl Namespaces {
         let mut new = Vec::new();
         let mut inner = Vec::new();
         let apart = self.keeps_mounts_apart(profile);
+        self.join_other(profile, draft);
         for (choice, kind) in self.all() {
             match &choice.value {
                 Choice::Shared => {}
@@ -387,6 +411,9 @@ impl Namespaces {
                     };
                     draft.step(Phase::Join, op, &choice.origin);
                 }
+                // The network, which `other` joins.
+                Choice::Sandbox(_) => {}
+                Choice::New if kind == USER && self.is_in_others_ids() => {}
                 Choice::New if kind == NET && !self.has_own_network(profile.network.mode.value) => {
                 }
                 Choice::New if kind == CGROUP => {

@@ -14,8 +14,9 @@ pub use egress::{Egress, Refused};
 pub use family::Family;
 pub use value::{Forward, InterfaceName, NamespaceName, Publish};
 
+use super::namespaces::{Choice, NAMED, Namespaces};
 use super::user::Identity;
-use super::{Profile, namespaces::Choice, namespaces::Namespaces, split};
+use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::network::Net;
 use crate::plan::op::network::{Forwarded, Line, Published};
@@ -69,7 +70,8 @@ crate::table! {
         /// socket(2) altogether still does, and what permits it, permits no other family. Pairs are made of `unix` alone.
         /// Without a preset, rings of io_uring(7) are refused too, since sockets can be made on them. Default: what the preset permits.
         families: List<Family>,
-        /// With `mode = "join"`: which network namespace, by its name (`ip netns add NAME`) or by an absolute path.
+        /// With `mode = "join"`: which network namespace, by its name (`ip netns add NAME`), by an absolute path, or as
+        /// `"name:NAME"`, that of a sandbox that runs.
         namespace: NamespaceName,
         /// With `mode = "macvlan"`: the interface of the host whose network it is. What the sandbox sends leaves by
         /// it, under a hardware address of the sandbox's own; the host itself is not reached that way.
@@ -231,8 +233,11 @@ impl Network {
         };
         let net = &mut namespaces.net;
         if net.origin.is_default() {
-            let path = namespace.value.path();
-            *net = At::new(Choice::Join(path), namespace.origin.clone());
+            let choice = match namespace.value.sandbox() {
+                Some(name) => Choice::Sandbox(name.into()),
+                None => Choice::Join(namespace.value.path()),
+            };
+            *net = At::new(choice, namespace.origin.clone());
             return;
         }
         problems.push(
@@ -323,6 +328,11 @@ impl Network {
                 let path = path.display().to_string();
                 let words = format!("use the network of {path}");
                 ((Extent::Same(path), words, 10_000), &net.origin)
+            }
+            (Choice::Sandbox(name), _) => {
+                let words = format!("use the network of the sandbox {name}");
+                let extent = Extent::Same(format!("{NAMED}{name}"));
+                ((extent, words, 10_000), &net.origin)
             }
             (
                 Choice::Shared,
@@ -474,7 +484,7 @@ impl Network {
         let Some(namespace) = self
             .namespace
             .as_ref()
-            .filter(|_| self.mode.value == Mode::Join)
+            .filter(|one| self.mode.value == Mode::Join && one.value.sandbox().is_none())
         else {
             return;
         };

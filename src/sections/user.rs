@@ -118,6 +118,12 @@ impl Identity {
         holds(range, last).then(|| first - range.inside + range.outside)
     }
 
+    /// Whether setgroups(2) works inside.
+    #[must_use]
+    pub fn sets_groups(&self) -> bool {
+        self.setgroups
+    }
+
     /// How the owners in a whole root are mapped: as the ids of the same number inside.
     #[must_use]
     pub fn root_map(&self) -> Option<Idmap> {
@@ -340,7 +346,7 @@ impl User {
             };
             draft.note(&self.gid_map.origin, text);
         }
-        Identity {
+        let mut identity = Identity {
             uid,
             gid,
             users,
@@ -349,7 +355,14 @@ impl User {
             setgroups,
             user_writer,
             group_writer,
+        };
+        profile.namespaces.agree(&identity, draft);
+        if profile.namespaces.is_in_others_ids() {
+            // They were written when it was made.
+            identity.user_writer = None;
+            identity.group_writer = None;
         }
+        identity
     }
 
     /// Without a user namespace of its own, the command has ids of the namespace it is in.
@@ -509,7 +522,8 @@ impl User {
                 &self.uid_map,
             ),
         ];
-        if profile.namespaces.user.value.is_new() && !identity.setgroups {
+        let made = profile.namespaces.user.value.is_new() && !profile.namespaces.is_in_others_ids();
+        if made && !identity.setgroups {
             draft.step(Phase::IdMaps, Op::DenySetgroups, &self.gid_map.origin);
         }
         for (ids, ranges, writer, map) in maps {

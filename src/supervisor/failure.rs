@@ -150,6 +150,7 @@ impl Failure {
                 Op::ClaimRecord { .. } => {
                     "choose another name; `sandbox ps --all` shows who has which, `sandbox kill` ends one, `sandbox rm` forgets one that has ended".into()
                 }
+                Op::OpenSandbox { ref name, .. } => format!("start {name} again, and then this: who joins a network ends with it"),
                 Op::WriteRecord(_) => "make room in the folder of the records".into(),
                 Op::OpenGroup(_) => {
                     "join it as the user who has started it, with the same rights".into()
@@ -230,6 +231,9 @@ impl Failure {
             }
             (Op::CloneInit { namespaces, into_group: true }, Errno::ENODEV) if namespaces.is_empty() => {
                 "the sandbox's cgroup is gone: it has just ended".into()
+            }
+            (Op::JoinSandbox { .. }, Errno::EPERM) => {
+                "start both sandboxes as the same user, with the same rights and in the same user namespace".into()
             }
             (Op::EnterNamespace { .. }, Errno::EPERM) => {
                 "join it as the user who has started it, with the same rights".into()

@@ -40,7 +40,7 @@ use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
 use crate::report::{Measured, Outcome, denial::Refusals, egress::Unreached, files::FailedCalls};
-use crate::running::Recording;
+use crate::running::{Live, Recording, joined};
 use crate::sys::mount::Depth;
 use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, signal};
@@ -135,6 +135,8 @@ struct Run<'p> {
     /// The changes that this run alone uses.
     changes: Vec<store::Held>,
     init: Option<Init>,
+    /// The sandbox whose namespaces were joined, and the step that has opened it.
+    other: Option<(Live, usize)>,
     network: Network,
     /// Who stands between the command and message buses.
     bus: Option<bus::Proxy>,
@@ -208,6 +210,7 @@ impl<'p> Run<'p> {
             sources: Vec::new(),
             changes: Vec::new(),
             init: None,
+            other: None,
             network: Network::default(),
             bus: None,
             killed: Vec::new(),
@@ -285,6 +288,19 @@ impl<'p> Run<'p> {
             Op::StartBusProxy(wanted) => {
                 let proxy = bus::Proxy::start(wanted);
                 self.bus = Some(proxy.map_err(|cause| Failure::because(number, cause))?);
+            }
+            Op::OpenSandbox {
+                folder,
+                id,
+                namespaces,
+                ..
+            } => {
+                let wanted = namespaces.iter().map(|(kind, held, _)| (*kind, *held));
+                let (live, fds) = joined::open(folder, id, wanted).map_err(text)?;
+                for ((_, _, slot), fd) in namespaces.iter().zip(fds) {
+                    self.put(*slot, fd.into_raw_fd());
+                }
+                self.other = Some((live, number));
             }
             Op::AskForScope(scope) => cgroup::ask(scope).map_err(text)?,
             Op::CreateGroup { place, names, .. } => {

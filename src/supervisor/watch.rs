@@ -86,6 +86,8 @@ struct Heard {
     has_terminal: bool,
     /// Whether the gate has ended before the run.
     unguarded: bool,
+    /// The step that has opened the sandbox whose namespaces were joined, once that has ended.
+    left: Option<usize>,
     /// Why nothing more could be heard.
     deaf: Option<Errno>,
 }
@@ -142,6 +144,7 @@ impl Run<'_> {
                 self.gate.as_ref().map(Gate::bell),
                 self.executed.as_ref().map(|(ours, _)| ours.as_fd()),
                 self.refused_packets.as_ref().map(RefusedPackets::bell),
+                self.other.as_ref().map(|(other, _)| other.pidfd.as_fd()),
             ];
             let mut fds: Vec<_> = waited_for
                 .into_iter()
@@ -171,6 +174,7 @@ impl Run<'_> {
                 unguarded,
                 executed,
                 refused,
+                left,
             ] = waited_for.map(|fd| {
                 let polled = fd.and_then(|_| polled.next()?.revents());
                 polled.unwrap_or(PollFlags::empty())
@@ -235,6 +239,11 @@ impl Run<'_> {
                 self.send(libc::SIGKILL, false);
                 end.unguarded = true;
             }
+            if !left.is_empty() {
+                // What guarded and served its network has gone, and would leave the rest of it behind for us.
+                end.left = self.other.take().map(|(_, step)| step);
+                self.send(libc::SIGKILL, false);
+            }
             if !rung.is_empty()
                 && let Some(relay) = &self.relay
             {
@@ -293,6 +302,10 @@ impl Run<'_> {
                 .position(|step| matches!(step.op, Op::OpenGate(_)));
             let cause = "the gate has ended, and the command with it".into();
             return Err(Failure::text(gate.unwrap_or(last), cause));
+        }
+        if let (None, Some(step)) = (&end.failure, end.left) {
+            let cause = "it has ended, and the command with it".into();
+            return Err(Failure::text(step, cause));
         }
         if let (None, Some(errno)) = (&end.failure, end.deaf) {
             let cause = format!(

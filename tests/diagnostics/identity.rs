@@ -1,6 +1,6 @@
 //! `[user]`, names, `[namespaces]`, `[network]`.
 
-use crate::{checked, warned};
+use crate::{checked, explained, warned};
 use sandbox::diag::{Source, Sources};
 use sandbox::host::Host;
 use sandbox::host::accounts::Accounts;
@@ -350,6 +350,38 @@ uts = "shared"
 }
 
 #[test]
+fn a_namespace_of_another_sandbox() {
+    insta::assert_snapshot!(checked(
+        r#"
+[namespaces]
+net = "name:"
+uts = "name:db"
+ipc = "name:../db"
+
+[network]
+mode = "veth"
+"#,
+    ));
+    insta::assert_snapshot!(checked(
+        r#"
+[namespaces]
+net = "name:db"
+
+[network]
+allow = ["192.0.2.1:80"]
+forward = ["22:22"]
+"#,
+    ));
+    insta::assert_snapshot!(explained(
+        r#"
+[network]
+mode = "join"
+namespace = "name:no-such-sandbox"
+"#,
+    ));
+}
+
+#[test]
 fn a_namespace_that_is_no_choice() {
     let wrong = checked(
         r#"
@@ -365,7 +397,7 @@ user = "proc/1/ns/user"
     2 | net = "none"
       |       ^^^^^^
       |
-      = help: "new", "shared", or an absolute path such as "/proc/42/ns/net"
+      = help: "new", "shared", an absolute path such as "/proc/42/ns/net", or for `net` "name:NAME", of a sandbox that runs
 
     error[SBX0004]: `proc/1/ns/user` is no choice for a namespace
      --> sandbox.toml:3:8
@@ -373,7 +405,7 @@ user = "proc/1/ns/user"
     3 | user = "proc/1/ns/user"
       |        ^^^^^^^^^^^^^^^^
       |
-      = help: "new", "shared", or an absolute path such as "/proc/42/ns/net"
+      = help: "new", "shared", an absolute path such as "/proc/42/ns/net", or for `net` "name:NAME", of a sandbox that runs
     "#);
 }
 

@@ -123,6 +123,7 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "",
     ),
     ("namespaces", "", "net = \"/proc/42/ns/net\""),
+    ("namespaces", "net = \"name:db\"", "net = \"name:web\""),
     (
         "namespaces",
         "pid = \"shared\"",

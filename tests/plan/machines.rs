@@ -5,10 +5,12 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use sandbox::diag::Code;
 use sandbox::host::Host;
 use sandbox::host::accounts::Accounts;
 use sandbox::host::caller::{Caller, SubordinateIds};
 use sandbox::host::network::{Interface, Net, Networks};
+use sandbox::host::runs::{Held, NotRunning, Running};
 use sandbox::host::terminal::Terminal;
 use sandbox::host::tree::{Kind, Tree};
 use sandbox::plan::op::IdRange;
@@ -122,6 +124,39 @@ pub(crate) struct Machine {
     groups: bool,
 }
 
+/// `db` runs, of a plain user with the uid 1000.
+fn running(name: &str) -> Result<Running, NotRunning> {
+    let held = |descriptor| {
+        Some(Held {
+            inode: 4_026_532_000,
+            descriptor,
+        })
+    };
+    let own = vec![IdRange {
+        inside: 1000,
+        outside: 1000,
+        count: 1,
+    }];
+    match name {
+        "db" => Ok(Running {
+            folder: "/run/user/1000/sandbox".into(),
+            id: "0123456789ab".into(),
+            pid: 815,
+            user: held(9),
+            net: held(10),
+            users: own.clone(),
+            groups: own,
+            setgroups: false,
+            resolvers: Some("nameserver 192.0.2.1\n".into()),
+        }),
+        other => Err(NotRunning {
+            code: Code::NoSandbox,
+            message: format!("no sandbox is called `{other}`"),
+            help: "start it".into(),
+        }),
+    }
+}
+
 impl Machine {
     pub(crate) fn host(&self) -> Host {
         let caller = Caller {
@@ -162,6 +197,7 @@ impl Machine {
             true => host.with_cgroups(groups::all()),
             false => host,
         };
+        let host = host.with_runs(running);
         match self.old {
             true => host.that_executes_written_memory(),
             false => host,

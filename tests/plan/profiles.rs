@@ -45,10 +45,14 @@ fn table(
 }
 
 fn namespace(kind: &'static str) -> BoxedStrategy<String> {
+    let other = match kind {
+        "net" => "name:db".into(),
+        kind => format!("/proc/1/ns/{kind}"),
+    };
     prop_oneof![
         12 => Just(quoted("new")),
         2 => Just(quoted("shared")),
-        2 => Just(quoted(format!("/proc/1/ns/{kind}"))),
+        2 => Just(quoted(other)),
     ]
     .boxed()
 }

@@ -35,6 +35,7 @@ mod ids;
 mod images;
 mod io;
 mod joined;
+mod joining;
 mod leftovers;
 mod limits;
 mod live;

@@ -17,6 +17,7 @@ impl Namespaces {
     /// (mount_namespaces(7)): the second namespace would be paid for by every run, and bar no way.
     pub(super) fn keeps_mounts_apart(&self, profile: &Profile) -> bool {
         self.user.value.is_new()
+            && !self.is_in_others_ids()
             && self.builds_root()
             && profile.capabilities.keeps(Capability::CAP_SYS_ADMIN)
     }
@@ -24,7 +25,7 @@ impl Namespaces {
     /// Forbids further user namespaces besides the filter, which a profile may loosen.
     pub(super) fn forbid_nested(&self, profile: &Profile, draft: &mut Draft<'_>) {
         // The limit of a namespace of others is theirs.
-        if self.nested_user.value || !self.user.value.is_new() {
+        if self.nested_user.value || !self.user.value.is_new() || self.is_in_others_ids() {
             return;
         }
         let origin = &self.nested_user.origin;

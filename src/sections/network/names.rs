@@ -22,6 +22,14 @@ impl Network {
     /// below /run, which is not shown. A network that is joined by its name may have files of its own, as
     /// ip-netns(8) has it. One that is connected gets files of the sandbox's.
     pub fn entries(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        if let Some(text) = profile.namespaces.resolvers_of_other() {
+            let what = What::File(text.as_bytes().to_vec(), 0o644.into());
+            let origin = profile.namespaces.net.origin.clone();
+            draft
+                .entries
+                .push(entry(RESOLVERS.into(), what, false, origin));
+            return;
+        }
         match self.mode.value {
             Mode::None => {}
             Mode::Loopback => self.egress_entries(profile, draft),

@@ -2,11 +2,13 @@
 
 use crate::diag::Diagnostics;
 use crate::host::network::Net;
+use crate::host::runs::is_name;
 use crate::plan::op::network::{Forwarded, Protocol, Published};
 use crate::plan::ports::Ports;
 use crate::profile::node::Node;
 use crate::profile::shape::Kind;
 use crate::profile::table::{Value, read_string, wrong};
+use crate::sections::namespaces::NAMED;
 use std::net::IpAddr;
 
 impl Value for Net {
@@ -96,7 +98,14 @@ impl NamespaceName {
     /// The name, if it is one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        (!self.0.starts_with('/')).then_some(self.0.as_str())
+        let named = self.0.starts_with('/') || self.sandbox().is_some();
+        (!named).then_some(self.0.as_str())
+    }
+
+    /// The name of a sandbox, if it is that of one.
+    #[must_use]
+    pub fn sandbox(&self) -> Option<&str> {
+        self.0.strip_prefix(NAMED).filter(|name| is_name(name))
     }
 }
 
