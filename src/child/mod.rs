@@ -294,6 +294,7 @@ impl Child<'_> {
             }
             Op::JoinNamespace { .. }
             | Op::OpenSandbox { .. }
+            | Op::ReserveAddress { .. }
             | Op::ClaimRecord { .. }
             | Op::WriteRecord(_)
             | Op::OpenGroup(_)

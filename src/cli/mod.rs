@@ -46,9 +46,10 @@ use crate::profile::variables::Variables;
 use crate::profile::{document, node};
 use crate::running::joined;
 use crate::sections::{self, Profile};
-use crate::supervisor;
+use crate::supervisor::{self, Reserved, Taken};
 use arguments::{Arguments, Selection};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
+use nix::errno::Errno;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
@@ -150,6 +151,8 @@ struct Session {
     of_profiles: Vec<SourceId>,
     /// The ceilings that the command line names.
     ceilings: Vec<String>,
+    /// The addresses that the plan has chosen.
+    reserved: Reserved,
 }
 
 impl Session {
@@ -239,7 +242,37 @@ impl Session {
     ) -> Result<Plan, Refused> {
         let plan = sections::build(profile, host, command)?;
         let plan = self.prepared(plan, || sections::build(profile, host, command))?;
+        let plan = self.reserved(plan, host, || sections::build(profile, host, command))?;
         self.weaker(&plan);
+        Ok(plan)
+    }
+
+    /// Reserves the addresses that a plan has chosen, and plans anew where somebody has one.
+    fn reserved(
+        &mut self,
+        mut plan: Plan,
+        host: &Host,
+        again: impl Fn() -> Result<Plan, Diagnostics>,
+    ) -> Result<Plan, Refused> {
+        /// After so many the step itself says why it fails.
+        const TRIES: u32 = 256;
+        for _ in 0..TRIES {
+            match Reserved::of(&plan) {
+                Ok(reserved) => {
+                    self.reserved = reserved;
+                    break;
+                }
+                Err(Taken {
+                    address,
+                    errno: Errno::EADDRINUSE,
+                }) => {
+                    host.avoid(address);
+                    plan = again()?;
+                }
+                // The step says so again, with its line.
+                Err(_) => break,
+            }
+        }
         Ok(plan)
     }
 

@@ -18,7 +18,7 @@ use crate::running::Recording;
 use crate::running::joined;
 use crate::sections::Profile;
 use crate::supervisor::progress::is_in_the_way;
-use crate::supervisor::{self, Failure, Observer};
+use crate::supervisor::{self, Failure, Observer, Reserved};
 use crate::why;
 use std::cell::RefCell;
 
@@ -46,6 +46,7 @@ pub(super) fn run(arguments: &Run, session: &mut Session) -> Result<u8, Refused>
         (Some(address), _) => {
             // Whoever connects is not to find out that nothing can run here.
             session.build_prepared(&read.profile, &read.host, &read.command)?;
+            session.reserved = Reserved::default();
             many::listen(address, arguments, &read.profile, session, |session| {
                 again(arguments, &read, session)
             })
@@ -155,6 +156,7 @@ fn attempt(
         failed: Some(&mut failed),
         unreached: Some(&mut unreached),
         recording: recording.as_mut(),
+        reserved: std::mem::take(&mut session.reserved),
         started: detached.map(|_| &started as &dyn Fn()),
     };
     if arguments.progress && is_in_the_way() {

@@ -10,6 +10,9 @@ use netlink_packet_route::link::{
     InfoBridgePort, InfoData, InfoKind, InfoMacVlan, InfoPortData, InfoPortKind, InfoVeth,
     LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -141,6 +144,83 @@ pub fn add_address(netlink: &mut Netlink, index: u32, net: Net) -> nix::Result<(
     }
     let what = RouteNetlinkMessage::NewAddress(message);
     netlink.request(what, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Has the kernel ask anew who has an address on the network of an interface (arp(7), RFC 4861), as it would to send a
+/// packet there.
+///
+/// # Errors
+/// The kernel's.
+pub fn ask_for(netlink: &mut Netlink, index: u32, address: IpAddr) -> nix::Result<()> {
+    forget(netlink, index, address)?;
+    let mut message = neighbour(index, address);
+    message.header.flags = NeighbourFlags::Use;
+    netlink.request(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE)
+}
+
+/// Forgets the answer; not one that was written down by hand.
+///
+/// # Errors
+/// `EEXIST` where it was; others of the kernel's.
+pub fn forget(netlink: &mut Netlink, index: u32, address: IpAddr) -> nix::Result<()> {
+    let known = neighbours(netlink, index, address)?;
+    if known
+        .iter()
+        .any(|state| *state == NeighbourState::Permanent)
+    {
+        return Err(Errno::EEXIST);
+    }
+    let what = RouteNetlinkMessage::DelNeighbour(neighbour(index, address));
+    match netlink.request(what, 0) {
+        Err(Errno::ENOENT) => Ok(()),
+        result => result,
+    }
+}
+
+/// Whether somebody has answered.
+///
+/// # Errors
+/// The kernel's.
+pub fn is_answered(netlink: &mut Netlink, index: u32, address: IpAddr) -> nix::Result<bool> {
+    use NeighbourState::{Delay, Noarp, Permanent, Probe, Reachable, Stale};
+    let known = neighbours(netlink, index, address)?;
+    let answers = [Reachable, Stale, Delay, Probe, Noarp, Permanent];
+    Ok(known.iter().any(|state| answers.contains(state)))
+}
+
+/// What is known of an address.
+fn neighbours(
+    netlink: &mut Netlink,
+    index: u32,
+    address: IpAddr,
+) -> nix::Result<Vec<NeighbourState>> {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family(address);
+    message.header.ifindex = index;
+    let wanted = neighbour(index, address);
+    let all = netlink.dump(RouteNetlinkMessage::GetNeighbour(message))?;
+    let states = all.into_iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewNeighbour(found) => (found.header.ifindex == index
+            && wanted
+                .attributes
+                .iter()
+                .all(|one| found.attributes.contains(one)))
+        .then_some(found.header.state),
+        _ => None,
+    });
+    Ok(states.collect())
+}
+
+fn neighbour(index: u32, address: IpAddr) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family(address);
+    message.header.ifindex = index;
+    let destination = match address {
+        IpAddr::V4(address) => NeighbourAddress::Inet(address),
+        IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+    };
+    message.attributes = vec![NeighbourAttribute::Destination(destination)];
+    message
 }
 
 /// Routes everything else by a gateway.

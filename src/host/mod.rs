@@ -32,7 +32,7 @@ use cgroup::Cgroups;
 use descriptors::Inherited;
 use mounts::Mounts;
 use network::Networks;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use terminal::Terminal;
@@ -57,6 +57,8 @@ pub struct Host {
     pasta: OnceCell<Option<PathBuf>>,
     bus_proxy: OnceCell<Option<PathBuf>>,
     runtime: OnceCell<Option<PathBuf>>,
+    /// Addresses of bridges' networks that somebody was found to have.
+    avoided: RefCell<Vec<IpAddr>>,
     /// How sandboxes that run are found by name.
     runs: runs::Find,
     /// What the caller's standard streams are.
@@ -90,6 +92,7 @@ impl Host {
             pasta: OnceCell::new(),
             bus_proxy: OnceCell::new(),
             runtime: OnceCell::new(),
+            avoided: RefCell::default(),
             runs: runs::none,
             streams: Default::default(),
             is_fixed: false,
@@ -115,6 +118,7 @@ impl Host {
             pasta: OnceCell::from(Some("/usr/bin/pasta".into())),
             bus_proxy: OnceCell::from(Some("/usr/bin/xdg-dbus-proxy".into())),
             runtime: OnceCell::from(Some("/run/sandbox".into())),
+            avoided: RefCell::default(),
             runs: runs::none,
             streams: Default::default(),
             is_fixed: true,
@@ -339,6 +343,17 @@ impl Host {
         }
         let own = device.uid == self.caller.uid && !self.caller.has_rights();
         Some(device.mode & 0o006 == 0o006 || (own && device.mode & 0o600 == 0o600))
+    }
+
+    /// From here on, no plan chooses this address.
+    pub fn avoid(&self, address: IpAddr) {
+        self.avoided.borrow_mut().push(address);
+    }
+
+    /// Whether somebody was found to have it.
+    #[must_use]
+    pub fn is_avoided(&self, address: IpAddr) -> bool {
+        self.avoided.borrow().contains(&address)
     }
 
     /// The sandbox of the caller's that runs under this name.

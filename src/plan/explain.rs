@@ -684,6 +684,9 @@ impl fmt::Display for Op {
             Self::JoinNamespace { kind, path } => {
                 write!(f, "join the {} namespace {}", kind.name, s(path))
             }
+            Self::ReserveAddress { bridge, address } => {
+                write!(f, "reserve {address} on the bridge {bridge}, unless somebody there has it")
+            }
             Self::OpenSandbox {
                 name,
                 id,

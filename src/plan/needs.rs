@@ -185,6 +185,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::ListenInside(_)
         | Op::JoinNamespace { .. }
         | Op::OpenSandbox { .. }
+        | Op::ReserveAddress { .. }
         | Op::JoinSandbox { .. }
         | Op::DieWithSupervisor
         | Op::NewKeyring

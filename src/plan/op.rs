@@ -22,6 +22,7 @@ use crate::sys::terminal::{Settings, Size};
 pub use device::{DeviceRule, merged};
 pub use limit::{Limit, Over, REALTIME_PERIOD_US, Rates, USUAL_PERIOD_US};
 use std::ffi::CString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The number of a descriptor that one step opens and another one uses.
@@ -442,6 +443,13 @@ pub enum Op {
     HearRefused(Box<Rules>),
     /// Takes the sockets of the sandbox's loopback from init, and hands on what comes to them to the caller's loopback.
     ForwardInside,
+    /// Reserves an address of a bridge's network, which nobody there has.
+    ReserveAddress {
+        /// The bridge.
+        bridge: String,
+        /// The address.
+        address: IpAddr,
+    },
     /// Makes a socket at a port of the sandbox's loopback and hands it to the supervisor.
     ListenInside(network::Forwarded),
     /// Makes the packet filter of the sandbox's network, and hands the supervisor a socket that hears what it refuses.

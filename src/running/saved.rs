@@ -202,6 +202,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::Release
         | Op::JoinNamespace { .. }
         | Op::OpenSandbox { .. }
+        | Op::ReserveAddress { .. }
         | Op::JoinSandbox { .. }
         | Op::EnterNamespace { .. }
         | Op::ShowNamespaces(_)

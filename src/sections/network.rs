@@ -12,7 +12,7 @@ mod veth;
 
 pub use egress::{Egress, Refused};
 pub use family::Family;
-pub use value::{Forward, InterfaceName, NamespaceName, Publish};
+pub use value::{Addresses, Forward, InterfaceName, NamespaceName, Publish};
 
 use super::namespaces::{Choice, NAMED, Namespaces};
 use super::user::Identity;
@@ -77,8 +77,9 @@ crate::table! {
         /// it, under a hardware address of the sandbox's own; the host itself is not reached that way.
         interface: InterfaceName,
         /// With `mode = "veth"` and `"macvlan"`: the sandbox's addresses, each with the bits of its network, such as
-        /// `"172.2.0.2/24"` and `"fd00:2::2/64"`. Default: with `veth` taken from the pool.
-        address: List<Net>,
+        /// `"172.2.0.2/24"` and `"fd00:2::2/64"`. With a bridge also `"auto"`: of each network that the bridge has an
+        /// address of, one that nobody there has. Default: with `veth` taken from the pool.
+        address: Addresses,
         /// With `mode = "veth"`: the addresses of the host's end. Default: the first free one of each network.
         host_address: List<Net>,
         /// With `mode = "veth"` and `"macvlan"`: by which addresses the sandbox reaches other networks. Default: with
@@ -142,6 +143,8 @@ pub struct Network {
     pub namespace: Option<At<NamespaceName>>,
     pub interface: Option<At<InterfaceName>>,
     pub address: Vec<At<Net>>,
+    /// Where it says that addresses are chosen.
+    pub auto: Option<Origin>,
     pub host_address: Vec<At<Net>>,
     pub gateway: Vec<At<IpAddr>>,
     pub bridge: Option<At<InterfaceName>>,
@@ -200,12 +203,20 @@ impl Network {
                 families
             })
         });
+        let (address, auto) = match raw.address {
+            None => (Vec::new(), None),
+            Some(At { value, origin }) => match value {
+                Addresses::Given(addresses) => (addresses, None),
+                Addresses::Auto => (Vec::new(), Some(origin)),
+            },
+        };
         Self {
             mode: raw.mode,
             families,
             namespace: raw.namespace,
             interface: raw.interface,
-            address: all(raw.address),
+            address,
+            auto,
             host_address: all(raw.host_address),
             gateway: all(raw.gateway),
             bridge: raw.bridge,
@@ -299,6 +310,7 @@ impl Network {
             namespace: _,
             interface,
             address: _,
+            auto: _,
             host_address: _,
             isolated,
             gateway,

@@ -383,6 +383,9 @@ impl Failure {
             (_, Errno::ESRCH | Errno::EPIPE) if step.phase <= Phase::AwaitRelease => {
                 "the supervisor ended while the sandbox was being set up".into()
             }
+            (Op::ReserveAddress { .. }, Errno::EADDRINUSE) => {
+                "somebody on the bridge has just taken it: start this again, or name an address that is free".into()
+            }
             (Op::AddAddress(_), Errno::EADDRINUSE) => {
                 "another interface of the host is in this network, since a moment ago: run it again, or choose another network".into()
             }

@@ -32,6 +32,7 @@ mod watch;
 pub use bus::sweep as sweep_buses;
 pub use failure::Failure;
 pub use mount_point::sweep as sweep_mount_points;
+pub use network::{Reserved, Taken};
 pub use unpack::{Pruned, prepare, prune, resolve};
 
 use crate::changes::store;
@@ -79,6 +80,8 @@ pub struct Observer<'o> {
     pub unreached: Option<&'o mut Unreached>,
     /// The record of the run, where the plan keeps one ([`Op::ClaimRecord`]).
     pub recording: Option<&'o mut Recording>,
+    /// Addresses that were reserved for the plan when it was made ([`Op::ReserveAddress`]).
+    pub reserved: Reserved,
     /// Called once the command has been executed, or has failed to be.
     pub started: Option<&'o dyn Fn()>,
 }
@@ -435,6 +438,11 @@ impl<'p> Run<'p> {
                         idmap::run_helper(program, self.pid(), ranges).map_err(text)?;
                     }
                 }
+            }
+            Op::ReserveAddress { bridge, address } => {
+                let before = &mut self.observer.reserved;
+                let done = self.network.reserve_address(bridge, *address, before);
+                done.map_err(errno)?;
             }
             Op::MakePair(_)
             | Op::MakeMacvlan(_)

@@ -4,8 +4,11 @@
 //! table of nftables with the socket that has made it, pasta with the supervisor that has started it, reserved
 //! ports with their sockets. So nothing has to be swept.
 
+mod address;
 mod filter;
 mod pasta;
+
+pub use address::{Reserved, Taken};
 
 use super::failure::Cause;
 use super::forward::{Way, Ways};
@@ -42,12 +45,29 @@ pub(super) struct Network {
     table: Option<Netlink>,
     /// Sockets that keep ports from others.
     reserved: Vec<OwnedFd>,
+    /// Sockets that keep addresses from other sandboxes.
+    addresses: Vec<OwnedFd>,
     carrier: Option<Carrier>,
     /// Ways from the host's loopback.
     ways: Vec<Ways>,
 }
 
 impl Network {
+    /// Reserves an address, unless it is reserved already.
+    pub(super) fn reserve_address(
+        &mut self,
+        bridge: &str,
+        address: IpAddr,
+        before: &mut Reserved,
+    ) -> nix::Result<()> {
+        let socket = match before.take(address) {
+            Some(socket) => socket,
+            None => address::reserve(bridge, address)?,
+        };
+        self.addresses.push(socket);
+        Ok(())
+    }
+
     /// Performs one operation on the network of init.
     pub(super) fn perform(&mut self, op: &Op, init: libc::pid_t) -> Result<(), Cause> {
         match op {

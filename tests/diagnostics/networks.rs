@@ -166,3 +166,30 @@ fn a_namespace_that_is_not_there() {
         "[network]\nmode = \"join\"\nnamespace = \"sbx-no-such\"\n"
     ));
 }
+
+#[test]
+fn an_address_that_is_to_be_chosen_of_nothing() {
+    insta::assert_snapshot!(checked(
+        "\n[network]\nmode = \"veth\"\naddress = \"auto\"\n"
+    ));
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "macvlan"
+interface = "eth0"
+address = "auto"
+"#,
+    ));
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "veth"
+bridge = "br0"
+address = "auto"
+pool = ["10.0.0.0/16"]
+host_address = ["10.0.0.1/16"]
+"#,
+    ));
+    insta::assert_snapshot!(checked("\n[network]\naddress = \"auto\"\n"));
+    insta::assert_snapshot!(checked("\n[network]\nmode = \"veth\"\naddress = \"any\"\n"));
+}

@@ -1223,6 +1223,10 @@ fn what_permits_no_more_is_not_taken_for_more() {
         ("", "[seccomp]\npreset = \"strict\""),
         ("", "[network]\nfamilies = [\"netlink\", \"inet\"]"),
         (
+            "[network]\nmode = \"veth\"\nbridge = \"br0\"\naddress = [\"10.9.0.2/24\"]",
+            "[network]\nmode = \"veth\"\nbridge = \"br0\"\naddress = \"auto\"",
+        ),
+        (
             "[seccomp]\npreset = \"off\"",
             "[network]\nfamilies = [\"alg\"]\n[seccomp]\npreset = \"off\"",
         ),

@@ -191,6 +191,83 @@ fn sandboxes_on_a_bridge_reach_each_other_unless_they_are_isolated() {
 }
 
 #[test]
+fn addresses_on_a_bridge_are_chosen_so_that_nobody_has_two_and_nobody_elses() {
+    let test = "addresses_on_a_bridge_are_chosen_so_that_nobody_has_two_and_nobody_elses";
+    let Some(lab) = Lab::of_root(test) else {
+        return;
+    };
+    // Somebody who is no sandbox has 2 to 8 of 14 addresses.
+    let world = lab.world();
+    lab.shell("ip link add br0 type bridge && ip address add 10.9.0.1/28 dev br0 && ip address add fd00:9::1/124 dev br0 nodad && ip link set br0 up && ip link set wan0 master br0")
+        .ok();
+    let theirs = "for n in 2 3 4 5 6 7 8; do ip address add 10.9.0.$n/28 dev wan1 && ip address add fd00:9::$n/124 dev wan1 nodad || exit 1; done";
+    world.lab.shell(theirs).ok();
+    for address in ["10.9.0.2", "fd00:9::2"] {
+        lab.hear("tcp", address, "9000");
+    }
+    let profile = "[network]\nmode = \"veth\"\nbridge = \"br0\"\naddress = \"auto\"\n";
+    let script = "ip -o address show dev eth0 scope global | awk '{ print $4 }' >addresses; touch ready; sleep 300";
+    let start = |project: &Project| {
+        let _ = std::fs::remove_file(project.path().join("ready"));
+        Service::start(&mut lab.sandbox(project, profile, &["sh", "-c", script]))
+    };
+    let has = |project: &Project| {
+        crate::live::eventually("it runs", || project.path().join("ready").exists());
+        let said = std::fs::read_to_string(project.path().join("addresses")).unwrap();
+        let last = |line: &str| {
+            let (address, bits) = line.split_once('/').unwrap();
+            match address.strip_prefix("10.9.0.") {
+                Some(number) => (bits == "28").then(|| number.parse::<u8>().unwrap()),
+                None => (bits == "124")
+                    .then(|| u8::from_str_radix(&address["fd00:9::".len()..], 16).unwrap()),
+            }
+            .unwrap()
+        };
+        said.lines().map(last).collect::<Vec<_>>()
+    };
+    let projects: Vec<_> = (0..6).map(|_| Project::new()).collect();
+    let mut running: Vec<_> = projects.iter().map(start).collect();
+    let all: Vec<_> = projects.iter().map(has).collect();
+    for family in 0..2 {
+        let mut chosen: Vec<_> = all.iter().map(|addresses| addresses[family]).collect();
+        chosen.sort_unstable();
+        chosen.dedup();
+        assert_eq!(chosen.len(), 6, "{all:?}");
+        assert!(chosen.iter().all(|one| (9..=15).contains(one)), "{all:?}");
+    }
+    // None is left of IPv4.
+    let said = lab.run(&Project::new(), profile, "true").fails(125);
+    for words in [
+        "sandbox.toml:5",
+        "every address of the network of 10.9.0.1/28",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // Whatever the end of one, its address is free again.
+    for kill in [true, false] {
+        let mut one = running.pop().unwrap();
+        match kill {
+            true => one.kill(),
+            false => assert_eq!(one.end().code, 143),
+        }
+        crate::live::eventually("its interface is gone", || {
+            let ports = lab.shell("ip -o link show master br0").ok();
+            ports.matches(": sbx").count() == 5
+        });
+        running.push(start(&projects[5]));
+        assert_eq!(has(&projects[5])[0], all[5][0]);
+    }
+    // The host has not kept whom it has asked for.
+    let known = lab.shell("ip neighbour show dev br0").ok();
+    assert!(
+        !known.contains("INCOMPLETE") && !known.contains("FAILED"),
+        "{known}"
+    );
+    drop(running);
+    lab.is_clean(&["wan0", "br0"]);
+}
+
+#[test]
 fn published_ports_of_a_pair_lead_inside_and_no_others() {
     let Some(lab) = Lab::of_root("published_ports_of_a_pair_lead_inside_and_no_others") else {
         return;

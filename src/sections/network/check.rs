@@ -50,7 +50,7 @@ impl Network {
                 "for example: interface = \"eth0\"",
             ),
             (
-                self.address.is_empty(),
+                self.address.is_empty() && self.auto.is_none(),
                 "nothing says which address the sandbox has on that network",
                 "for example: address = [\"192.0.2.9/24\"]",
             ),
@@ -86,6 +86,7 @@ impl Network {
             );
         }
         if matches!(self.mode.value, Mode::Veth | Mode::Macvlan) {
+            self.chosen(problems);
             self.addresses(problems);
         }
         if self.mode.value == Mode::Macvlan {
@@ -97,6 +98,24 @@ impl Network {
         if self.is_published() {
             self.ports(problems);
         }
+    }
+
+    /// Addresses are chosen where the host has a network to choose from.
+    fn chosen(&self, problems: &mut Diagnostics) {
+        let Some(auto) = self.auto.as_ref().filter(|_| self.bridge.is_none()) else {
+            return;
+        };
+        let (text, help) = match self.mode.value {
+            Mode::Veth => (
+                "an address is chosen of the networks of a bridge, and there is none here",
+                "name the bridge, for example: bridge = \"br0\"; or remove this line: then a network of the pool is taken",
+            ),
+            _ => (
+                "no address is chosen on a network of the host's: whoever gives addresses there knows which are free",
+                "for example: address = [\"192.0.2.9/24\"]",
+            ),
+        };
+        problems.push(Diagnostic::new(Code::Needs, auto, text).help(help));
     }
 
     /// What is said of another mode than this.
@@ -121,7 +140,7 @@ impl Network {
                 self.interface.as_ref().map(|one| &one.origin),
                 &[Mode::Macvlan],
             ),
-            ("address", first(&self.address), own),
+            ("address", first(&self.address).or(self.auto.as_ref()), own),
             ("host_address", first(&self.host_address), veth),
             ("gateway", first(&self.gateway), own),
             ("bridge", self.bridge.as_ref().map(|one| &one.origin), veth),
@@ -251,8 +270,8 @@ impl Network {
 
     /// Where the first address is given.
     fn sandboxs_end(&self) -> &Origin {
-        let first = self.address.first();
-        first.map_or(&self.mode.origin, |one| &one.origin)
+        let first = self.address.first().map(|one| &one.origin);
+        first.or(self.auto.as_ref()).unwrap_or(&self.mode.origin)
     }
 
     fn addresses(&self, problems: &mut Diagnostics) {
@@ -265,7 +284,7 @@ impl Network {
             )
             .help("for example: address = [\"172.2.0.2/24\"]")
         };
-        if self.address.is_empty() && self.mode.value == Mode::Veth {
+        if self.address.is_empty() && self.auto.is_none() && self.mode.value == Mode::Veth {
             let host = self
                 .host_address
                 .first()

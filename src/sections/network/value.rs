@@ -1,13 +1,13 @@
 //! The values of `[network]`: addresses, names of interfaces, published ports.
 
-use crate::diag::Diagnostics;
+use crate::diag::{At, Diagnostics};
 use crate::host::network::Net;
 use crate::host::runs::is_name;
 use crate::plan::op::network::{Forwarded, Protocol, Published};
 use crate::plan::ports::Ports;
-use crate::profile::node::Node;
-use crate::profile::shape::Kind;
-use crate::profile::table::{Value, read_string, wrong};
+use crate::profile::node::{Content, Node};
+use crate::profile::shape::{Kind, Word};
+use crate::profile::table::{List, Value, read_string, wrong};
 use crate::sections::namespaces::NAMED;
 use std::net::IpAddr;
 
@@ -126,6 +126,38 @@ impl Value for NamespaceName {
             return None;
         }
         Some(Self(text))
+    }
+}
+
+/// The addresses of the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addresses {
+    /// These.
+    Given(Vec<At<Net>>),
+    /// One of each network of the bridge that nobody has.
+    Auto,
+}
+
+impl Value for Addresses {
+    const KIND: Kind = Kind::Either(&[
+        Kind::Choice(&[Word {
+            word: "auto",
+            doc: &["Of each network of the bridge, one that nobody there has."],
+        }]),
+        Kind::List(&Net::KIND),
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        match &node.value {
+            Content::String(text) if text == "auto" => Some(Self::Auto),
+            Content::Array(_) => List::read(node, problems).map(|list| Self::Given(list.0)),
+            _ => {
+                let help = "for example: address = [\"172.2.0.2/24\"], or with a bridge address = \"auto\"";
+                wrong(&origin, "no list of addresses".into(), help, problems);
+                None
+            }
+        }
     }
 }
 

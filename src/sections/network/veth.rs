@@ -64,9 +64,10 @@ impl Network {
                 isolated: self.isolated.value,
             }
         });
-        let shared = match self.address.is_empty() {
-            true => self.of_pool(networks, draft),
-            false => self.as_given(networks, draft),
+        let shared = match (&self.auto, self.address.is_empty()) {
+            (Some(origin), _) => self.of_bridge(origin, networks, draft),
+            (None, true) => self.of_pool(networks, draft),
+            (None, false) => self.as_given(networks, draft),
         };
         let by = port
             .as_ref()
@@ -129,6 +130,64 @@ impl Network {
             draft.step(Phase::Attach, op, &origin);
         }
         self.translate(&outside, &by, &shared, networks, draft);
+    }
+
+    /// An address of each network of the bridge, to be reserved. Which one depends on the process, so that runs that
+    /// start side by side choose differently; whether anybody has it is found out when it is reserved.
+    fn of_bridge(
+        &self,
+        origin: &Origin,
+        networks: &Networks,
+        draft: &mut Draft<'_>,
+    ) -> Vec<Shared> {
+        let bridge = self.bridge.as_ref().map(|bridge| bridge.value.0.as_str());
+        let Some(found) = bridge.and_then(|name| networks.named(name)) else {
+            return Vec::new();
+        };
+        let is_wide = |net: &&Net| net.room() >= 2 && !is_of_link(net.address);
+        let nets: Vec<_> = found.addresses.iter().filter(is_wide).copied().collect();
+        if nets.is_empty() {
+            draft.refuse(
+                origin,
+                format!(
+                    "the bridge {} has no address, of whose network one could be chosen",
+                    found.name
+                ),
+                format!(
+                    "give it one: ip address add 10.9.0.1/24 dev {}; or name the sandbox's address",
+                    found.name
+                ),
+            );
+        }
+        let mut shared = Vec::new();
+        for net in nets {
+            let is_taken = |address| {
+                let mut held = found.addresses.iter().map(|one| one.address);
+                held.any(|one| one == address) || draft.host.is_avoided(address)
+            };
+            let Some(inside) = free_address(net, draft.host.caller.pid, is_taken) else {
+                draft.refuse(
+                    origin,
+                    format!(
+                        "every address of the network of {net} on the bridge {} is in use",
+                        found.name
+                    ),
+                    "wait until other runs end, or give the bridge a larger network",
+                );
+                continue;
+            };
+            let op = Op::ReserveAddress {
+                bridge: found.name.clone(),
+                address: inside.address,
+            };
+            draft.step(Phase::Attach, op, origin);
+            shared.push(Shared {
+                inside,
+                host: None,
+                origin: origin.clone(),
+            });
+        }
+        shared
     }
 
     /// Networks that nobody here has: which one depends on the process, so that runs that start side by side
@@ -376,6 +435,25 @@ fn name(pid: u32) -> String {
     format!("sbx{pid}-{start:x}")
 }
 
+/// Whether an address is one that every interface gives itself.
+fn is_of_link(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// How many addresses of a network are looked at.
+const ADDRESSES: u128 = 1 << 16;
+
+/// An address of the network that is not taken, the search beginning somewhere of its own.
+fn free_address(net: Net, pid: u32, is_taken: impl Fn(IpAddr) -> bool) -> Option<Net> {
+    let count = (1u128 << net.room().min(16)).min(ADDRESSES);
+    let numbers = (0..count).map(|step| (u128::from(pid) + step) % count);
+    let mut nets = numbers.filter_map(|number| net.nth(number));
+    nets.find(|one| !one.is_nobodys() && !is_taken(one.address))
+}
+
 /// A network of the pool that no interface of the host is in, the search beginning somewhere of its own.
 fn free(pool: Net, pid: u32, networks: &Networks) -> Option<Net> {
     /// How many are looked at.
@@ -396,6 +474,26 @@ fn free(pool: Net, pid: u32, networks: &Networks) -> Option<Net> {
 mod tests {
     use super::*;
     use crate::host::network::Interface;
+
+    #[test]
+    fn a_bridge_is_searched_until_an_address_is_free() {
+        let net = |text: &str| Net::parse(text).unwrap();
+        let free = |net, pid, taken: &[&str]| {
+            let taken: Vec<IpAddr> = taken.iter().map(|text| text.parse().unwrap()).collect();
+            free_address(net, pid, |one| taken.contains(&one))
+        };
+        let four = net("10.9.0.1/29");
+        assert_eq!(free(four, 12, &[]), Some(net("10.9.0.4/29")));
+        // Neither the last nor the first one is anybody's.
+        assert_eq!(free(four, 7, &["10.9.0.1"]), Some(net("10.9.0.2/29")));
+        let all = [
+            "10.9.0.1", "10.9.0.2", "10.9.0.3", "10.9.0.4", "10.9.0.5", "10.9.0.6",
+        ];
+        assert_eq!(free(four, 9, &all), None);
+        let six = net("fd00:9::1/64");
+        assert_eq!(free(six, 65_538, &[]), Some(net("fd00:9::2/64")));
+        assert!(is_of_link("fe80::1".parse().unwrap()) && !is_of_link("fd00::1".parse().unwrap()));
+    }
 
     #[test]
     fn a_pool_is_searched_until_a_network_is_free() {
