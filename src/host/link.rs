@@ -164,10 +164,7 @@ pub fn ask_for(netlink: &mut Netlink, index: u32, address: IpAddr) -> nix::Resul
 /// `EEXIST` where it was; others of the kernel's.
 pub fn forget(netlink: &mut Netlink, index: u32, address: IpAddr) -> nix::Result<()> {
     let known = neighbours(netlink, index, address)?;
-    if known
-        .iter()
-        .any(|state| *state == NeighbourState::Permanent)
-    {
+    if known.contains(&NeighbourState::Permanent) {
         return Err(Errno::EEXIST);
     }
     let what = RouteNetlinkMessage::DelNeighbour(neighbour(index, address));
