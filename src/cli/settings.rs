@@ -103,16 +103,18 @@ impl FromArgMatches for Settings {
                 self.0.short(&format!("--{name}"), &path, field, value);
             }
         }
-        // Listing the options takes a tenth of what planning does: only for a line that has one.
-        let is_key = |id: &Id| {
-            let (first, _) = id.as_str().split_once('.').unwrap_or((id.as_str(), ""));
-            matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
-                && Raw::SHAPE.fields.iter().any(|field| field.key == first)
+        // Listing the options takes a tenth of what planning does: only for a line that may have one.
+        let given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let is_key = |id: &&str| {
+            let (first, _) = id.split_once('.').unwrap_or((id, ""));
+            Raw::SHAPE.fields.iter().any(|field| field.key == first)
         };
-        if !matches.ids().any(is_key) {
+        let ids = matches.ids().map(Id::as_str);
+        let given: Vec<_> = ids.filter(is_key).filter(given).collect();
+        if given.is_empty() {
             return Ok(());
         }
-        for (path, field) in options() {
+        for (path, field) in options().filter(|(path, _)| given.contains(&path.as_str())) {
             if let Some(text) = matches.get_one::<String>(&path) {
                 self.0.value(&path, field, text);
             }

@@ -4,7 +4,7 @@ use super::netlink::Netlink;
 use super::network::Net;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
 };
 use netlink_packet_route::link::{
     InfoBridgePort, InfoData, InfoKind, InfoMacVlan, InfoPortData, InfoPortKind, InfoVeth,
@@ -172,6 +172,25 @@ pub fn forget(netlink: &mut Netlink, index: u32, address: IpAddr) -> nix::Result
         Err(Errno::ENOENT) => Ok(()),
         result => result,
     }
+}
+
+/// Whether the kernel can ask for an address of IPv6 there: it does so from an address of the link, which must not be
+/// tentative itself any more (RFC 4862).
+///
+/// # Errors
+/// The kernel's.
+pub fn can_ask_by_ipv6(netlink: &mut Netlink, index: u32) -> nix::Result<bool> {
+    let unready = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
+    let all = netlink.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+    Ok(all.iter().any(|message| match message {
+        RouteNetlinkMessage::NewAddress(AddressMessage { header, .. }) => {
+            header.index == index
+                && header.family == AddressFamily::Inet6
+                && header.scope == AddressScope::Link
+                && !header.flags.intersects(unready)
+        }
+        _ => false,
+    }))
 }
 
 /// Whether somebody has answered.

@@ -386,6 +386,9 @@ impl Failure {
             (Op::ReserveAddress { .. }, Errno::EADDRINUSE) => {
                 "somebody on the bridge has just taken it: start this again, or name an address that is free".into()
             }
+            (Op::ReserveAddress { .. }, Errno::EADDRNOTAVAIL) => {
+                "the bridge itself has no address of the link (fe80::…), by which others would be asked: see `ip address`, or give the addresses".into()
+            }
             (Op::AddAddress(_), Errno::EADDRINUSE) => {
                 "another interface of the host is in this network, since a moment ago: run it again, or choose another network".into()
             }

@@ -102,6 +102,12 @@ fn confined() -> String {
     )
 }
 
+/// The filter that those name.
+fn write_filter(place: &Place) {
+    let compiled = crate::calls::compiled(libc::SYS_uname, libc::EXDEV);
+    place.project.write("app.bpf", compiled);
+}
+
 /// What a process says of its own confinement.
 const CONFINEMENT: &str = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed:)' /proc/self/status; \
      cat /proc/self/limits /proc/self/cgroup /proc/self/oom_score_adj /proc/self/uid_map /proc/self/gid_map; \
@@ -114,8 +120,7 @@ fn exec_is_confined_as_the_command_is_in_the_same_namespaces() {
     for profile in [PLAIN, &confined(), nested] {
         let place = Place::new();
         let name = name();
-        let compiled = crate::calls::compiled(libc::SYS_uname, libc::EXDEV);
-        place.project.write("app.bpf", compiled);
+        write_filter(&place);
         let script = format!("({CONFINEMENT}) 2>&1 >said; {HOLD}");
         // The project is the working directory only where nothing else is asked for.
         let script = format!("cd {}; {script}", place.project.path().display());
@@ -710,12 +715,13 @@ fn a_sandbox_is_kept_open_for_many_and_ends_with_all_of_them() {
     let place = Place::new();
     let name = name();
     place.project.write("sandbox.toml", confined());
+    write_filter(&place);
     assert_eq!(place.done(&["up", &name]).ok(), format!("{name}\n"));
     let state = |script: &str| place.exec(&name, script).ok();
     // What one leaves, the next one finds.
     state("echo kept >/tmp/left");
     assert_eq!(
-        state("cat /tmp/left; hostname; echo $GREETING; umask"),
+        state("cat /tmp/left /proc/sys/kernel/hostname; echo $GREETING; umask"),
         "kept\ninside\ngood day\n0027\n"
     );
     assert_eq!(
@@ -775,6 +781,7 @@ fn a_sandbox_that_is_kept_open_dies_with_its_supervisor() {
 fn inspect_says_what_the_kernel_says() {
     let place = Place::new();
     let name = name();
+    write_filter(&place);
     let live = place.start(
         &name,
         &confined(),

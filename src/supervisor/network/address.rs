@@ -24,6 +24,10 @@ const TIMES: u32 = 3;
 const PATIENCE: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How long a bridge that was just set up may take for an address of its own: a second, and as much at random before
+/// that (RFC 4862).
+const LINK: Duration = Duration::from_secs(5);
+
 /// Addresses that are reserved, as long as this is kept.
 #[derive(Debug, Default)]
 pub struct Reserved(Vec<(IpAddr, OwnedFd)>);
@@ -68,11 +72,26 @@ pub(super) fn reserve(bridge: &str, address: IpAddr) -> nix::Result<OwnedFd> {
     let socket = bound(address)?;
     let mut netlink = Netlink::route()?;
     let index = link::index(&mut netlink, bridge)?;
+    if address.is_ipv6() {
+        wait_for_the_link(&mut netlink, index)?;
+    }
     match is_answered(&mut netlink, index, address) {
         Ok(false) => Ok(socket),
         Ok(true) | Err(Errno::EEXIST) => Err(Errno::EADDRINUSE),
         Err(errno) => Err(errno),
     }
+}
+
+/// Waits until the kernel can ask on a bridge: until then nobody answers, since nobody was asked.
+fn wait_for_the_link(netlink: &mut Netlink, index: u32) -> nix::Result<()> {
+    let start = Instant::now();
+    while !link::can_ask_by_ipv6(netlink, index)? {
+        if start.elapsed() > LINK {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
 }
 
 fn bound(address: IpAddr) -> nix::Result<OwnedFd> {
