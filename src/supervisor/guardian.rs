@@ -1,5 +1,5 @@
-//! Who gives the caller's terminal back, its settings and what a command has left on its screen, where the supervisor was killed (SIGKILL): a copy of it
-//! that does nothing but wait for its end, and ends with it.
+//! Who gives the caller's terminal back, its settings and its screen, where the supervisor was killed (SIGKILL): a
+//! copy of it that does nothing but wait for its end, and ends with it.
 //!
 //! It lives under the law of the child ([`crate::child`]).
 
