@@ -353,11 +353,14 @@ impl Shared {
         let mut rest = passed.as_deref().unwrap_or(permitted);
         self.held.fetch_add(rest.len() as u64, Ordering::AcqRel);
         while !rest.is_empty() {
+            if let Some(follower) = &mut follower {
+                follower.begin(rest);
+            }
             match write(to, rest) {
                 Ok(n) => {
                     self.held.fetch_sub(n as u64, Ordering::AcqRel);
                     if let Some(follower) = &mut follower {
-                        follower.follow(rest.get(..n).unwrap_or_default());
+                        follower.follow(rest, n);
                     }
                     rest = rest.get(n..).unwrap_or_default();
                 }

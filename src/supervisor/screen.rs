@@ -179,7 +179,7 @@ enum State {
 const PARAMETERS: usize = 32;
 
 /// Follows what is handed on to a terminal.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Screen {
     state: State,
     left: Left,
@@ -441,6 +441,8 @@ impl Shown {
 /// Follows one stream, and says what is to be given back.
 pub(super) struct Follower {
     screen: Screen,
+    /// As it will be once all that is being written is.
+    next: Screen,
     told: Left,
     shown: Shown,
 }
@@ -450,15 +452,29 @@ impl Follower {
     pub(super) fn new(shown: Shown) -> Self {
         Self {
             screen: Screen::default(),
+            next: Screen::default(),
             told: Left::default(),
             shown,
         }
     }
 
-    /// Follows what was written.
-    pub(super) fn follow(&mut self, bytes: &[u8]) {
-        self.screen.follow(bytes);
-        let left = self.screen.left();
+    /// Before something is written: who is killed while it is has left what was there before, or what comes of it.
+    pub(super) fn begin(&mut self, bytes: &[u8]) {
+        self.next.clone_from(&self.screen);
+        self.next.follow(bytes);
+        self.tell(Left(self.screen.left().0 | self.next.left().0));
+    }
+
+    /// What was written of it.
+    pub(super) fn follow(&mut self, bytes: &[u8], written: usize) {
+        match bytes.get(..written) {
+            Some(part) if written < bytes.len() => self.screen.follow(part),
+            _ => std::mem::swap(&mut self.screen, &mut self.next),
+        }
+        self.tell(self.screen.left());
+    }
+
+    fn tell(&mut self, left: Left) {
         if left != self.told {
             self.told = left;
             self.shown.0.store(left.0);
@@ -510,8 +526,28 @@ fn write_in_time(to: BorrowedFd<'_>, mut bytes: &[u8], until: Option<Instant>) -
 
 #[cfg(test)]
 mod tests {
-    use super::{Left, MODES, Screen, State};
+    use super::{Follower, Left, MODES, Screen, Shown, State};
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_being_written_is_told_before_it_is_there() {
+        let shown = Shown::new().unwrap();
+        let told = || text_of(shown.left());
+        let mut follower = Follower::new(shown.clone());
+        let (hides, shows) = (b"\x1b[?25l.\x1b[?1h", b"\x1b[?25h\x1b[?1l");
+        follower.begin(hides);
+        assert_eq!(told(), "\x1b[?1l\x1b[?25h");
+        // A part of it, and the rest.
+        follower.follow(hides, 7);
+        assert_eq!(told(), "\x1b[?25h");
+        follower.begin(&hides[7..]);
+        follower.follow(&hides[7..], hides.len() - 7);
+        assert_eq!(told(), "\x1b[?1l\x1b[?25h");
+        follower.begin(shows);
+        assert_eq!(told(), "\x1b[?1l\x1b[?25h");
+        follower.follow(shows, shows.len());
+        assert_eq!(told(), "");
+    }
 
     fn undone(text: &str) -> String {
         let mut screen = Screen::default();
