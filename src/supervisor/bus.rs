@@ -5,31 +5,26 @@
 //! run with a bus takes away, or `sandbox gc`.
 
 use super::failure::Cause;
+use super::helper::{self, Helper};
 use crate::plan::op::bus::BusProxy;
 use crate::running::Folder;
+use crate::sys::descriptor;
 use crate::sys::process::{self, Side, StringArray};
-use crate::sys::{descriptor, identity, signal};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-/// How long it may take to get ready, in milliseconds.
-const PATIENCE: u16 = 10_000;
-
 /// What the names of the folders begin with.
 const PREFIX: &[u8] = b"bus-";
 
 /// A proxy that runs, and its folder. Dropping it ends the one and removes the other.
 pub(super) struct Proxy {
-    pid: libc::pid_t,
-    pidfd: OwnedFd,
-    reaped: bool,
+    helper: Helper,
     /// What it watches: it ends when this is closed.
-    watched: OwnedFd,
+    _watched: OwnedFd,
     _place: Place,
 }
 
@@ -147,75 +142,25 @@ impl Proxy {
             Side::Parent { pid, pidfd } => (pid, descriptor::own(pidfd)),
         };
         drop(theirs);
-        let mut proxy = Self {
-            pid,
-            pidfd,
-            reaped: false,
-            watched,
-            _place: place,
-        };
-        proxy.await_ready()?;
+        let mut helper = Helper::new("xdg-dbus-proxy", pid, pidfd);
+        if !helper.is_ready(&watched)? {
+            return Err(helper.why());
+        }
         for socket in sockets {
             // Nobody but the sandbox comes to it; and there, only its ids are the command's.
             rustix::fs::chmod(&socket, Mode::from_raw_mode(0o666)).map_err(errno)?;
         }
-        Ok(proxy)
-    }
-
-    /// Until it writes a byte; end of file means that it has ended.
-    fn await_ready(&mut self) -> Result<(), Cause> {
-        let watched = self.watched.as_raw_fd();
-        let mut fds = [PollFd::new(descriptor::borrow(watched), PollFlags::POLLIN)];
-        let found = loop {
-            match poll(&mut fds, PollTimeout::from(PATIENCE)) {
-                Err(Errno::EINTR) => {}
-                result => break result?,
-            }
-        };
-        if found == 0 {
-            return Err(Cause::Text(
-                "xdg-dbus-proxy was not ready within 10 s".into(),
-            ));
-        }
-        if descriptor::read(watched, &mut [0])? > 0 {
-            return Ok(());
-        }
-        let status = self
-            .reap()
-            .map(std::os::unix::process::ExitStatusExt::from_raw);
-        Err(match status {
-            Some(status) => {
-                let status: std::process::ExitStatus = status;
-                match status.code().filter(|code| *code > 1) {
-                    // What could not be done before it became the proxy is its exit code.
-                    Some(errno) => Cause::Errno(Errno::from_raw(errno)),
-                    None => Cause::Text(format!("xdg-dbus-proxy ended with {status}")),
-                }
-            }
-            None => Cause::Text("xdg-dbus-proxy ended".into()),
+        Ok(Self {
+            helper,
+            _watched: watched,
+            _place: place,
         })
     }
 
     /// Why it has ended, if it has, though the run goes on.
-    pub(super) fn lost(&mut self) -> Option<String> {
-        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-        let ended = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|found| found > 0);
+    pub(super) fn lost(&self) -> Option<String> {
+        let ended = self.helper.is_lost();
         ended.then(|| "xdg-dbus-proxy ended before the command did: the buses were gone".into())
-    }
-
-    fn reap(&mut self) -> Option<libc::c_int> {
-        if std::mem::replace(&mut self.reaped, true) {
-            return None;
-        }
-        super::wait_for(self.pid).map(|(status, _)| status)
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        if !self.reaped && signal::kill_child(self.pid, self.pidfd.as_raw_fd()).is_ok() {
-            self.reap();
-        }
     }
 }
 
@@ -230,25 +175,9 @@ struct Prepared {
 impl Prepared {
     /// In the child: becomes the proxy, or returns why not. Nothing is allocated here.
     fn become_proxy(&self, streams: [RawFd; 3]) -> Errno {
-        match self.prepare(streams) {
+        match helper::detach(self.supervisor, streams) {
             Ok(()) => process::exec(&self.program, &self.arguments, &self.environment),
             Err(errno) => errno,
         }
-    }
-
-    fn prepare(&self, streams: [RawFd; 3]) -> crate::sys::Result<()> {
-        process::die_with_parent()?;
-        if process::parent() != self.supervisor {
-            return Err(Errno::ESRCH);
-        }
-        identity::no_new_privileges()?;
-        process::new_session()?;
-        for (number, fd) in (0..).zip(streams) {
-            descriptor::take_as(fd, number)?;
-        }
-        descriptor::close_on_exec_from(3, &[])?;
-        descriptor::change_directory(c"/")?;
-        signal::reset_dispositions()?;
-        signal::unblock_all()
     }
 }

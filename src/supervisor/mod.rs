@@ -8,6 +8,7 @@ mod flags;
 mod forward;
 mod gate;
 mod guardian;
+mod helper;
 mod idle;
 mod idmap;
 mod memory;

@@ -270,7 +270,7 @@ impl Run<'_> {
                 (self.say)(step, &why);
             }
         }
-        if let Some(why) = self.bus.as_mut().and_then(super::bus::Proxy::lost) {
+        if let Some(why) = self.bus.as_ref().and_then(super::bus::Proxy::lost) {
             let started = |step: &&Step| matches!(step.op, Op::StartBusProxy(_));
             if let Some(step) = self.plan.steps.iter().find(started) {
                 (self.say)(step, &why);

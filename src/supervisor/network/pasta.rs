@@ -8,19 +8,17 @@
 
 use super::Cause;
 use crate::plan::op::network::Pasta;
+use crate::supervisor::helper::{self, Helper};
 use crate::sys::identity::CapabilitySets;
 use crate::sys::process::{self, Side, StringArray};
-use crate::sys::{descriptor, identity, signal};
+use crate::sys::{descriptor, identity};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
-
-/// How long it may take to get ready, in milliseconds.
-const PATIENCE: u16 = 10_000;
 
 /// `SECBIT_NO_SETUID_FIXUP`: a change of ids leaves the capabilities alone.
 const NO_SETUID_FIXUP: u32 = 1 << 2;
@@ -32,10 +30,8 @@ const CAPABILITIES: [u8; 3] = [10, 12, 21];
 /// A pasta that runs. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Carrier {
-    pid: libc::pid_t,
-    pidfd: OwnedFd,
+    helper: Helper,
     words: OwnedFd,
-    reaped: bool,
 }
 
 /// What the child needs, all of it made before the clone.
@@ -90,10 +86,8 @@ impl Carrier {
         };
         drop((say_ready, say));
         let mut carrier = Self {
-            pid,
-            pidfd,
+            helper: Helper::new("pasta", pid, pidfd),
             words,
-            reaped: false,
         };
         carrier.await_ready(&ready)?;
         Ok(carrier)
@@ -101,45 +95,20 @@ impl Carrier {
 
     /// Until it writes its pid; end of file means that it has ended.
     fn await_ready(&mut self, ready: &OwnedFd) -> Result<(), Cause> {
-        let mut fds = [PollFd::new(ready.as_fd(), PollFlags::POLLIN)];
-        let found = loop {
-            match poll(&mut fds, PollTimeout::from(PATIENCE)) {
-                Err(Errno::EINTR) => {}
-                result => break result?,
-            }
-        };
-        if found == 0 {
-            return Err(Cause::Text("pasta was not ready within 10 s".into()));
-        }
-        if descriptor::read(ready.as_raw_fd(), &mut [0; 32])? > 0 {
+        if self.helper.is_ready(ready)? {
             return Ok(());
         }
-        let status = self.reap();
-        let words = self.words();
-        if !words.is_empty() {
-            return Err(Cause::Text(words));
+        let why = self.helper.why();
+        match self.words() {
+            words if words.is_empty() => Err(why),
+            words => Err(Cause::Text(words)),
         }
-        // What the child could not do before it became pasta is its exit code.
-        Err(
-            match status.map(std::os::unix::process::ExitStatusExt::from_raw) {
-                Some(status) => {
-                    let status: std::process::ExitStatus = status;
-                    match status.code().filter(|code| *code > 1) {
-                        Some(errno) => Cause::Errno(Errno::from_raw(errno)),
-                        None => Cause::Text(format!("pasta ended with {status}")),
-                    }
-                }
-                None => Cause::Text("pasta ended".into()),
-            },
-        )
     }
 
     /// Why it has ended, if it has.
     pub(super) fn lost(&mut self) -> Option<String> {
-        let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-        let ended = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|found| found > 0);
-        ended.then(|| {
-            self.reap();
+        self.helper.is_lost().then(|| {
+            self.helper.reap();
             match self.words() {
                 words if words.is_empty() => "pasta ended before the command did".into(),
                 words => format!("pasta ended before the command did: {words}"),
@@ -164,26 +133,6 @@ impl Carrier {
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.contains("to syslog"));
         crate::diag::printable(&lines.collect::<Vec<_>>().join("; ")).into_owned()
-    }
-
-    fn reap(&mut self) -> Option<libc::c_int> {
-        if std::mem::replace(&mut self.reaped, true) {
-            return None;
-        }
-        loop {
-            match process::wait_for(self.pid) {
-                Err(Errno::EINTR) => {}
-                result => return result.ok().map(|(status, _)| status),
-            }
-        }
-    }
-}
-
-impl Drop for Carrier {
-    fn drop(&mut self) {
-        if !self.reaped && signal::kill_child(self.pid, self.pidfd.as_raw_fd()).is_ok() {
-            self.reap();
-        }
     }
 }
 
@@ -210,25 +159,9 @@ impl Prepared {
         for one in CAPABILITIES {
             identity::raise_ambient(one)?;
         }
-        // Nothing after this changes the credentials, which would clear it.
-        process::die_with_parent()?;
-        if process::parent() != self.supervisor {
-            return Err(Errno::ESRCH);
-        }
-        identity::no_new_privileges()?;
-        process::new_session()?;
-        for (number, fd) in (0..).zip(streams) {
-            descriptor::take_as(fd, number)?;
-        }
-        descriptor::close_on_exec_from(3, &[])?;
-        descriptor::change_directory(ROOT)?;
-        signal::reset_dispositions()?;
-        signal::unblock_all()
+        helper::detach(self.supervisor, streams)
     }
 }
-
-/// Where it has no business.
-const ROOT: &CStr = c"/";
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     let (reading, writing) = process::pipe()?;
