@@ -1,6 +1,6 @@
 //! Ceilings: what no profile may exceed is refused before anything happens.
 
-use crate::support::{Done, Project, done, is_root, program, skip};
+use crate::support::{Done, Project, copy_program, done, is_root, skip};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::Command;
 
@@ -86,7 +86,7 @@ fn the_ceiling_of_the_system_always_holds() {
     const CEILING: &str =
         "printf '[network]\\nmode = \"loopback\"\\n' > ceiling.toml; chmod 644 ceiling.toml";
     let project = Project::new();
-    std::fs::copy(program(), project.path().join("program")).unwrap();
+    copy_program(&project.path().join("program"));
     project.write("wide.toml", "[network]\nmode = \"host\"\n");
     project.write("narrow.toml", "[network]\nmode = \"none\"\n");
     // A later ceiling does not lift an earlier one.

@@ -1,7 +1,7 @@
 //! The doctor: what it says is what a run meets. Each test builds a real obstacle around it, in
 //! namespaces that go away with the test, and asks what is in the way.
 
-use crate::support::{Done, Project, done, finished, is_root, program, skip};
+use crate::support::{Done, Project, copy_program, done, finished, is_root, program, skip};
 use crate::traces::groups_of;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -281,7 +281,7 @@ fn libc_number(call: &str) -> u32 {
 /// Runs doctor in a sandbox of the first profile, about the second.
 fn sandboxed(project: &Project, outer: &str, inner: &str) -> Done {
     // Where the program lies may not be visible inside; the project is.
-    std::fs::copy(program(), project.path().join("doctor")).unwrap();
+    copy_program(&project.path().join("doctor"));
     project.write("inner.toml", inner);
     let doctor = "./doctor doctor --format json --profile inner.toml";
     // Without the preset, what doctor finds is to be about one thing, and not about a limit on namespaces.
@@ -426,7 +426,7 @@ fn doctor_names_what_is_wrong_with_newuidmap() {
     }
     let project = Project::new();
     let own = project.path().join("doctor");
-    std::fs::copy(program(), &own).unwrap();
+    copy_program(&own);
     let tool = |name: &str| {
         let found = ["/usr/bin", "/bin"].map(|bin| Path::new(bin).join(name));
         let found = found.iter().find(|path| path.exists()).unwrap().clone();
@@ -479,7 +479,7 @@ fn doctor_tells_a_chroot_and_the_setting_of_debian_apart() {
     for folder in ["proc", "dev"] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }
-    std::fs::copy(program(), root.join("doctor")).unwrap();
+    copy_program(&root.join("doctor"));
     let asked = |more: &str| {
         let script = format!(
             "set -e
@@ -626,7 +626,7 @@ fn doctor_is_told_the_command_where_the_profile_depends_on_it() {
 #[test]
 fn an_error_that_sends_people_to_doctor_is_explained_there() {
     let project = Project::new();
-    std::fs::copy(program(), project.path().join("doctor")).unwrap();
+    copy_program(&project.path().join("doctor"));
     let run = project.run("version = 1", "./doctor --profile default -- true");
     assert_eq!(run.code, 125);
     assert!(

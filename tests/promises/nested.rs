@@ -1,6 +1,6 @@
 //! A sandbox inside something: itself, bubblewrap, crun, bare namespaces; as README says.
 
-use crate::support::{Done, Project, done, is_root, program, skip};
+use crate::support::{Done, Project, copy_program, done, is_root, program, skip};
 use std::process::{Command, Stdio};
 
 /// What makes room for a sandbox inside. The default filter does not know clone3, which this takes.
@@ -157,8 +157,7 @@ fn a_read_only_tmp_is_no_obstacle() {
     let script =
         "set -e; mount --rbind here /mnt; mount -t tmpfs -o ro none /tmp; cd /mnt; exec \"$@\"";
     unshare.args(["sh", "-c", script, "sh"]);
-    let program = std::fs::copy(program(), project.path().join("here/program"));
-    assert!(program.is_ok());
+    copy_program(&project.path().join("here/program"));
     unshare.args(["./program", "--profile", "sandbox.toml", "--"]);
     unshare.args(["sh", "-c", "echo x >/tmp/file && cat /tmp/file"]);
     let run = done(unshare.current_dir(project.path()));

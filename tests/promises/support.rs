@@ -11,6 +11,14 @@ pub fn program() -> PathBuf {
     std::env::var_os("SANDBOX_BIN").map_or_else(|| env!("CARGO_BIN_EXE_sandbox").into(), Into::into)
 }
 
+/// Puts the program at a path, as one that is run from there. Not by this process: what another
+/// test forks while the copy is open for writing has it open too until it executes something, and
+/// the kernel executes no file that is (ETXTBSY, execve(2)).
+pub fn copy_program(to: &Path) {
+    let status = Command::new("cp").arg(program()).arg(to).status();
+    assert!(status.unwrap().success(), "cp to {}", to.display());
+}
+
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
