@@ -20,8 +20,24 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 use std::net::IpAddr;
 
+/// What an interface is given that the kernel would choose otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given {
+    /// The largest packet, in bytes.
+    pub mtu: Option<u32>,
+    /// The hardware address.
+    pub hardware: Option<[u8; 6]>,
+}
+
+impl Given {
+    fn address(self) -> Option<LinkAttribute> {
+        let bytes = self.hardware?;
+        Some(LinkAttribute::Address(bytes.to_vec()))
+    }
+}
+
 /// Makes a pair of interfaces: one here, with a bridge that it becomes a port of by the bridge's number, the
-/// other in the network namespace of the process `pid`.
+/// other in the network namespace of the process `pid`. A hardware address is that of the other.
 ///
 /// # Errors
 /// `EEXIST` where there is such a name; others of the kernel's.
@@ -29,15 +45,16 @@ pub fn make_pair(
     netlink: &mut Netlink,
     (here, bridge): (&str, Option<u32>),
     (there, pid): (&str, u32),
-    mtu: Option<u32>,
+    given: Given,
 ) -> nix::Result<()> {
-    let mtu = || mtu.map(LinkAttribute::Mtu);
+    let mtu = || given.mtu.map(LinkAttribute::Mtu);
     let mut peer = LinkMessage::default();
     peer.attributes = vec![
         LinkAttribute::IfName(there.to_owned()),
         LinkAttribute::NetNsPid(pid),
     ];
     peer.attributes.extend(mtu());
+    peer.attributes.extend(given.address());
     let mut message = LinkMessage::default();
     message.attributes = vec![
         LinkAttribute::IfName(here.to_owned()),
@@ -58,12 +75,13 @@ pub fn make_pair(
 /// reach each other, and none the host itself.
 ///
 /// # Errors
-/// `EOPNOTSUPP` where the kernel makes no such interfaces, `EINVAL` or `EBUSY` where that one can have none.
+/// `EOPNOTSUPP` where the kernel makes no such interfaces, `EINVAL` or `EBUSY` where that one can have none,
+/// `EADDRINUSE` where that one or another behind it has the hardware address.
 pub fn make_macvlan(
     netlink: &mut Netlink,
     on: u32,
     (there, pid): (&str, u32),
-    mtu: Option<u32>,
+    given: Given,
 ) -> nix::Result<()> {
     let mut message = LinkMessage::default();
     message.attributes = vec![
@@ -77,7 +95,8 @@ pub fn make_macvlan(
             )])),
         ]),
     ];
-    message.attributes.extend(mtu.map(LinkAttribute::Mtu));
+    message.attributes.extend(given.mtu.map(LinkAttribute::Mtu));
+    message.attributes.extend(given.address());
     let what = RouteNetlinkMessage::NewLink(message);
     netlink.request(what, NLM_F_CREATE | NLM_F_EXCL)
 }

@@ -12,6 +12,7 @@ mod veth;
 
 pub use egress::{Egress, Refused};
 pub use family::Family;
+pub use names::ResolverOption;
 pub use value::{Addresses, Forward, InterfaceName, NamespaceName, Publish};
 
 use super::namespaces::{Choice, NAMED, Namespaces};
@@ -19,7 +20,8 @@ use super::user::Identity;
 use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::network::Net;
-use crate::plan::op::network::{Forwarded, Line, Published};
+use crate::plan::egress::Name;
+use crate::plan::op::network::{Forwarded, HardwareAddress, Line, Published};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use crate::profile::value::{Duration, Percent, Size};
@@ -93,6 +95,9 @@ crate::table! {
         nat: bool = false,
         /// With `mode = "veth"`, `"macvlan"` and `"user"`: the largest packet, in bytes. Default: the kernel's, or pasta's.
         mtu: u32,
+        /// With `mode = "veth"` and `"macvlan"`: the hardware address of the sandbox's interface, such as
+        /// `"02:00:5e:10:00:01"`. Default: one at random.
+        hardware_address: HardwareAddress,
         /// With `mode = "veth"`, and with `allow`: the most bytes each second, each way, after a first burst. What is
         /// more waits, and what cannot wait is lost, as on a slow line.
         rate: Size,
@@ -107,6 +112,11 @@ crate::table! {
         /// With `mode = "veth"`, `"macvlan"` and `"user"`: who resolves names. Default: who does on the host, but for services
         /// on the host's own loopback.
         dns: List<IpAddr>,
+        /// With the same modes: the domains below which names are looked up that are not found as they are, in this order
+        /// (`search` of resolv.conf(5)). Default: none.
+        dns_search: List<Name>,
+        /// With the same modes: how names are looked up, such as `"ndots:2"` (`options` of resolv.conf(5)).
+        dns_options: List<ResolverOption>,
         /// With `mode = "veth"` and `"user"`: ports of the host behind which there are ports of the sandbox, as
         /// `"127.0.0.1:8080:80"`, `"8443:443/tcp"` or `"[::1]:5353:53/udp"`: the host's address (default: all), the
         /// host's port, the sandbox's, or as many of both in a row: `"8000-8010:9000-9010"`.
@@ -151,12 +161,15 @@ pub struct Network {
     pub isolated: At<bool>,
     pub nat: At<bool>,
     pub mtu: Option<At<u32>>,
+    pub hardware_address: Option<At<HardwareAddress>>,
     /// In bytes each second.
     pub rate: Option<At<Size>>,
     pub delay: Option<At<Duration>>,
     pub loss: Option<At<Percent>>,
     pub pool: Vec<At<Net>>,
     pub dns: Vec<At<IpAddr>>,
+    pub dns_search: Vec<At<Name>>,
+    pub dns_options: Vec<At<ResolverOption>>,
     pub publish: Vec<At<Published>>,
     pub connect_ports: Option<At<Vec<u16>>>,
     pub bind_ports: Option<At<Vec<u16>>>,
@@ -223,11 +236,14 @@ impl Network {
             isolated: raw.isolated,
             nat: raw.nat,
             mtu: raw.mtu,
+            hardware_address: raw.hardware_address,
             rate: raw.rate,
             delay: raw.delay,
             loss: raw.loss,
             pool: all(raw.pool),
             dns: all(raw.dns),
+            dns_search: all(raw.dns_search),
+            dns_options: all(raw.dns_options),
             publish: each(raw.publish, |list| list.0),
             connect_ports: ports::check(raw.connect_ports, 1, problems),
             bind_ports: ports::check(raw.bind_ports, 0, problems),
@@ -317,13 +333,16 @@ impl Network {
             bridge,
             nat,
             mtu: _,
+            hardware_address: _,
             // How fast and how well says nothing of what is reached.
             rate: _,
             delay: _,
             loss: _,
             pool: _,
-            // Whom to ask, not what is reached.
+            // Whom to ask and how, not what is reached.
             dns: _,
+            dns_search: _,
+            dns_options: _,
             publish,
             forward,
             // Both are told together.

@@ -12,7 +12,7 @@ pub use address::{Reserved, Taken};
 
 use super::failure::Cause;
 use super::forward::{Way, Ways};
-use crate::host::link;
+use crate::host::link::{self, Given};
 use crate::host::netlink::Netlink;
 use crate::host::network::{Net, interfaces};
 use crate::plan::Op;
@@ -72,10 +72,24 @@ impl Network {
     pub(super) fn perform(&mut self, op: &Op, init: libc::pid_t) -> Result<(), Cause> {
         match op {
             Op::MakePair(pair) => self.make_pair(pair, init)?,
-            Op::MakeMacvlan(Macvlan { on, inside, mtu }) => {
+            Op::MakeMacvlan(Macvlan {
+                on,
+                inside,
+                mtu,
+                hardware,
+            }) => {
                 let host = self.host.insert(Netlink::route()?);
                 let on = link::index(host, on)?;
-                link::make_macvlan(host, on, (inside, init.unsigned_abs()), *mtu)?;
+                let there = (inside.as_str(), init.unsigned_abs());
+                link::make_macvlan(
+                    host,
+                    on,
+                    there,
+                    Given {
+                        mtu: *mtu,
+                        hardware: hardware.map(|one| one.0),
+                    },
+                )?;
             }
             Op::LimitRate(Limited {
                 end,
@@ -147,7 +161,11 @@ impl Network {
             None => None,
         };
         let there = (pair.inside.as_str(), init.unsigned_abs());
-        link::make_pair(host, (&pair.outside, bridge), there, pair.mtu)?;
+        let given = Given {
+            mtu: pair.mtu,
+            hardware: pair.hardware.map(|one| one.0),
+        };
+        link::make_pair(host, (&pair.outside, bridge), there, given)?;
         let index = link::index(host, &pair.outside)?;
         self.outside = Some(index);
         if pair.port.as_ref().is_some_and(|port| port.isolated) {

@@ -18,6 +18,29 @@ publish = ["80", "80:65536", "localhost:80:80", "0.0.0.0:80:80", "1:1/sctp"]
 }
 
 #[test]
+fn hardware_addresses_and_words_for_resolvers() {
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "veth"
+hardware_address = "01:00:5e:10:00:01"
+dns_search = ["corp.example", "a domain", 5]
+dns_options = ["ndots:2", "ndots:99", "ndot:1", "rotate\nnameserver 192.0.2.1"]
+"#,
+    ));
+    insta::assert_snapshot!(checked(
+        r#"
+[network]
+mode = "user"
+hardware_address = "02:00:5e:10:00:01"
+"#,
+    ));
+    insta::assert_snapshot!(checked(
+        "\n[network]\nmode = \"host\"\ndns_search = [\"corp.example\"]\ndns_options = [\"rotate\"]\n"
+    ));
+}
+
+#[test]
 fn ways_that_lead_nowhere() {
     insta::assert_snapshot!(checked(
         r#"

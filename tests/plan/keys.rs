@@ -1062,6 +1062,21 @@ pub(crate) const HARMLESS: &[(&str, &str, &str)] = &[
         "mode = \"veth\"\naddress = [\"10.8.0.2/24\"]\nhost_address = [\"10.8.0.1/24\"]",
     ),
     ("network", "mtu", "mode = \"veth\"\nmtu = 1400"),
+    (
+        "network",
+        "hardware_address",
+        "mode = \"veth\"\nhardware_address = \"02:00:5e:10:00:01\"",
+    ),
+    (
+        "network",
+        "dns_search",
+        "mode = \"user\"\ndns_search = [\"corp.example\"]",
+    ),
+    (
+        "network",
+        "dns_options",
+        "mode = \"user\"\ndns_options = [\"ndots:2\", \"rotate\"]",
+    ),
     ("network", "rate", "mode = \"veth\"\nrate = \"1M\""),
     (
         "network",

@@ -654,10 +654,10 @@ fn enough_of_the_generated_profiles_have_a_plan() {
     let mut runner = TestRunner::deterministic();
     let (mut plans, mut made) = (0, 0);
     let mut phases = std::collections::BTreeSet::new();
-    // Those of single keys besides: few of two thousand have a rare one.
+    // Those of single keys besides, each on a few machines: few of two thousand have a rare one.
     let texts: Vec<_> = (0..2000)
         .map(|_| profile().new_tree(&mut runner).unwrap().current())
-        .chain(listed::samples())
+        .chain((0..4).flat_map(|_| listed::samples()))
         .collect();
     let all = texts.len();
     for text in texts {

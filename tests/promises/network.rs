@@ -151,6 +151,49 @@ fn with_net_admin_the_command_acts_on_its_own_network_alone() {
     assert_ne!(inside, 0);
 }
 
+/// By `world`, of which only `world.test` is known, names are found below the domain; and the file says all that is asked for.
+#[test]
+fn names_are_looked_up_below_the_domains_and_with_the_options_of_the_profile() {
+    let test = "names_are_looked_up_below_the_domains_and_with_the_options_of_the_profile";
+    let Some(lab) = Lab::with_pasta(test) else {
+        return;
+    };
+    let _world = lab.world();
+    let project = Project::new();
+    let profile = format!(
+        "{USER}dns_search = [\"elsewhere.test\", \"test\"]\ndns_options = [\"ndots:2\", \"attempts:5\"]\n"
+    );
+    let script = "cat /etc/resolv.conf; getent ahostsv4 world | head -n 1";
+    let found = lab.run(&project, &profile, script).ok();
+    let (file, found) = found.split_at(found.find("198.51.100.1 ").unwrap_or(found.len()));
+    assert_eq!(
+        file,
+        "nameserver 198.51.100.1\nsearch elsewhere.test test\noptions ndots:2 attempts:5\n"
+    );
+    assert!(found.contains("STREAM"), "{found}");
+    let said = lab.run(&project, USER, "getent ahostsv4 world");
+    assert_eq!(said.code, 2, "{said:?}");
+    lab.is_clean(&["wan0"]);
+}
+
+#[test]
+fn the_interface_has_the_hardware_address_of_the_profile() {
+    let Some(lab) = Lab::of_root("the_interface_has_the_hardware_address_of_the_profile") else {
+        return;
+    };
+    let project = Project::new();
+    let profile = format!("{PAIR}hardware_address = \"02:00:5e:10:00:0A\"\n");
+    let script = "ip -o link show eth0 | grep -o 'ether [0-9a-f:]*'";
+    let said = lab.run(&project, &profile, script);
+    assert_eq!(said.ok(), "ether 02:00:5e:10:00:0a\n");
+    let other = lab.run(&project, PAIR, script).ok();
+    assert!(
+        other.starts_with("ether ") && !other.contains("02:00:5e:10:00:0a"),
+        "{other}"
+    );
+    lab.is_clean(&[]);
+}
+
 #[test]
 fn sandboxes_on_a_bridge_reach_each_other_unless_they_are_isolated() {
     let Some(lab) = Lab::of_root("sandboxes_on_a_bridge_reach_each_other_unless_they_are_isolated")
@@ -722,12 +765,14 @@ address = ["198.51.100.9/24", "fd11::9/64"]
 gateway = ["198.51.100.1"]
 dns = ["198.51.100.1"]
 mtu = 1400
+hardware_address = "02:00:5e:10:00:01"
 "#;
     let _host = lab.server(&["9001"]);
     let script = format!(
         "ask() {{ python3 -c \"{}\" $* 2>/dev/null || echo nobody; echo; }}
          ask tcp 198.51.100.1 9000; ask udp fd11::1 9000; ask tcp world.test 9000; ask tcp 198.51.100.2 9001
-         ip -o link show eth0 | grep -o 'mtu [0-9]*'; ip route | grep default; ip link set eth0 down 2>&1",
+         ip -o link show eth0 | grep -o 'mtu [0-9]*'; ip -o link show eth0 | grep -o 'ether [0-9a-f:]*'
+         ip route | grep default; ip link set eth0 down 2>&1",
         lab::CLIENT
     );
     let said = lab.run(&project, profile, &script);
@@ -742,6 +787,7 @@ mtu = 1400
         "198.51.100.9",
         "nobody",
         "mtu 1400",
+        "ether 02:00:5e:10:00:01",
         "default via 198.51.100.1 dev eth0 proto static ",
         "RTNETLINK answers: Operation not permitted",
     ];

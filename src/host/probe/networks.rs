@@ -3,7 +3,7 @@
 use super::Found;
 use super::attempt::{self, Refused};
 use crate::host::Host;
-use crate::host::link;
+use crate::host::link::{self, Given};
 use crate::host::netlink::Netlink;
 use crate::host::network::TUN;
 use crate::sys::identity;
@@ -18,7 +18,7 @@ pub(super) fn veth(host: &Host) -> Found {
         identity::unshare(libc::CLONE_NEWNET)?;
         let mut netlink = Netlink::route()?;
         let (here, there) = (("sbx", None), ("eth0", std::process::id()));
-        link::make_pair(&mut netlink, here, there, None)?;
+        link::make_pair(&mut netlink, here, there, Given::default())?;
         Ok(0)
     });
     match tried {
@@ -43,9 +43,9 @@ pub(super) fn macvlan(host: &Host) -> Found {
         identity::unshare(libc::CLONE_NEWNET)?;
         let mut netlink = Netlink::route()?;
         let own = std::process::id();
-        link::make_pair(&mut netlink, ("sbx", None), ("sbx1", own), None)?;
+        link::make_pair(&mut netlink, ("sbx", None), ("sbx1", own), Given::default())?;
         let on = link::index(&mut netlink, "sbx")?;
-        link::make_macvlan(&mut netlink, on, ("eth0", own), None)?;
+        link::make_macvlan(&mut netlink, on, ("eth0", own), Given::default())?;
         Ok(0)
     });
     match tried {

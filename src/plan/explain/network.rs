@@ -39,6 +39,7 @@ pub(super) fn pair(pair: &Pair, f: &mut Formatter<'_>) -> Result {
         outside,
         inside,
         mtu,
+        hardware,
         port,
     } = pair;
     write!(
@@ -48,6 +49,9 @@ pub(super) fn pair(pair: &Pair, f: &mut Formatter<'_>) -> Result {
     if let Some(mtu) = mtu {
         write!(f, ", mtu {mtu}")?;
     }
+    if let Some(address) = hardware {
+        write!(f, ", inside with the hardware address {address}")?;
+    }
     if let Some(port) = port {
         let kind = if port.isolated { "isolated " } else { "" };
         write!(f, ", {kind}port of the bridge {}", port.bridge)?;
@@ -56,13 +60,21 @@ pub(super) fn pair(pair: &Pair, f: &mut Formatter<'_>) -> Result {
 }
 
 pub(super) fn macvlan(macvlan: &Macvlan, f: &mut Formatter<'_>) -> Result {
-    let Macvlan { on, inside, mtu } = macvlan;
+    let Macvlan {
+        on,
+        inside,
+        mtu,
+        hardware,
+    } = macvlan;
     write!(
         f,
         "connect {inside} inside with the network of {on} on the host (macvlan"
     )?;
     if let Some(mtu) = mtu {
         write!(f, ", mtu {mtu}")?;
+    }
+    if let Some(address) = hardware {
+        write!(f, ", with the hardware address {address}")?;
     }
     f.write_str(")")
 }

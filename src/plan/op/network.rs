@@ -24,6 +24,8 @@ pub struct Pair {
     pub inside: String,
     /// The largest packet, in bytes, where the profile says so.
     pub mtu: Option<u32>,
+    /// The hardware address of the end in the sandbox, where the profile says so.
+    pub hardware: Option<HardwareAddress>,
     /// The bridge that the host's end becomes a port of.
     pub port: Option<Port>,
 }
@@ -37,6 +39,19 @@ pub struct Macvlan {
     pub inside: String,
     /// The largest packet, in bytes, where the profile says so.
     pub mtu: Option<u32>,
+    /// Its hardware address, where the profile says so.
+    pub hardware: Option<HardwareAddress>,
+}
+
+/// The address of an interface of Ethernet: six bytes, written in hexadecimal with colons between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HardwareAddress(pub [u8; 6]);
+
+impl fmt::Display for HardwareAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
 }
 
 /// A port of a bridge.

@@ -148,7 +148,14 @@ impl Network {
             ("nat", nat.as_ref(), veth),
             ("pool", first(&self.pool), veth),
             ("mtu", self.mtu.as_ref().map(|one| &one.origin), all),
+            (
+                "hardware_address",
+                self.hardware_address.as_ref().map(|one| &one.origin),
+                own,
+            ),
             ("dns", first(&self.dns), all),
+            ("dns_search", first(&self.dns_search), all),
+            ("dns_options", first(&self.dns_options), all),
             (
                 "connect_ports",
                 self.connect_ports.as_ref().map(|one| &one.origin),

@@ -46,6 +46,7 @@ impl Network {
             on: name.clone(),
             inside: INSIDE.into(),
             mtu: self.mtu.as_ref().map(|mtu| mtu.value),
+            hardware: self.hardware_address.as_ref().map(|one| one.value),
         });
         draft.step(Phase::Attach, made, &interface.origin);
         for At { value, origin } in &self.address {

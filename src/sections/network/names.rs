@@ -1,9 +1,13 @@
 //! The files by which names are resolved inside.
 
 use super::{Mode, Network};
-use crate::diag::Origin;
+use crate::diag::{At, Diagnostics, Origin};
 use crate::plan::Draft;
+use crate::plan::egress::Name;
 use crate::plan::layout::{Entry, What};
+use crate::profile::node::Node;
+use crate::profile::shape::Kind;
+use crate::profile::table::{Value, read_string, wrong};
 use crate::sections::Profile;
 use crate::sys::mount::Attributes;
 use std::net::IpAddr;
@@ -14,6 +18,92 @@ const HOSTS: &str = "/etc/hosts";
 
 /// How many resolvers are asked (resolv.conf(5)).
 const MOST: usize = 3;
+
+impl Value for Name {
+    const KIND: Kind = Kind::Text {
+        what: "a domain",
+        form: "",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        match Self::parse(&text) {
+            Ok(name) => Some(name),
+            Err(_) => {
+                let help = "for example: \"corp.example\", in ASCII and without blanks";
+                wrong(&origin, format!("`{text}` is no domain"), help, problems);
+                None
+            }
+        }
+    }
+}
+
+/// A word of `options` of resolv.conf(5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolverOption(pub String);
+
+/// Those without a number.
+const SWITCHES: [&str; 14] = [
+    "edns0",
+    "inet6",
+    "ip6-bytestring",
+    "ip6-dotint",
+    "no-aaaa",
+    "no-check-names",
+    "no-ip6-dotint",
+    "no-reload",
+    "no-tld-query",
+    "rotate",
+    "single-request",
+    "single-request-reopen",
+    "trust-ad",
+    "use-vc",
+];
+/// Those with one, and the largest that glibc takes.
+const NUMBERS: [(&str, u32); 3] = [("attempts", 5), ("ndots", 15), ("timeout", 30)];
+
+impl Value for ResolverOption {
+    const KIND: Kind = Kind::Text {
+        what: "an option of resolv.conf(5)",
+        form: "^[a-z0-9-]+(:[0-9]+)?$",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let numbered = |(name, most): &(&str, u32)| {
+            let number = text.strip_prefix(name)?.strip_prefix(':')?;
+            let digits = number.bytes().all(|one| one.is_ascii_digit());
+            let number: u32 = number.parse().ok().filter(|_| digits)?;
+            Some(number <= *most)
+        };
+        let known = SWITCHES.contains(&text.as_str());
+        match NUMBERS.iter().find_map(numbered) {
+            Some(true) => return Some(Self(text)),
+            None if known => return Some(Self(text)),
+            Some(false) => {
+                let [(_, attempts), (_, ndots), (_, timeout)] = NUMBERS;
+                let help = format!("at most attempts:{attempts}, ndots:{ndots}, timeout:{timeout}");
+                wrong(
+                    &origin,
+                    format!("the number of `{text}` is too large"),
+                    &help,
+                    problems,
+                );
+            }
+            None => {
+                let message = format!("`{text}` is no option of resolv.conf(5)");
+                let help = format!(
+                    "one of {}, or attempts, ndots and timeout with a number, such as \"ndots:2\"",
+                    SWITCHES.join(", ")
+                );
+                wrong(&origin, message, &help, problems);
+            }
+        }
+        None
+    }
+}
 
 impl Network {
     /// Adds what name resolution needs, where there is a network to resolve for.
@@ -93,7 +183,15 @@ impl Network {
             );
         }
         let lines = found.iter().take(MOST);
-        let text: String = lines.map(|one| format!("nameserver {one}\n")).collect();
+        let mut text: String = lines.map(|one| format!("nameserver {one}\n")).collect();
+        for (key, values) in [
+            ("search", words(&self.dns_search, Name::as_str)),
+            ("options", words(&self.dns_options, |one| &one.0)),
+        ] {
+            if !values.is_empty() {
+                text.push_str(&format!("{key} {values}\n"));
+            }
+        }
         let origin = self
             .dns
             .first()
@@ -118,6 +216,11 @@ impl Network {
         let origin = Origin::Default("network: /etc/hosts");
         draft.entries.push(entry(HOSTS.into(), what, false, origin));
     }
+}
+
+fn words<T>(values: &[At<T>], word: impl Fn(&T) -> &str) -> String {
+    let words: Vec<_> = values.iter().map(|one| word(&one.value)).collect();
+    words.join(" ")
 }
 
 fn entry(target: PathBuf, what: What, optional: bool, origin: Origin) -> Entry {

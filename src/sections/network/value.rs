@@ -3,7 +3,7 @@
 use crate::diag::{At, Diagnostics};
 use crate::host::network::Net;
 use crate::host::runs::is_name;
-use crate::plan::op::network::{Forwarded, Protocol, Published};
+use crate::plan::op::network::{Forwarded, HardwareAddress, Protocol, Published};
 use crate::plan::ports::Ports;
 use crate::profile::node::{Content, Node};
 use crate::profile::shape::{Kind, Word};
@@ -49,6 +49,44 @@ impl Value for IpAddr {
             wrong(&origin, format!("`{text}` is no address"), help, problems);
         }
         found
+    }
+}
+
+impl Value for HardwareAddress {
+    const KIND: Kind = Kind::Text {
+        what: "a hardware address",
+        form: "^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$",
+    };
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let found = hardware_address(&text);
+        if let Err(why) = &found {
+            let help =
+                "for example: \"02:00:5e:10:00:01\"; addresses that begin with 02 are nobody's";
+            wrong(&origin, format!("`{text}`: {why}"), help, problems);
+        }
+        found.ok()
+    }
+}
+
+fn hardware_address(text: &str) -> Result<HardwareAddress, &'static str> {
+    let mut bytes = [0; 6];
+    let mut parts = text.split(':');
+    for byte in &mut bytes {
+        let part = parts.next().filter(|part| part.len() == 2);
+        let part = part.filter(|part| part.bytes().all(|one| one.is_ascii_hexdigit()));
+        *byte = part
+            .and_then(|part| u8::from_str_radix(part, 16).ok())
+            .ok_or("it is not six bytes in hexadecimal with colons between them")?;
+    }
+    match (parts.next(), bytes) {
+        (Some(_), _) => Err("it is not six bytes in hexadecimal with colons between them"),
+        (None, [0, 0, 0, 0, 0, 0]) => Err("it is nobody's address"),
+        // The lowest bit of the first byte.
+        (None, [first, ..]) if first & 1 == 1 => Err("it is the address of a group of interfaces"),
+        (None, _) => Ok(HardwareAddress(bytes)),
     }
 }
 
@@ -281,6 +319,28 @@ fn published(text: &str) -> Result<Vec<Published>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hardware_addresses_are_read_and_printed() {
+        let read = |text| hardware_address(text).map(|one| one.to_string());
+        assert_eq!(
+            read("02:00:5E:10:00:0a").as_deref(),
+            Ok("02:00:5e:10:00:0a")
+        );
+        for (text, why) in [
+            ("", "not six bytes"),
+            ("02:00:5e:10:00", "not six bytes"),
+            ("02:00:5e:10:00:01:02", "not six bytes"),
+            ("02:00:5e:10:00:1", "not six bytes"),
+            ("02:00:5e:10:00:+1", "not six bytes"),
+            ("00:00:00:00:00:00", "nobody's"),
+            ("ff:ff:ff:ff:ff:ff", "a group"),
+            ("03:00:5e:10:00:01", "a group"),
+        ] {
+            let found = read(text).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(found.contains(why), "{text}: {found}");
+        }
+    }
 
     #[test]
     fn published_ports_are_read_and_printed() {

@@ -76,6 +76,7 @@ impl Network {
             outside: outside.clone(),
             inside: INSIDE.into(),
             mtu: self.mtu.as_ref().map(|mtu| mtu.value),
+            hardware: self.hardware_address.as_ref().map(|one| one.value),
             port,
         });
         draft.step(Phase::Attach, pair, origin);
