@@ -45,6 +45,7 @@ mod nested;
 mod network;
 mod old_root;
 mod output;
+mod owners;
 mod parts;
 mod privileges;
 mod process;
