@@ -86,7 +86,7 @@ fn against(host: &Host, profile: &Profile) -> Diagnostics {
     };
     let mut problems = Diagnostics::default();
     let notes = plan.notes.iter();
-    for note in notes.filter(|note| note.weaker || !note.origin.is_default()) {
+    for note in notes.filter(|note| note.is_weaker() || !note.origin.is_default()) {
         problems.push(note.diagnostic());
     }
     problems

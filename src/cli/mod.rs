@@ -39,7 +39,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Origin, SourceId, Sources, text
 use crate::exit;
 use crate::host::Host;
 use crate::plan::draft::Command;
-use crate::plan::{Op, Plan, Step};
+use crate::plan::{Op, Plan, Step, Weight};
 use crate::profile::find::{self, FindError};
 use crate::profile::overlay::Overlay;
 use crate::profile::variables::Variables;
@@ -229,7 +229,7 @@ impl Session {
         command: &Command,
     ) -> Result<Plan, Refused> {
         let plan = sections::build(profile, host, command)?;
-        self.weaker(&plan);
+        self.tell(&plan);
         Ok(plan)
     }
 
@@ -243,7 +243,7 @@ impl Session {
         let plan = sections::build(profile, host, command)?;
         let plan = self.prepared(plan, || sections::build(profile, host, command))?;
         let plan = self.reserved(plan, host, || sections::build(profile, host, command))?;
-        self.weaker(&plan);
+        self.tell(&plan);
         Ok(plan)
     }
 
@@ -309,10 +309,15 @@ impl Session {
         Ok(again()?)
     }
 
-    fn weaker(&self, plan: &Plan) {
-        for note in plan.notes.iter().filter(|note| note.weaker) {
+    /// Says what is not enforced, and what will not be expected.
+    fn tell(&self, plan: &Plan) {
+        for note in &plan.notes {
             let origin = note.origin.display(&self.sources);
-            self.say(&format!("not enforced: {} ({origin})", note.text));
+            match note.weight {
+                Weight::Remark => {}
+                Weight::Surprise => self.say(&note.text),
+                Weight::Weaker => self.say(&format!("not enforced: {} ({origin})", note.text)),
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::op::{IdRange, NewRoot, Op, Slot, Stream, Target};
 use super::order::Phase;
-use super::{Note, Plan, Step, Watch, needs};
+use super::{Note, Plan, Step, Watch, Weight, needs};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
 use crate::host::Host;
 use crate::host::probe::Mechanism;
@@ -98,12 +98,12 @@ impl Drafted {
             // The rest was drafted to find what is wrong with it: nobody knows yet what is in the root.
             let steps = &mut self.plan.steps;
             steps.retain(|step| matches!(step.op, Op::Unpack(_)));
-            self.plan.notes.retain(|note| note.weaker);
+            self.plan.notes.retain(|note| note.is_weaker());
             let origin = steps.first().map(|step| step.origin.clone());
             self.plan.notes.push(Note {
                 text: NOT_YET.into(),
                 origin: origin.unwrap_or(Origin::CommandLine),
-                weaker: false,
+                weight: Weight::Remark,
             });
         }
         Ok(self.plan)
@@ -298,19 +298,24 @@ impl<'a> Draft<'a> {
 
     /// Adds something that a person should know.
     pub fn note(&mut self, origin: &Origin, text: impl Into<String>) {
-        self.notes.push(Note {
-            text: text.into(),
-            origin: origin.clone(),
-            weaker: false,
-        });
+        self.notice(Weight::Remark, origin, text);
+    }
+
+    /// Adds what whoever starts the run will not expect.
+    pub fn surprise(&mut self, origin: &Origin, text: impl Into<String>) {
+        self.notice(Weight::Surprise, origin, text);
     }
 
     /// Adds that less is enforced than the profile asked for, as `[enforce]` permits.
     pub fn weaker(&mut self, origin: &Origin, text: impl Into<String>) {
+        self.notice(Weight::Weaker, origin, text);
+    }
+
+    fn notice(&mut self, weight: Weight, origin: &Origin, text: impl Into<String>) {
         self.notes.push(Note {
             text: text.into(),
             origin: origin.clone(),
-            weaker: true,
+            weight,
         });
     }
 

@@ -47,7 +47,11 @@ pub fn text(plan: &Plan, sources: &Sources, why: bool) -> String {
         out.push('\n');
     }
     for note in &plan.notes {
-        let kind = if note.weaker { "NOT ENFORCED" } else { "note" };
+        let kind = if note.is_weaker() {
+            "NOT ENFORCED"
+        } else {
+            "note"
+        };
         let _ = writeln!(
             out,
             "{kind}: {} ({})",

@@ -50,16 +50,32 @@ pub struct Note {
     pub text: String,
     /// The line concerned.
     pub origin: Origin,
-    /// Whether less is enforced than the profile asked for (under `[enforce]`): said on stderr at
-    /// every run, not only by `explain`.
-    pub weaker: bool,
+    /// How much it matters.
+    pub weight: Weight,
+}
+
+/// How much a note matters: all but a remark are said on stderr at every run, not only by `explain`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Worth knowing.
+    Remark,
+    /// The run is not what whoever starts it will expect.
+    Surprise,
+    /// Less is enforced than the profile asked for (under `[enforce]`).
+    Weaker,
 }
 
 impl Note {
+    /// Whether less is enforced than the profile asked for.
+    #[must_use]
+    pub fn is_weaker(&self) -> bool {
+        self.weight == Weight::Weaker
+    }
+
     /// The same as a diagnostic, for a check against this machine.
     #[must_use]
     pub fn diagnostic(&self) -> Diagnostic {
-        if self.weaker {
+        if self.is_weaker() {
             return Diagnostic::new(Code::NotEnforced, &self.origin, self.text.clone()).help(
                 "`sandbox check --deny warnings` takes this for an error; `require` under [enforce] refuses the run",
             );

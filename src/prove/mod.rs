@@ -325,7 +325,7 @@ impl<'p> Prover<'p> {
 
     /// Performs a plan, and says what is done without.
     fn execute<T>(&self, plan: &Plan, act: impl FnOnce(Say<'_>) -> T) -> Result<T, Stopped> {
-        for note in plan.notes.iter().filter(|note| note.weaker) {
+        for note in plan.notes.iter().filter(|note| note.is_weaker()) {
             (self.say)(&note.origin, &note.text);
         }
         if let Some(signal) = command::pending_request_to_end() {

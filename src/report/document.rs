@@ -193,7 +193,7 @@ impl Report {
     /// Adds what is planned: the limits, and what is less than the profile asks for.
     pub fn planned(&mut self, profile: &Profile, plan: &Plan, sources: &Sources) {
         self.limits = limits::entries(profile, plan, None, sources);
-        let weaker = plan.notes.iter().filter(|note| note.weaker);
+        let weaker = plan.notes.iter().filter(|note| note.is_weaker());
         let missing = weaker.map(|note| Missing {
             text: note.text.clone(),
             origin: Place::of(&note.origin, sources),

@@ -224,7 +224,7 @@ fn remark(
     profile: &Profile,
     plan: &Plan,
 ) -> Option<String> {
-    let notes = || plan.notes.iter().filter(|note| note.weaker);
+    let notes = || plan.notes.iter().filter(|note| note.is_weaker());
     let text = |note: &Note| note.text.clone();
     if let Some(note) = notes().find(|note| note.origin == *one.origin) {
         return Some(text(note));

@@ -492,6 +492,7 @@ impl Process {
         }
         self.memory(profile, draft);
         let (cwd, origin) = self.working_directory(profile);
+        self.without_project(profile, draft);
         draft.step(
             Phase::WorkingDirectory,
             Op::ChangeDirectory(c_string(cwd)),
@@ -536,6 +537,35 @@ impl Process {
             origin,
             text,
             "use Linux 6.3 or newer, or write `write_execute = \"prefer\"` under [enforce]",
+        );
+    }
+
+    /// Says that the caller's folder is not shown, which whoever starts a run in their home will not expect: what the
+    /// command writes there would be lost with nothing said.
+    fn without_project(&self, profile: &Profile, draft: &mut Draft<'_>) {
+        let variables = &profile.variables;
+        let (Some(here), None) = (&variables.working_directory, &variables.project) else {
+            return;
+        };
+        let project = &profile.rootfs.project;
+        let is_meant = self.cwd.is_some()
+            || project.value == Project::Hide
+            || !profile.namespaces.builds_root()
+            || here.parent().is_none()
+            || profile.mounts.concern(here);
+        if is_meant {
+            return;
+        }
+        let what = match mounts::home(variables) == Some(here) {
+            true => "the home",
+            false => "a folder of the system",
+        };
+        draft.surprise(
+            &project.origin,
+            format!(
+                "{} is {what} and no project: nothing of it is shown, and what is written there is lost; start in a folder below it, or write `project = \"hide\"` under [rootfs]",
+                here.display()
+            ),
         );
     }
 

@@ -124,7 +124,7 @@ fn limits_that_are_not_enforced_and_need_not_be() {
         SubordinateIds::default(),
     );
     let plan = sections::build(&profile, &host, &Command::default()).unwrap();
-    let weaker: Vec<_> = plan.notes.iter().filter(|note| note.weaker).collect();
+    let weaker: Vec<_> = plan.notes.iter().filter(|note| note.is_weaker()).collect();
     assert_eq!(weaker.len(), 1);
     insta::assert_snapshot!(weaker[0].diagnostic().render(&sources, false), @"
     warning[SBX0107]: `pids` is not enforced: a test without cgroups
@@ -186,7 +186,7 @@ fn written_memory_on_a_kernel_that_executes_it() {
         let host = host.that_executes_written_memory();
         match sections::build(&profile, &host, &Command::default()) {
             Ok(plan) => {
-                let weaker = plan.notes.iter().find(|note| note.weaker);
+                let weaker = plan.notes.iter().find(|note| note.is_weaker());
                 weaker.unwrap().diagnostic().render(&sources, false)
             }
             Err(problems) => problems.render(&sources, false),

@@ -228,7 +228,7 @@ proptest! {
         let steps = drafted.plan.steps.iter();
         let set = steps.filter(|step| matches!(step.op, Op::SetLimit(_)) && !step.origin.is_default());
         let set: BTreeSet<_> = set.map(|step| line(&step.origin)).collect();
-        let notes = drafted.plan.notes.iter().filter(|note| note.weaker);
+        let notes = drafted.plan.notes.iter().filter(|note| note.is_weaker());
         let said: BTreeSet<_> = notes.map(|note| line(&note.origin)).collect();
         let problems = drafted.problems.clone().sorted();
         let limits = problems.iter().filter(|p| p.message.contains("cannot be enforced"));

@@ -1,5 +1,6 @@
 //! A command runs, and its exit code is the sandbox's.
 
+use crate::running::PLAIN;
 use crate::support::{Project, done, program};
 use std::process::Command;
 
@@ -75,4 +76,42 @@ fn a_shell_stops_and_continues_a_run_as_a_job() {
         .current_dir(project.path());
     let run = done(&mut bash);
     assert_eq!((run.code, run.stdout.as_str()), (7, ""), "{run:?}");
+}
+
+/// What is written in a home would be lost without a word.
+#[test]
+fn a_run_in_the_home_says_that_nothing_of_it_is_shown() {
+    let home = Project::new();
+    home.write("note", "kept\n");
+    let below = home.path().join("project");
+    std::fs::create_dir(&below).unwrap();
+    let run = |profile: &str, folder: &std::path::Path| {
+        let path = home.write("project/other.toml", profile);
+        let mut command = home.program(&["--profile", path.to_str().unwrap()]);
+        command.args(["--", "sh", "-c", "ls; touch made"]);
+        done(command.env("HOME", home.path()).current_dir(folder))
+    };
+    let said = run(PLAIN, home.path());
+    assert!(
+        said.stderr
+            .contains("is the home and no project: nothing of it is shown"),
+        "{said:?}"
+    );
+    assert_eq!((said.stdout.as_str(), said.code), ("", 0));
+    assert!(!home.path().join("made").exists());
+    let hidden = run("version = 1\n[rootfs]\nproject = \"hide\"\n", home.path());
+    assert_eq!((hidden.stderr.as_str(), hidden.code), ("", 0));
+    let shown = format!(
+        "version = 1\n[[mounts]]\ntype = \"bind\"\nsource = \"{0}\"\nread_only = false\n",
+        home.path().display()
+    );
+    let shown = run(&shown, home.path());
+    assert_eq!(shown.stderr, "");
+    assert!(
+        shown.stdout.contains("note\n") && home.path().join("made").exists(),
+        "{shown:?}"
+    );
+    let below = run(PLAIN, &below);
+    assert_eq!(below.stderr, "");
+    assert_eq!(below.ok(), "other.toml\n");
 }

@@ -33,6 +33,13 @@ impl Mounts {
         nesting::can_hold(&self.0, path, profile)
     }
 
+    /// Whether any of them is at a path, around it or below it.
+    #[must_use]
+    pub fn concern(&self, path: &Path) -> bool {
+        let mut targets = self.0.iter().map(|mount| &mount.value.target.value);
+        targets.any(|target| target.starts_with(path) || path.starts_with(target))
+    }
+
     /// The mounts that ask for mapped owners.
     pub fn mapped(&self) -> impl Iterator<Item = &Origin> {
         let asked = self.0.iter().filter_map(|mount| mount.value.idmap.as_ref());
