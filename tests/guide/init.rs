@@ -50,6 +50,8 @@ fn what_is_written_is_checked_without_a_word() {
         }
         let checked = done(&mut project.program(&["check", "sandbox.toml"]));
         assert_eq!(checked.ok(), "", "{marks:?}");
+        let tested = done(&mut project.program(&["test"]));
+        assert!(tested.ok().contains("secrets stay outside"), "{marks:?}");
         assert_eq!(files(&project).len(), marks.len() + 1, "{marks:?}");
     }
 }
@@ -108,6 +110,16 @@ fn a_profile_for_a_project_of_make_and_rust() {
     # The network, for the rare command that cannot do without.
     # [network]
     # mode = "host"
+
+    # What has to hold, whatever the rest comes to say: `sandbox test` tries it.
+    [[test]]
+    name = "the machine stays as it is"
+    cannot_write = ["/usr", "/etc"]
+    cannot_call = ["mount", "bpf"]
+
+    [[test]]
+    name = "secrets stay outside"
+    environment_has_not = ["*_TOKEN", "*_PASSWORD", "SSH_AUTH_SOCK"]
     "#);
     insta::assert_snapshot!(told, @"
     sandbox.toml is written, for make (Makefile), Rust (Cargo.toml).
@@ -122,6 +134,7 @@ fn a_profile_for_a_project_of_make_and_rust() {
 
         - run: sudo sysctl -e -w kernel.apparmor_restrict_unprivileged_userns=0
         - run: sandbox doctor --profile sandbox.toml
+        - run: sandbox test
         - run: cargo fetch
         - run: sandbox -- make
         - run: sandbox -- cargo test
@@ -130,6 +143,7 @@ fn a_profile_for_a_project_of_make_and_rust() {
 
         set -e
         sandbox doctor --profile sandbox.toml
+        sandbox test
         cargo fetch
         sandbox -- make
         sandbox -- cargo test

@@ -87,7 +87,7 @@ fn next(path: &str, found: &[Found]) -> String {
         }
     };
     block("Try it:", "", &[&before, &commands]);
-    let doctor = ["sandbox doctor --profile sandbox.toml".to_owned()];
+    let sure = ["sandbox doctor --profile sandbox.toml", "sandbox test"].map(str::to_owned);
     // Ubuntu 24.04, on which these runners are, keeps plain programs from user namespaces. The
     // machine is thrown away after the job, so that the whole restriction may go; the AppArmor
     // profile that `sandbox doctor` prints is for machines that stay.
@@ -95,12 +95,12 @@ fn next(path: &str, found: &[Found]) -> String {
     block(
         "In a workflow of GitHub Actions, after the step that installs `sandbox`:",
         "- run: ",
-        &[&ubuntu, &doctor, &before, &commands],
+        &[&ubuntu, &sure, &before, &commands],
     );
     block(
         "In the script of any other machine, which ends at the first line that fails:",
         "",
-        &[&["set -e".to_owned()], &doctor, &before, &commands],
+        &[&["set -e".to_owned()], &sure, &before, &commands],
     );
     out
 }

@@ -112,7 +112,17 @@ pub(super) fn text(found: &[Found]) -> String {
         \n\
         # The network, for the rare command that cannot do without.\n\
         # [network]\n\
-        # mode = \"host\"\n";
+        # mode = \"host\"\n\
+        \n\
+        # What has to hold, whatever the rest comes to say: `sandbox test` tries it.\n\
+        [[test]]\n\
+        name = \"the machine stays as it is\"\n\
+        cannot_write = [\"/usr\", \"/etc\"]\n\
+        cannot_call = [\"mount\", \"bpf\"]\n\
+        \n\
+        [[test]]\n\
+        name = \"secrets stay outside\"\n\
+        environment_has_not = [\"*_TOKEN\", \"*_PASSWORD\", \"SSH_AUTH_SOCK\"]\n";
     out
 }
 
