@@ -109,16 +109,15 @@ fn main() -> ExitCode {
         ),
         ("a_process_that_is_killed_at_any_call_leaves_nothing", true),
     ];
+    let filters = &options.filters;
+    let wanted =
+        |name: &str| filters.is_empty() || filters.iter().any(|word| name.contains(word.as_str()));
+    let wanted: Vec<_> = tests.iter().filter(|(name, _)| wanted(name)).collect();
+    // As the harness of the language has it; by this line `tests/run` counts who has begun.
+    let plural = if wanted.len() == 1 { "" } else { "s" };
+    println!("\nrunning {} test{plural}", wanted.len());
     let (mut passed, mut failed) = (0, 0);
-    for (name, kill) in tests {
-        if !options.filters.is_empty()
-            && !options
-                .filters
-                .iter()
-                .any(|word| name.contains(word.as_str()))
-        {
-            continue;
-        }
+    for &&(name, kill) in &wanted {
         if let Some(reason) = untraceable() {
             support::skip(name, &reason);
             passed += 1;
