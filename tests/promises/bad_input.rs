@@ -102,12 +102,9 @@ fn a_profile_without_permission_is_refused() {
 #[test]
 fn a_command_that_cannot_be_executed_gives_126_and_a_missing_one_127() {
     let project = Project::new();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode;
     project.write("plain", "#!/bin/sh\necho ran\n");
-    let data = project.write("data", b"\x01\x02\x03 no program");
-    std::fs::set_permissions(data, mode(0o755)).unwrap();
-    let script = project.write("script", "#!/no/such/interpreter\n");
-    std::fs::set_permissions(script, mode(0o755)).unwrap();
+    project.executable("data", b"\x01\x02\x03 no program");
+    project.executable("script", "#!/no/such/interpreter\n");
     std::fs::create_dir(project.path().join("directory")).unwrap();
     for (command, code, words) in [
         ("no-such-command", 127, "cannot execute `no-such-command`"),

@@ -4,7 +4,6 @@ use crate::live::{HOLD, Live, SWEEPING, descendants, eventually, lives};
 use crate::running::Place;
 use crate::screen::missing;
 use crate::support::{Project, done, is_root, skip};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -221,8 +220,7 @@ fn where_nobody_stands_between_no_command_starts() {
     let place = Place::new();
     // A program of that name that ends at once, and says nothing.
     let tools = Project::new();
-    let fake = tools.write("xdg-dbus-proxy", "#!/bin/sh\nexit 1\n");
-    std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+    tools.executable("xdg-dbus-proxy", "#!/bin/sh\nexit 1\n");
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = at(&place, &bus, TALKS, "touch started");
     command.env("PATH", format!("{}:{path}", tools.path().display()));

@@ -1,8 +1,10 @@
 //! The command has the declared capabilities in all five sets, and no way to more.
 
 use crate::live::field;
-use crate::support::{Project, done, is_root};
+use crate::support::{Project, done, install, is_root};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
 
 const CHOWN: u64 = 1;
 const NET_RAW: u64 = 1 << 13;
@@ -117,7 +119,7 @@ except OSError as error:
 fn a_setuid_program_gains_nothing() {
     let project = Project::new();
     let id = project.path().join("id");
-    std::fs::copy("/usr/bin/id", &id).unwrap();
+    install(Path::new("/usr/bin/id"), Stdio::null(), &id);
     std::fs::set_permissions(&id, std::fs::Permissions::from_mode(0o4755)).unwrap();
     // Its owner is uid 0 inside, on a mount that honours setuid bits; the command is uid 5.
     let user = if is_root() {

@@ -1,7 +1,9 @@
 //! The doctor: what it says is what a run meets. Each test builds a real obstacle around it, in
 //! namespaces that go away with the test, and asks what is in the way.
 
-use crate::support::{Done, Project, copy_program, done, finished, is_root, program, skip};
+use crate::support::{
+    Done, Project, copy_program, done, finished, install, is_root, program, skip,
+};
 use crate::traces::groups_of;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -430,7 +432,7 @@ fn doctor_names_what_is_wrong_with_newuidmap() {
     let tool = |name: &str| {
         let found = ["/usr/bin", "/bin"].map(|bin| Path::new(bin).join(name));
         let found = found.iter().find(|path| path.exists()).unwrap().clone();
-        std::fs::copy(found, project.path().join(name)).unwrap();
+        install(&found, Stdio::null(), &project.path().join(name));
     };
     tool("setpriv");
     project.write("auto.toml", "[user]\nuid_map = \"auto\"\n");

@@ -1,10 +1,11 @@
 //! What is where inside, that nothing of it shows on the host, and that nothing of it stays there.
 
 use crate::live::{HOLD, Live, Mount, mount_table};
-use crate::support::{Project, done, is_root, mounts, program, skip};
+use crate::support::{Project, done, install, is_root, mounts, program, skip};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 /// The mount table inside, after a script that must succeed in silence.
 #[track_caller]
@@ -826,7 +827,7 @@ pub fn tiny_root(test: &str) -> Option<Project> {
     for folder in ["bin", "etc", "proc", "dev", "tmp", "var"] {
         std::fs::create_dir(root.path().join(folder)).unwrap();
     }
-    std::fs::copy(busybox, root.path().join("bin/busybox")).unwrap();
+    install(busybox, Stdio::null(), &root.path().join("bin/busybox"));
     for name in ["sh", "ls", "cat", "touch", "stat", "id", "mkdir"] {
         symlink("busybox", root.path().join("bin").join(name)).unwrap();
     }

@@ -20,7 +20,7 @@ fn new_privileges_are_gained_only_where_the_profile_says_so() {
         "\"auto\""
     };
     let id = std::fs::read("/usr/bin/id").unwrap();
-    let program = project.write("bin/id", id);
+    let program = project.executable("bin/id", id);
     if is_root() {
         chown(&program, Some(1_879_050_000), Some(1_879_050_000)).unwrap();
     }
@@ -108,8 +108,7 @@ fn a_program_is_executed_by_descriptor_and_cannot_be_written_to() {
     let project = Project::new();
     let busybox = std::fs::read("/usr/bin/busybox").unwrap();
     let outside = Project::new();
-    let program = outside.write("tool", &busybox);
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = outside.executable("tool", &busybox);
     let script = "ls -A / | grep -v -E '^(dev|proc|sys|tmp|run)$'; test -e /usr && echo shown; echo x > /proc/self/exe || echo refused; echo ran";
     let profile = format!(
         "version = 1\n[rootfs]\nempty = true\nproject = \"hide\"\n[process]\nby_descriptor = true\ncwd = \"/\"\nargv0 = \"busybox\"\ncommand = [\"{}\", \"sh\", \"-c\", \"{script}\"]\n[environment]\nset = {{ PATH = \"/nowhere\" }}",
@@ -124,8 +123,7 @@ fn a_program_is_executed_by_descriptor_and_cannot_be_written_to() {
     assert!(!run.stdout.contains("shown"), "{run:?}");
     assert_eq!(std::fs::read(&program).unwrap(), busybox);
     // A script would have to be read by another program.
-    let script = outside.write("script", "#!/bin/sh\n:");
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    outside.executable("script", "#!/bin/sh\n:");
     for (name, said) in [("script", "is a script"), ("none", "there is no program")] {
         let profile = profile.replace("/tool\"", &format!("/{name}\""));
         project.write("sandbox.toml", &profile);

@@ -233,13 +233,10 @@ fn what_is_there_is_seen() {
 #[test]
 fn a_program_is_started_and_does_nothing() {
     let project = Project::new();
-    project.write("script", "#!/bin/sh\necho done >trace\n");
-    project.write("orphan", "#!/nowhere/sh\n");
-    project.write("text", "no program\n");
+    project.executable("script", "#!/bin/sh\necho done >trace\n");
+    project.executable("orphan", "#!/nowhere/sh\n");
+    project.executable("text", "no program\n");
     project.write("closed", "#!/bin/sh\n");
-    for name in ["script", "orphan", "text"] {
-        set_mode(&at(&project, name), 0o755);
-    }
     // Its first system call is the one to exit.
     project.write(
         "exit.c",

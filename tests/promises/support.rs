@@ -11,12 +11,19 @@ pub fn program() -> PathBuf {
     std::env::var_os("SANDBOX_BIN").map_or_else(|| env!("CARGO_BIN_EXE_sandbox").into(), Into::into)
 }
 
-/// Puts the program at a path, as one that is run from there. Not by this process: what another
-/// test forks while the copy is open for writing has it open too until it executes something, and
-/// the kernel executes no file that is (ETXTBSY, execve(2)).
+/// Puts the program at a path, as one that is run from there.
 pub fn copy_program(to: &Path) {
-    let status = Command::new("cp").arg(program()).arg(to).status();
-    assert!(status.unwrap().success(), "cp to {}", to.display());
+    install(&program(), Stdio::null(), to);
+}
+
+/// Copies something that is executed from there. Not by this process: what another test forks while
+/// the copy is open for writing has it open too until it executes something, and the kernel executes
+/// no file that is, be it a program or a script (ETXTBSY, execve(2)).
+pub fn install(from: &Path, input: Stdio, to: &Path) {
+    let mut command = Command::new("install");
+    command.args(["-D", "-m", "755"]).arg(from).arg(to);
+    let status = command.stdin(input).status().unwrap();
+    assert!(status.success(), "install {}", to.display());
 }
 
 /// Whether the tests run as root.
@@ -102,6 +109,17 @@ impl Project {
         let path = self.folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    /// Writes a program or a script in it, to be executed, and returns its path.
+    pub fn executable(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.join(name);
+        let (contents, (reader, mut writer)) = (contents.as_ref(), std::io::pipe().unwrap());
+        std::thread::scope(|scope| {
+            scope.spawn(move || std::io::Write::write_all(&mut writer, contents));
+            install(Path::new("/dev/stdin"), reader.into(), &path);
+        });
         path
     }
 

@@ -18,7 +18,7 @@ fn ask(project: &Project, word: &str, about: &str) -> (bool, serde_json::Value) 
 fn an_answer_is_what_an_attempt_shows() {
     let project = Project::new();
     let file = |name: &str, mode: u32| {
-        let path = project.write(name, "#!/bin/sh\n");
+        let path = project.executable(name, "#!/bin/sh\n");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         path.to_str().unwrap().to_owned()
     };

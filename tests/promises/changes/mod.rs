@@ -901,9 +901,7 @@ fn what_may_not_be_executed_on_the_host_may_not_be_in_an_overlay() {
     };
     let at = data.path().to_str().unwrap();
     mount(&["-t", "tmpfs", "-o", "noexec", "none", at]);
-    data.write("tool", "#!/bin/sh\necho ran\n");
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(data.path().join("tool"), mode).unwrap();
+    data.executable("tool", "#!/bin/sh\necho ran\n");
     let profile = format!(
         "version = 1\n[[mounts]]\ntype = \"bind\"\ntarget = \"/data\"\nsource = \"{at}\"\nchanges = \"discard\""
     );
