@@ -207,6 +207,20 @@ pub fn wake_at(socket: RawFd, bytes: usize) -> Result<()> {
     )
 }
 
+/// Whether nothing comes after what can be read of a connection (`POLLRDHUP` of poll(2)).
+#[must_use]
+pub fn says_no_more(socket: RawFd) -> bool {
+    let events = libc::POLLRDHUP;
+    let mut asked = libc::pollfd {
+        fd: socket,
+        events,
+        revents: 0,
+    };
+    // SAFETY: one entry, which is written to.
+    let ready = unsafe { libc::poll(&raw mut asked, 1, 0) };
+    ready > 0 && asked.revents & (events | libc::POLLHUP | libc::POLLERR) != 0
+}
+
 fn open(family: libc::c_int, kind: libc::c_int) -> Result<RawFd> {
     // SAFETY: no pointers.
     check_int(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) })

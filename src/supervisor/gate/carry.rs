@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// How long whoever has begun to say whom it wants may take.
 const HELLO: Duration = Duration::from_secs(20);
 
+/// How many milliseconds pass between two looks for more where the kernel does not wait for it.
+const FULL: u8 = 20;
+
 /// What a connection carries.
 enum Carried {
     /// What names no host any more.
@@ -120,6 +123,8 @@ impl Shared {
                 }
                 continue;
             }
+            // Before the look: what it shows is then all.
+            let ended = sys::network::says_no_more(client.as_raw_fd());
             let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
             let length = match recv(client.as_raw_fd(), &mut bytes, flags) {
                 // It has said nothing, and will not.
@@ -130,12 +135,16 @@ impl Shared {
             };
             match hello::read(bytes.get(..length)?) {
                 Said::More if length >= hello::MOST => return Some(Said::Unreadable),
-                // Ready without more than before: nothing comes after it.
-                Said::More if length == seen => return Some(Said::Unreadable),
+                Said::More if ended => return Some(Said::Unreadable),
                 Said::More => {
-                    seen = length;
                     until = until.or(Some(Instant::now() + HELLO));
                     sys::network::wake_at(client.as_raw_fd(), length + 1).ok()?;
+                    // Small parts take so much room that the kernel wakes for those that were seen already.
+                    if length == seen {
+                        let over = PollFd::new(self.until.as_fd(), PollFlags::POLLIN);
+                        let _ = poll(&mut [over], FULL);
+                    }
+                    seen = length;
                 }
                 said => {
                     sys::network::wake_at(client.as_raw_fd(), 1).ok()?;
