@@ -4,12 +4,13 @@
 //! 1. Whoever uses a name holds the lock (flock(2)): the run with all of its processes, so that a
 //!    supervisor that was killed hands nothing over while its sandbox is still ending.
 //! 2. `about` is written last and replaced whole. Without it, nothing was changed yet.
-//! 3. A name that is thrown away is renamed first: what is half removed is never taken for changes.
+//! 3. A name that is thrown away is renamed first: what is half removed is never taken for changes. Its lock is
+//!    removed last, and never made anew: whoever sweeps meanwhile leaves it to who has begun.
 //! 4. The overlay is `volatile`: it asks for nothing to be written to the disk, neither when it is unmounted
 //!    nor when the command does. The run does that once, in the end, for what is kept. Until then a link
 //!    `unsynced` holds the id of the boot: in another boot what is there may be half of it, and is refused.
 
-use super::entry::{Folder, Kind};
+use super::entry::{Folder, Kind, names as names_in};
 use super::removal;
 use crate::host::tree::entries;
 use crate::plan::op::Kept;
@@ -20,7 +21,7 @@ use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -35,6 +36,9 @@ const VERSION: u32 = 1;
 const GOING: &str = ".going-";
 /// How a name begins whose changes go with the run.
 const THROWN: &str = ".thrown-";
+
+/// What whoever uses a name holds.
+const LOCK: &CStr = c"lock";
 
 /// The link that is there as long as changes may be in memory only.
 const UNSYNCED: &str = "unsynced";
@@ -199,9 +203,20 @@ impl Held {
             let why = "it belongs to somebody else, or others may write to it".into();
             return Err(StoreError::Damaged(path, why));
         }
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let lock = openat(&folder, "lock", flags, Mode::from_bits_truncate(0o600));
-        let lock = File::from(lock.map_err(call)?);
+        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let open_lock = |more| openat(&folder, LOCK, flags | more, Mode::from_bits_truncate(0o600));
+        let lock = match open_lock(if name.starts_with(GOING) {
+            OFlag::empty()
+        } else {
+            OFlag::O_CREAT
+        }) {
+            // A new lock would be one besides that of who removes it.
+            Err(Errno::ENOENT) if name.starts_with(GOING) => {
+                unlinkat(&store, name, UnlinkatFlags::RemoveDir).map_err(call)?;
+                return Err(StoreError::Unknown(name.into()));
+            }
+            opened => File::from(opened.map_err(call)?),
+        };
         if lock.try_lock().is_err() {
             return Err(StoreError::InUse(name.into()));
         }
@@ -333,8 +348,24 @@ impl Held {
                 .map_err(call)?;
             name = going;
         }
-        let name = std::ffi::CString::new(name).map_err(|_| call(Errno::EINVAL))?;
-        removal::remove(&self.store, &name).map_err(call)
+        self.remove_as(&name).map_err(call)
+    }
+
+    /// Removes the folder under the name that it has by now; the lock last, for as long as that is there nobody
+    /// else begins to.
+    fn remove_as(&self, name: &str) -> nix::Result<()> {
+        let gone = |removed| match removed {
+            Err(Errno::ENOENT) => Ok(()),
+            other => other,
+        };
+        for entry in names_in(&self.folder)? {
+            if entry.as_c_str() != LOCK {
+                removal::remove(&self.folder, &entry)?;
+            }
+        }
+        // Without its lock, an empty folder is removed by whoever sees it first.
+        gone(unlinkat(&self.folder, LOCK, UnlinkatFlags::NoRemoveDir))?;
+        gone(unlinkat(&self.store, name, UnlinkatFlags::RemoveDir))
     }
 
     /// Makes what an overlay needs, where it is missing.
