@@ -614,6 +614,32 @@ pub fn sweep(store: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn what_is_being_thrown_away_is_left_to_who_does() {
+        let store = std::env::temp_dir().join(format!("sandbox-store-{}", std::process::id()));
+        for _ in 0..40 {
+            for number in 0..20 {
+                std::fs::create_dir_all(store.join(format!("a/layers/{number}"))).unwrap();
+            }
+            let held = Held::take(&store, "a").unwrap();
+            let over = AtomicBool::new(false);
+            let discarded = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        sweep(&store);
+                    }
+                });
+                let discarded = held.discard();
+                over.store(true, Ordering::Relaxed);
+                discarded
+            });
+            assert!(discarded.is_ok(), "{discarded:?}");
+            assert_eq!(entries(&store).unwrap().len(), 0);
+        }
+        std::fs::remove_dir(&store).unwrap();
+    }
 
     #[test]
     fn a_name_leads_nowhere_else() {
