@@ -39,12 +39,12 @@ if not os.fork():
     os.setsid()
     if os.fork(): os._exit(0)
     for fd in range(3): os.close(fd)
-    time.sleep(1)
+    time.sleep(0.5)
     open(A.project + '/alive', 'w')
     os._exit(0)
 os.wait()",
         { evidence: Evidence::Outside(|stage| {
-            std::thread::sleep(std::time::Duration::from_millis(1600));
+            std::thread::sleep(std::time::Duration::from_secs(3));
             stage.project().join("alive").exists()
         }) };
     no_real_time_priority_is_taken: "a real-time priority is taken",

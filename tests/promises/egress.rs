@@ -401,7 +401,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "ssh by its program",
-        "run(\"ssh\", \"-o\", \"ConnectTimeout=5\", \"nobody@203.0.113.66\", \"true\").rpartition(\": \")[2]",
+        "run(\"ssh\", \"-o\", \"ConnectTimeout=60\", \"nobody@203.0.113.66\", \"true\").rpartition(\": \")[2]",
         "Connection refused']",
     ),
     (
@@ -667,7 +667,7 @@ fn a_static_program_with_a_resolver_of_its_own_is_decided_by_the_lists() {
         takes: "busybox",
         source: (
             "get",
-            "[ $2 = 80 ] || at=:$2\ntimeout 8 busybox wget -q -O - \"http://$1$at/\" 2>/dev/null || echo no\n",
+            "[ $2 = 80 ] || at=:$2\ntimeout 60 busybox wget -q -O - \"http://$1$at/\" 2>/dev/null || echo no\n",
         ),
         build: "true",
         run: "sh get",

@@ -919,7 +919,7 @@ fn a_root_that_is_used_is_not_pruned() {
     child.kill().unwrap();
     child.wait().unwrap();
     // Init holds it too, and ends with its supervisor.
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     while !cached(&project, "images").is_empty() {
         assert!(Instant::now() < until);
         images(&project, &["prune"]).ok();

@@ -51,13 +51,15 @@ def bomb(depth):
         try:
             if os.fork() == 0:
                 if depth: bomb(depth - 1)
-                time.sleep(60)
+                time.sleep(600)
                 os._exit(0)
         except OSError:
             pass
 bomb(6)
+def living(): return len([name for name in os.listdir('/proc') if name.isdigit()])
+while living() < 20: time.sleep(0.05)
 time.sleep(1)
-print(len([name for name in os.listdir('/proc') if name.isdigit()]), flush=True)
+print(living(), flush=True)
 open('ready', 'w').close()
 while not os.path.exists('go'): time.sleep(0.05)
 ";

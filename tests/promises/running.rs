@@ -369,7 +369,12 @@ fn a_sandbox_is_waited_for_signalled_and_ended_by_name() {
     });
     let bad = place.done(&["kill", "--signal", "SEGV", &name]).fails(125);
     assert!(bad.contains("no signal that a sandbox hands on"), "{bad}");
-    // The waiting process has to have begun.
+    eventually("the waiting process has begun", || {
+        let held = std::fs::read_dir(format!("/proc/{}/fd", wait.id())).unwrap();
+        let mut held = held.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        held.any(|to| to.to_string_lossy().contains("pidfd"))
+    });
+    // What comes between that and its sleep.
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(place.done(&["kill", &name]).ok(), "");
     assert!(place.ps(std::slice::from_ref(&name), true).is_empty());

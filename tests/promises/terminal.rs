@@ -319,8 +319,8 @@ fn jobs_are_controlled_inside() {
     screen.shows("INSIDE> ");
     screen.is_raw();
     // The caller's own key for an interrupt; it ends the job and not the shell.
-    screen.types("sleep 1000\r");
-    std::thread::sleep(Duration::from_millis(300));
+    screen.types("sh -c 'echo sl''eeps; exec sleep 1000'\r");
+    screen.shows("sleeps");
     screen.types("\x18");
     screen.shows("INSIDE> ");
     screen.types("sh -c 'echo st''arted; read x; echo \"<$x>\"'\r");
@@ -329,7 +329,8 @@ fn jobs_are_controlled_inside() {
     screen.shows("Stopped");
     screen.shows("INSIDE> ");
     screen.types("fg\r");
-    std::thread::sleep(Duration::from_millis(200));
+    // The shell says what it continues once the line editor has left the terminal.
+    screen.shows("read x");
     screen.types("word\r");
     screen.shows("<word>");
     screen.types("exit 5\r");
@@ -530,8 +531,11 @@ fn programs_that_draw_on_the_screen_work() {
     assert!(!screen.contains("tmux"), "only what is inside:\n{screen}");
     tmux.types(&["q"]);
     // An interrupt inside ends what runs there, and only that.
-    tmux.types(&["clear; sleep 1000; echo inter''rupted=$?", "Enter"]);
-    std::thread::sleep(Duration::from_millis(300));
+    tmux.types(&[
+        "clear; sh -c 'echo sl''eeps; exec sleep 1000'; echo inter''rupted=$?",
+        "Enter",
+    ]);
+    tmux.shows("what sleeps", |screen| screen.contains("sleeps"));
     tmux.types(&["C-c"]);
     // What is typed before the shell has heard of it is dropped with it.
     tmux.shows("interrupted", |screen| {
