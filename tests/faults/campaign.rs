@@ -242,7 +242,7 @@ pub(crate) fn faults(points: &[(Point, Phase)], kill: bool) -> Vec<Injection> {
         if kill {
             all.push((point.clone(), *phase, Fault::Kill));
         } else {
-            for errno in errnos::of(point.call) {
+            for errno in errnos::of(point) {
                 all.push((point.clone(), *phase, Fault::Error(*errno)));
             }
         }

@@ -1,11 +1,12 @@
 //! Which errors of a system call are plausible, by its manual page.
 
+use crate::tracer::Point;
 use nix::errno::Errno::{self, *};
 use syscalls::Sysno;
 
 /// The errors that are tried; none for a call that never fails, or never returns.
-pub(crate) fn of(call: Sysno) -> &'static [Errno] {
-    match call {
+pub(crate) fn of(point: &Point) -> &'static [Errno] {
+    match point.call {
         // "Always successful", "never fails" or "does not return" in their manual pages; the same
         // holds for what the start of every program asks of the kernel about itself.
         Sysno::exit
@@ -32,6 +33,9 @@ pub(crate) fn of(call: Sysno) -> &'static [Errno] {
         Sysno::mremap => &[ENOMEM, EFAULT],
         Sysno::munmap | Sysno::madvise => &[EINVAL, ENOMEM],
         Sysno::arch_prctl | Sysno::set_robust_list | Sysno::rseq => &[EINVAL, EPERM],
+        // Who wakes others has no error but for an address or an operation that is wrong (futex(2)): EAGAIN and EINTR
+        // are of those who wait.
+        Sysno::futex if point.operation == Some(libc::FUTEX_WAKE) => &[],
         Sysno::futex => &[EAGAIN, EINTR],
         Sysno::poll | Sysno::ppoll => &[EINTR, ENOMEM, EINVAL],
         // Never asked not to wait, so no EAGAIN.

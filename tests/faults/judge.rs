@@ -216,9 +216,8 @@ pub(crate) fn judge(
         .iter()
         .all(|fact| fact.starts_with(PERMITTED) && fact.contains("Err("));
     if !more.is_empty() && failures && code == 0 && unreached(&found) == unreached(expected) {
-        // Who is let wait for an answer has been forgotten, unless it was lost on its way, as datagrams may be, or the
-        // thread that had it was not woken, which no program can know of.
-        let lost = point.is_threads() && matches!(point.call, Sysno::sendto | Sysno::futex);
+        // Who is let wait for an answer has been forgotten, unless it was lost on its way, as datagrams may be.
+        let lost = point.is_threads() && point.call == Sysno::sendto;
         return match more
             .iter()
             .any(|fact| fact.contains("WouldBlock") || fact.contains("TimedOut"))

@@ -30,6 +30,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Point {
     pub(crate) role: String,
     pub(crate) call: Sysno,
+    /// Which of the operations of futex(2), each of which is counted by itself; else none.
+    pub(crate) operation: Option<i32>,
     pub(crate) nth: usize,
 }
 
@@ -71,7 +73,7 @@ struct Watch {
 struct Tracee {
     role: String,
     children: usize,
-    counts: BTreeMap<Sysno, usize>,
+    counts: BTreeMap<(Sysno, Option<i32>), usize>,
     /// The call is made to fail with this when it returns.
     pending: Option<(Sysno, Errno)>,
 }
@@ -362,12 +364,15 @@ impl Tracer<'_> {
         if !self.begun || info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
             return;
         }
-        let Some(call) = number(pid) else { return };
-        let count = tracee.counts.entry(call).or_default();
+        let Some((call, operation)) = asked(pid) else {
+            return;
+        };
+        let count = tracee.counts.entry((call, operation)).or_default();
         *count += 1;
         let point = Point {
             role: tracee.role.clone(),
             call,
+            operation,
             nth: *count,
         };
         if let Some((_, fault)) = self
@@ -412,10 +417,12 @@ impl Point {
     }
 }
 
-/// The number of the call at whose entry a process is stopped.
-fn number(pid: Pid) -> Option<Sysno> {
+/// The call at whose entry a process is stopped, and which operation of futex(2) it is.
+fn asked(pid: Pid) -> Option<(Sysno, Option<i32>)> {
     let registers = ptrace::getregs(pid).ok()?;
-    Sysno::new(registers.orig_rax.try_into().ok()?)
+    let call = Sysno::new(registers.orig_rax.try_into().ok()?)?;
+    let operation = (call == Sysno::futex).then(|| registers.rsi as i32 & libc::FUTEX_CMD_MASK);
+    Some((call, operation))
 }
 
 /// Lets the kernel perform no call in place of this one.
