@@ -105,7 +105,7 @@ impl Ground {
         if !differing.is_empty() {
             return Err(format!("two runs differ: {differing:#?}"));
         }
-        let unseen = subject.unseen(&ground.expected);
+        let unseen = ground.bench.unseen(subject, &ground.expected);
         if !unseen.is_empty() {
             return Err(format!(
                 "it does not tell of what is asked for: {unseen:#?}"

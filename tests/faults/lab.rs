@@ -1,10 +1,13 @@
-//! A network that is the caller's, with somebody in it: of runs that are connected with it.
+//! What of the machine is a run's alone: a network that is the caller's, with somebody in it; a disk that is divided by
+//! weights; control groups without those of v2.
 
 use crate::reach::{GREETING, Listener, VISITED};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,6 +89,81 @@ impl Drop for Lab {
         // Who ends it connects with it.
         drop(self.service.take());
         let _ = setns(&self.before, CloneFlags::CLONE_NEWNET);
+    }
+}
+
+/// Whether the kernel has huge pages of two mebibytes, and counts them for groups.
+pub(crate) fn counts_huge_pages() -> bool {
+    let counted = ["/sys/fs/cgroup", BESIDE].iter().any(|folder| {
+        let controllers = std::fs::read_to_string(format!("{folder}/cgroup.controllers"));
+        controllers.is_ok_and(|words| words.split_whitespace().any(|word| word == "hugetlb"))
+    });
+    let v1 = Path::new("/sys/fs/cgroup/hugetlb").exists();
+    Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB").exists() && (counted || v1)
+}
+
+/// A disk in a file, whose scheduler divides it by weights.
+pub(crate) struct Disk(String);
+
+impl Disk {
+    /// `None` where none can be made, or the kernel has no bfq.
+    pub(crate) fn new(file: &Path) -> Option<Self> {
+        File::create(file).ok()?.set_len(1 << 20).ok()?;
+        let mut setup = Command::new("losetup");
+        let made = setup.args(["--find", "--show"]).arg(file).output().ok()?;
+        let node = String::from_utf8(made.stdout).ok()?;
+        let name = node.trim().strip_prefix("/dev/")?;
+        let disk = Self(name.to_owned());
+        let scheduler = format!("/sys/block/{name}/queue/scheduler");
+        std::fs::write(scheduler, "bfq").ok()?;
+        Some(disk)
+    }
+
+    /// Its node.
+    pub(crate) fn path(&self) -> String {
+        format!("/dev/{}", self.0)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup")
+            .args(["--detach", &self.path()])
+            .status();
+    }
+}
+
+/// Where cgroup v2 is mounted beside v1, which crun takes for no place to run in.
+pub(crate) const BESIDE: &str = "/sys/fs/cgroup/unified";
+
+/// A mount namespace without cgroup v2 beside v1, of this thread as long as it is there, and of what the thread starts.
+pub(crate) struct OneHierarchy {
+    before: File,
+    here: PathBuf,
+}
+
+impl OneHierarchy {
+    /// `None` where there are not both, or the caller may not.
+    pub(crate) fn new() -> Option<Self> {
+        if !Path::new(BESIDE).join("cgroup.controllers").exists() {
+            return None;
+        }
+        let before = File::open("/proc/thread-self/ns/mnt").unwrap();
+        let here = std::env::current_dir().unwrap();
+        unshare(CloneFlags::CLONE_NEWNS).ok()?;
+        let none = None::<&str>;
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(none, "/", none, private, none).unwrap();
+        umount2(BESIDE, MntFlags::MNT_DETACH).unwrap();
+        Some(Self { before, here })
+    }
+}
+
+impl Drop for OneHierarchy {
+    fn drop(&mut self) {
+        let _ = setns(&self.before, CloneFlags::CLONE_NEWNS);
+        // Whoever enters one is at its root.
+        let _ = std::env::set_current_dir(&self.here);
     }
 }
 

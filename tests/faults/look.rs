@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The first line: whoever prints it runs.
 pub(crate) const MARKER: &str = "the command has started";
@@ -304,8 +304,12 @@ fn groups(text: &mut String) {
         "cpuset",
         "hugetlb",
         "blkio",
+        "unified",
     ] {
-        let folder = Path::new("/sys/fs/cgroup").join(folder);
+        let folder = match folder {
+            "unified" => beside(),
+            folder => Path::new("/sys/fs/cgroup").join(folder),
+        };
         for file in [
             "pids.max",
             "memory.max",
@@ -329,15 +333,30 @@ fn groups(text: &mut String) {
             "io.bfq.weight",
             "io.max",
             "blkio.bfq.weight",
+            "blkio.bfq.weight_device",
             "blkio.throttle.read_bps_device",
             "hugetlb.2MB.max",
             "hugetlb.2MB.limit_in_bytes",
         ] {
             if let Ok(value) = fs::read_to_string(folder.join(file)) {
-                let _ = writeln!(text, "limit {file}: {}", value.trim());
+                let value = value.trim().replace('\n', "; ");
+                let _ = writeln!(text, "limit {file}: {value}");
             }
         }
     }
+}
+
+/// The group of cgroup v2 beside v1, if all of those are shown.
+fn beside() -> PathBuf {
+    let own = std::process::id().to_string();
+    let entries = fs::read_dir("/unified").into_iter().flatten().flatten();
+    let mut folders = entries.map(|entry| entry.path());
+    let ours = folders.find(|folder| {
+        // Those of other namespaces are 0 in it.
+        let members = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        members.lines().any(|pid| pid == own)
+    });
+    ours.unwrap_or_default()
 }
 
 /// What a sandbox is there to refuse: nothing that would do harm if it were not refused.

@@ -228,6 +228,14 @@ oom_group = false
 "#,
 ];
 
+/// The groups of cgroup v2 that stands beside v1, which no mount of a sandbox's own shows.
+pub(crate) const BESIDE: &str = r#"
+[[mounts]]
+type = "bind"
+source = "/sys/fs/cgroup/unified"
+target = "/unified"
+"#;
+
 // The files that take the output are the command's own in each: what it says of itself is the evidence, and is
 // not to hang on the calls by which its output would be handed on.
 

@@ -1,7 +1,7 @@
 //! What is run under faults: this program under several profiles, and its peers with options that
 //! ask for about the same.
 
-use crate::lab::{self, Lab};
+use crate::lab::{self, Disk, Lab, OneHierarchy};
 use crate::reach::Listener;
 use crate::tracer::Job;
 use crate::{look, profiles, reach};
@@ -65,8 +65,8 @@ impl Subject {
         parts.contains(&self) || matches!(self, Self::Terminal | Self::Recorded | Self::Exec)
     }
 
-    /// What of that which is asked for an undisturbed run does not tell of.
-    pub(crate) fn unseen(self, facts: &BTreeSet<String>) -> Vec<&'static str> {
+    /// What of that which is asked for everywhere an undisturbed run does not tell of.
+    fn unseen(self, facts: &BTreeSet<String>) -> Vec<&'static str> {
         let Self::Sandbox(profile) = self else {
             return Vec::new();
         };
@@ -103,6 +103,10 @@ pub(crate) struct Bench {
     listener: Option<Listener>,
     /// The network that is the caller's, where runs are connected with it.
     lab: Option<Lab>,
+    /// The disk that runs have a share of.
+    disk: Option<Disk>,
+    /// Where crun is run.
+    apart: Option<OneHierarchy>,
     /// The pid of the supervisor of the sandbox that is joined.
     joined: Option<i32>,
 }
@@ -127,6 +131,8 @@ impl Bench {
             name,
             listener: None,
             lab: None,
+            disk: None,
+            apart: None,
             joined: None,
         }
     }
@@ -143,6 +149,12 @@ impl Bench {
         if subject.is_connected() {
             self.lab = Some(Lab::new());
             fs::write(self.at("tree/input"), "the input").unwrap();
+        }
+        if subject == Subject::Sandbox("granted") && is_root() {
+            self.disk = Disk::new(&self.at("disk"));
+        }
+        if subject == Subject::Crun {
+            self.apart = OneHierarchy::new();
         }
         if subject.is_ours() {
             fs::write(self.at("profile.toml"), self.profile(subject)).unwrap();
@@ -286,11 +298,43 @@ impl Bench {
         } else {
             ""
         };
-        let limits = limits.replace("[limits]", &format!("[limits]{unified}"));
+        let shares: String = self.shares().into_iter().map(|(line, _)| line).collect();
+        let limits = limits.replace("[limits]", &format!("[limits]{unified}{shares}"));
+        let hybrid = [limits.as_str(), profiles::BESIDE].concat();
         match is_root() {
+            true if Path::new(lab::BESIDE).exists() => text + &hybrid,
             true => text + &limits,
             false => text,
         }
+    }
+
+    /// The limits on what not every machine has, for root: their lines, and what a run then has to tell.
+    fn shares(&self) -> Vec<(String, &'static str)> {
+        let mut found = Vec::new();
+        if let Some(disk) = self.disk.as_ref().map(Disk::path) {
+            let line = format!("\nio = [{{ device = \"{disk}\", read = \"1M\", weight = 30 }}]\n");
+            let v1 = Path::new("/sys/fs/cgroup/blkio").exists();
+            let fact = [
+                "limit io.bfq.weight: default 100; ",
+                "limit blkio.bfq.weight_device: default 100; ",
+            ][usize::from(v1)];
+            found.push((line, fact));
+        }
+        if is_root() && lab::counts_huge_pages() {
+            let line = "\nhuge_pages = { \"2M\" = \"4M\" }\n".to_owned();
+            found.push((line, "limit hugetlb.2MB."));
+        }
+        found
+    }
+
+    /// What of that which is asked for an undisturbed run does not tell of.
+    pub(crate) fn unseen(&self, subject: Subject, facts: &BTreeSet<String>) -> Vec<&'static str> {
+        let mut unseen = subject.unseen(facts);
+        if subject == Subject::Sandbox("granted") {
+            let shares = self.shares().into_iter().map(|(_, start)| start);
+            unseen.extend(shares.filter(|start| !facts.iter().any(|fact| fact.starts_with(start))));
+        }
+        unseen
     }
 
     fn profile(&self, subject: Subject) -> String {
@@ -516,7 +560,7 @@ impl Bench {
 
     /// Mounts of this mount namespace in the folder.
     pub(crate) fn mounts(&self) -> Vec<String> {
-        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let table = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
         let here = self.folder.display().to_string();
         table
             .lines()
@@ -536,6 +580,8 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         drop(self.lab.take());
+        drop(self.disk.take());
+        drop(self.apart.take());
         if let Some(supervisor) = self.joined {
             let pid = nix::unistd::Pid::from_raw(supervisor);
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
