@@ -171,14 +171,18 @@ impl Served {
             };
             let place = Place::among(&self.connections);
             let (until, to) = (Arc::clone(&self.until), Arc::clone(to));
+            let client = Arc::new(client);
+            let of_thread = Arc::clone(&client);
             let thread = std::thread::Builder::new().stack_size(STACK);
             let started = thread.spawn(move || {
                 let _place = place;
-                if carry(until.as_fd(), &client, &to).is_none() {
-                    reset(&client);
+                if carry(until.as_fd(), &of_thread, &to).is_none() {
+                    reset(&of_thread);
                 }
             });
             if started.is_err() {
+                // An end that looks like one of the other side's would be taken for an answer.
+                reset(&client);
                 return;
             }
         }
