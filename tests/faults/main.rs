@@ -52,6 +52,8 @@ const SMALL: usize = 36;
 #[derive(Debug, Default)]
 struct Options {
     all: bool,
+    /// Which part of all, of how many.
+    part: Option<(usize, usize)>,
     peers: bool,
     /// Whether nothing is injected, and what an undisturbed run tells of itself is shown.
     facts: bool,
@@ -69,6 +71,14 @@ fn options() -> Options {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--all" => options.all = true,
+            "--part" => {
+                options.all = true;
+                let part = arguments.next();
+                let numbers = part.as_deref().and_then(|part| part.split_once('/'));
+                let (part, parts) =
+                    numbers.expect("--part takes a part and a number of parts: 1/8");
+                options.part = Some((part.parse().unwrap(), parts.parse().unwrap()));
+            }
             "--peers" => options.peers = true,
             "--facts" => options.facts = true,
             "--call" => options.calls.extend(arguments.next()),
@@ -184,6 +194,11 @@ fn test(options: &Options, kill: bool) -> bool {
                 SAMPLE
             };
             injections = campaign::sample(injections, size);
+        }
+        if let Some((part, parts)) = options.part {
+            // One in so many, so that each part has some of every kind.
+            let rest = injections.into_iter().skip(part - 1);
+            injections = rest.step_by(parts).collect();
         }
         println!(
             "{}: {} faults at {calls} calls",
