@@ -92,14 +92,45 @@ impl Drop for Lab {
     }
 }
 
+/// Whether groups of either version have a controller.
+fn has_controller(name: &str) -> bool {
+    let unified = ["/sys/fs/cgroup", BESIDE].iter().any(|folder| {
+        let controllers = std::fs::read_to_string(format!("{folder}/cgroup.controllers"));
+        controllers.is_ok_and(|words| words.split_whitespace().any(|word| word == name))
+    });
+    unified || Path::new("/sys/fs/cgroup").join(name).exists()
+}
+
 /// Whether the kernel has huge pages of two mebibytes, and counts them for groups.
 pub(crate) fn counts_huge_pages() -> bool {
-    let counted = ["/sys/fs/cgroup", BESIDE].iter().any(|folder| {
-        let controllers = std::fs::read_to_string(format!("{folder}/cgroup.controllers"));
-        controllers.is_ok_and(|words| words.split_whitespace().any(|word| word == "hugetlb"))
-    });
-    let v1 = Path::new("/sys/fs/cgroup/hugetlb").exists();
-    Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB").exists() && (counted || v1)
+    let pages = Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB");
+    pages.exists() && has_controller("hugetlb")
+}
+
+/// Whether groups can have some of the processors and nodes of memory.
+pub(crate) fn divides_processors() -> bool {
+    has_controller("cpuset")
+}
+
+/// Whether the groups of cgroup v2 that we are in have so many bytes of kept memory to hand down.
+pub(crate) fn has_memory_to_keep(bytes: u64) -> bool {
+    let membership = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = membership
+        .lines()
+        .find_map(|line| line.strip_prefix("0::/"));
+    let Some(own) = own.filter(|own| !own.is_empty()) else {
+        return false;
+    };
+    let root = Path::new("/sys/fs/cgroup");
+    let whole = root.join(own);
+    let mut groups = whole.ancestors().take_while(|group| *group != root);
+    groups.all(|group| {
+        ["memory.low", "memory.min"].iter().all(|name| {
+            let kept = std::fs::read_to_string(group.join(name)).unwrap_or_default();
+            let kept = kept.trim();
+            kept == "max" || kept.parse::<u64>().is_ok_and(|kept| kept >= bytes)
+        })
+    })
 }
 
 /// A disk in a file, whose scheduler divides it by weights.

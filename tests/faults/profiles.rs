@@ -213,7 +213,6 @@ pub(crate) const MORE_LIMITS: [&str; 2] = [
 cpu = 1
 cpu_period = "50ms"
 cpu_burst = "10ms"
-memory_nodes = "0"
 
 [[mounts]]
 type = "cgroup"
@@ -222,8 +221,6 @@ target = "/sys/fs/cgroup"
     r#"
 memory = "200M"
 memory_high = "150M"
-memory_low = "1M"
-memory_min = "1M"
 oom_group = false
 "#,
 ];

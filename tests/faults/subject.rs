@@ -324,6 +324,19 @@ impl Bench {
             let line = "\nhuge_pages = { \"2M\" = \"4M\" }\n".to_owned();
             found.push((line, "limit hugetlb.2MB."));
         }
+        if is_root() && lab::divides_processors() {
+            found.push(("\nmemory_nodes = \"0\"\n".into(), "limit cpuset.mems: 0"));
+        }
+        if is_root() && lab::has_memory_to_keep(1 << 20) {
+            found.push((
+                "\nmemory_low = \"1M\"\n".into(),
+                "limit memory.low: 1048576",
+            ));
+            found.push((
+                "\nmemory_min = \"1M\"\n".into(),
+                "limit memory.min: 1048576",
+            ));
+        }
         found
     }
 
@@ -603,10 +616,14 @@ pub(crate) fn program() -> PathBuf {
     std::env::var_os("SANDBOX_BIN").map_or_else(|| env!("CARGO_BIN_EXE_sandbox").into(), Into::into)
 }
 
-/// Whether root gives priorities of real time here, which in a container it may not.
+/// Whether root gives priorities of real time here, which in a container it may not, nor in a group without real-time
+/// processor time.
 fn root_may_be_first() -> bool {
     const SYS_RESOURCE: u64 = 1 << 24;
-    sandbox::sys::identity::effective_capabilities().is_ok_and(|held| held & SYS_RESOURCE != 0)
+    let held = sandbox::sys::identity::effective_capabilities();
+    let mut chrt = Command::new("chrt");
+    let tried = chrt.args(["--rr", "3", "true"]).output();
+    held.is_ok_and(|held| held & SYS_RESOURCE != 0) && tried.is_ok_and(|done| done.status.success())
 }
 
 /// What of the processor's speculation a process can switch off here.
