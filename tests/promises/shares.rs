@@ -338,6 +338,14 @@ fn a_weight_of_a_disk_is_set_where_the_disk_is_divided_by_weights_and_refused_el
         return;
     }
     let project = Project::new();
+    let nowhere = "version = 1\n[limits]\nio = [{ device = \"/proc\", weight = 30 }]";
+    let refused = project.run(nowhere, "echo ran");
+    assert_eq!(refused.stdout, "");
+    let said = refused.fails(125);
+    assert!(
+        said.contains("the weight cannot be enforced: /proc is on no single block device"),
+        "{said}"
+    );
     let disk = is_root().then(|| Loop::new(&project)).flatten();
     let Some(disk) = disk else {
         return skip(test, "no disk can be made here");

@@ -44,10 +44,16 @@ pub(super) fn resolve(
         set.extend(all.into_iter().map(limit));
     }
     for At { value, origin } in entries {
-        // What is on no disk was refused with its rates.
-        let disk = draft.host.tree.disk(&value.device).ok();
-        let Some((weight, disk)) = value.weight.zip(disk) else {
+        let Some(weight) = value.weight else {
             continue;
+        };
+        // Its rates may have found the disk, or be none.
+        let disk = match draft.host.tree.disk(&value.device) {
+            Ok(disk) => disk,
+            Err(no) => {
+                without.push((origin.clone(), no.to_string()));
+                continue;
+            }
         };
         let Some(by) = draft.host.tree.weigher(disk, costs.as_deref()) else {
             let text = format!("the disk {disk} is not divided by weights");
