@@ -155,6 +155,12 @@ impl Child<'_> {
         self.hand_over(network::serve_at(Ipv4Addr::LOCALHOST, port, stream)?)
     }
 
+    /// At an address of the sandbox's own loopback.
+    pub(super) fn listen_for_names(&self, protocol: network_op::Protocol) -> sys::Result<()> {
+        let stream = protocol == network_op::Protocol::Tcp;
+        self.hand_over(network::serve_at(network_op::RESOLVER, 53, stream)?)
+    }
+
     /// Gives a socket to the supervisor, and keeps none.
     fn hand_over(&self, socket: RawFd) -> sys::Result<()> {
         let sent =

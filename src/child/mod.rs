@@ -239,6 +239,7 @@ impl Child<'_> {
             Op::RepeatAtGate => self.repeat_at_gate(),
             Op::FilterPackets(filter) => self.filter_packets(filter),
             Op::ListenInside(forwarded) => self.listen_inside(*forwarded),
+            Op::ListenForNames(protocol) => self.listen_for_names(*protocol),
             Op::LoopbackUp => sys::network::loopback_up(),
             Op::Hide => init::hide(&self.arguments),
             Op::NewSession => process::new_session(),
@@ -329,7 +330,8 @@ impl Child<'_> {
             | Op::Release
             | Op::OpenGate(_)
             | Op::HearRefused(_)
-            | Op::ForwardInside => Err(Errno::ENOTSUP),
+            | Op::ForwardInside
+            | Op::ResolveNames(_) => Err(Errno::ENOTSUP),
             Op::TellRefusals { first, second } => {
                 self.filtered = payload::tell_refusals(first, second.as_deref(), self.socket)?;
                 Ok(())

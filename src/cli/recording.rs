@@ -3,12 +3,14 @@
 use super::arguments::Selection;
 use super::{Refused, Session, found};
 use crate::plan::draft::Command;
+use crate::plan::op::network::End;
 use crate::plan::{Op, Plan, explain};
 use crate::profile::show::{self, Detail};
 use crate::profile::table::Table as _;
-use crate::running::record::{VERSION, Watched, now};
+use crate::running::record::{Port, VERSION, Watched, now};
 use crate::running::{Record, Recording, folder, join, new_id, saved};
 use crate::sections::{Profile, Raw};
+use std::os::unix::fs::MetadataExt as _;
 
 /// What a run is to be remembered as.
 pub(super) struct Wanted<'w> {
@@ -59,6 +61,7 @@ pub(super) fn begin(
             terminals: plan.watch.terminals,
         },
         resolvers: resolvers(plan),
+        port: port(plan),
         ..Record::default()
     };
     if wanted.command.is_none() {
@@ -74,6 +77,24 @@ pub(super) fn begin(
     // What was only kept open has nothing to say when it is closed.
     let kept = wanted.detached && wanted.command.is_some();
     Ok(Recording::new(record, kept))
+}
+
+/// Where the sandbox is on a bridge.
+fn port(plan: &Plan) -> Option<Port> {
+    let steps = || plan.steps.iter().map(|step| &step.op);
+    let bridge = steps().find_map(|op| match op {
+        Op::MakePair(pair) => pair.port.as_ref().map(|port| port.bridge.clone()),
+        _ => None,
+    })?;
+    let addresses = steps().filter_map(|op| match op {
+        Op::AddAddress(one) if one.end == End::Inside => Some(one.net.address),
+        _ => None,
+    });
+    Some(Port {
+        bridge,
+        network: std::fs::metadata("/proc/self/ns/net").ok()?.ino(),
+        addresses: addresses.collect(),
+    })
 }
 
 /// The file of the sandbox's own that says who resolves names.

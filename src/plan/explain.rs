@@ -651,6 +651,8 @@ impl fmt::Display for Op {
                 f.write_str("hand on what comes to them, to the host's loopback and back")
             }
             Self::ListenInside(forwarded) => network::forward(*forwarded, f),
+            Self::ListenForNames(protocol) => network::listen_for_names(*protocol, f),
+            Self::ResolveNames(names) => network::names(names, f),
             Self::MakeGateNetwork => {
                 f.write_str("make the gate's network namespace, where every address is local")
             }

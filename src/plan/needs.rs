@@ -183,6 +183,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::HearRefused(_)
         | Op::ForwardInside
         | Op::ListenInside(_)
+        | Op::ListenForNames(_)
+        | Op::ResolveNames(_)
         | Op::JoinNamespace { .. }
         | Op::OpenSandbox { .. }
         | Op::ReserveAddress { .. }

@@ -452,6 +452,10 @@ pub enum Op {
     },
     /// Makes a socket at a port of the sandbox's loopback and hands it to the supervisor.
     ListenInside(network::Forwarded),
+    /// Makes a socket for questions about names at [`network::RESOLVER`] and hands it to the supervisor.
+    ListenForNames(network::Protocol),
+    /// Takes those sockets from init, and answers by the records of runs.
+    ResolveNames(Box<network::Names>),
     /// Makes the packet filter of the sandbox's network, and hands the supervisor a socket that hears what it refuses.
     FilterPackets(Box<filter::PacketFilter>),
     /// Makes the network namespace of the gate and enters it: there every address is local, and nothing else is.

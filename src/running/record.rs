@@ -5,6 +5,7 @@ use crate::host::cgroup::Groups;
 use crate::plan::op::TerminalOwner;
 use crate::plan::terminal::WhoJoins;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The version of the form of records. Another version's are not read.
@@ -38,6 +39,9 @@ pub struct Record {
     /// Its resolv.conf(5), where that is its own, for those that join its network.
     #[serde(default)]
     pub resolvers: Option<String>,
+    /// The bridge that it is on, for those that ask for its name there.
+    #[serde(default)]
+    pub port: Option<Port>,
     /// The control groups.
     pub groups: Groups,
     /// What confines the command: the steps that whoever joins goes through too.
@@ -64,6 +68,17 @@ pub struct Namespace {
     pub inode: u64,
     /// The number of a descriptor of it that the supervisor has.
     pub descriptor: i32,
+}
+
+/// Where a sandbox is on a bridge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The bridge.
+    pub bridge: String,
+    /// The number of the inode of the network namespace that the bridge is in.
+    pub network: u64,
+    /// The sandbox's addresses.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// The part of [`crate::plan::Watch`] that holds for whoever joins.

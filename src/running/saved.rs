@@ -269,6 +269,8 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::HearRefused(_)
         | Op::ForwardInside
         | Op::ListenInside(..)
+        | Op::ListenForNames(..)
+        | Op::ResolveNames(..)
         | Op::MountOverlay { .. }
         | Op::ProvideMountPoint { .. }
         | Op::OpenTerminal { .. }

@@ -91,6 +91,10 @@ crate::table! {
         bridge: InterfaceName,
         /// With a bridge: whether sandboxes that are isolated so exchange no packets with each other.
         isolated: bool = false,
+        /// With a bridge: whether the command finds the caller's other sandboxes on it by the names that they run under
+        /// (`--name`), by a resolver at the sandbox's loopback; all other names are asked of `dns`, or of who resolves names on
+        /// the host.
+        names: bool = false,
         /// With `mode = "veth"`: whether the sandbox reaches other networks under the host's address, by nftables.
         nat: bool = false,
         /// With `mode = "veth"`, `"macvlan"` and `"user"`: the largest packet, in bytes. Default: the kernel's, or pasta's.
@@ -159,6 +163,7 @@ pub struct Network {
     pub gateway: Vec<At<IpAddr>>,
     pub bridge: Option<At<InterfaceName>>,
     pub isolated: At<bool>,
+    pub names: At<bool>,
     pub nat: At<bool>,
     pub mtu: Option<At<u32>>,
     pub hardware_address: Option<At<HardwareAddress>>,
@@ -234,6 +239,7 @@ impl Network {
             gateway: all(raw.gateway),
             bridge: raw.bridge,
             isolated: raw.isolated,
+            names: raw.names,
             nat: raw.nat,
             mtu: raw.mtu,
             hardware_address: raw.hardware_address,
@@ -329,6 +335,7 @@ impl Network {
             auto: _,
             host_address: _,
             isolated,
+            names,
             gateway,
             bridge,
             nat,
@@ -420,6 +427,10 @@ impl Network {
             let rank = if isolated.value { 1 } else { 2 };
             grants.push(Grant::rank(Area::Network, key, rank, words, &bridge.origin).share(500));
         }
+        if names.value {
+            let words = "find the caller's other sandboxes on the bridge by their names";
+            grants.push(Grant::rank(Area::Network, "names", 1, words, &names.origin).share(100));
+        }
         for At { value, origin } in publish {
             // On all addresses is more than on one.
             let (place, rank) = match value.address {
@@ -466,8 +477,9 @@ impl Network {
             return;
         }
         if self.mode.value != Mode::None {
-            // Ways to the host's loopback begin at addresses of the sandbox's, which it has once that is up.
-            let phase = match self.forward.is_empty() {
+            // Ways to the host's loopback begin at addresses of the sandbox's, which it has once that is up; so does the
+            // resolver of names.
+            let phase = match self.forward.is_empty() && !self.names.value {
                 true => Phase::Network,
                 false => Phase::GateNetwork,
             };

@@ -14,6 +14,7 @@ mod idmap;
 mod memory;
 mod meter;
 mod mount_point;
+mod names;
 mod network;
 mod notify;
 mod packets;
@@ -161,6 +162,8 @@ struct Run<'p> {
     refused_packets: Option<RefusedPackets>,
     /// What hands on to the host's loopback.
     ways: Option<forward::Ways>,
+    /// What resolves the names of others on the same bridge.
+    names: Option<names::Resolver>,
     observer: Observer<'p>,
 }
 
@@ -224,6 +227,7 @@ impl<'p> Run<'p> {
             gate: None,
             refused_packets: None,
             ways: None,
+            names: None,
             executed,
             arguments: Arguments::of_this_process(),
             observer,
@@ -486,6 +490,13 @@ impl<'p> Run<'p> {
                     }
                 }
                 self.ways = Some(forward::Ways::open(ways, None).map_err(errno)?);
+            }
+            Op::ResolveNames(names) => {
+                let (datagrams, streams) = (self.take_socket(number)?, self.take_socket(number)?);
+                let recording = self.observer.recording.as_deref_mut();
+                let own = recording.map(|recording| &*recording.record_mut());
+                let resolver = names::Resolver::open(names, datagrams, streams, own);
+                self.names = Some(resolver.map_err(errno)?);
             }
             _ => return Err(errno(Errno::ENOTSUP)),
         }

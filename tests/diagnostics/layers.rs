@@ -797,6 +797,7 @@ fn origins_are_shown_beside_every_value() {
     # [network]
     # mode = "loopback"  # default
     # isolated = false  # default
+    # names = false  # default
     # nat = false  # default
 
     # [capabilities]

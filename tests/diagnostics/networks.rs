@@ -65,6 +65,12 @@ forward = ["22:22"]
 }
 
 #[test]
+fn names_without_a_bridge() {
+    insta::assert_snapshot!(checked("\n[network]\nmode = \"veth\"\nnames = true\n"));
+    insta::assert_snapshot!(checked("\n[network]\nnames = true\n"));
+}
+
+#[test]
 fn a_machine_of_the_hosts_network_that_says_too_little_or_too_much() {
     insta::assert_snapshot!(checked("\n[network]\nmode = \"macvlan\"\n"));
     insta::assert_snapshot!(checked(

@@ -241,6 +241,11 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "network",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]\nbridge = \"br0\"",
+        "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]\nbridge = \"br0\"\nnames = true",
+    ),
+    (
+        "network",
         "mode = \"user\"",
         "mode = \"user\"\npublish = [\"127.0.0.1:8080:80\"]",
     ),

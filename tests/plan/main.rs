@@ -549,6 +549,7 @@ fn only_own_namespaces_are_changed(plan: &Plan) {
             Op::LoopbackUp
             | Op::MakeGateNetwork
             | Op::ListenInside(_)
+            | Op::ListenForNames(_)
             | Op::FilterPackets(_)
             | Op::MakePair(_)
             | Op::MakeMacvlan(_)

@@ -529,6 +529,7 @@ fn networks() -> BoxedStrategy<String> {
         "mode = \"veth\"\nnat = true\ndns = [\"192.0.2.1\"]",
         "mode = \"veth\"\naddress = [\"10.8.0.2/24\", \"fd00:8::2/64\"]\npublish = [\"8080:80\"]",
         "mode = \"veth\"\naddress = \"auto\"\nbridge = \"br0\"\nisolated = true\nnat = true",
+        "mode = \"veth\"\naddress = \"auto\"\nbridge = \"br0\"\nnames = true\ndns = [\"192.0.2.1\"]\nforward = [\"22:22\"]",
         "mode = \"veth\"\naddress = [\"10.9.0.2/24\"]",
         "mode = \"macvlan\"\ninterface = \"eth0\"\naddress = [\"10.9.0.2/24\"]\ngateway = [\"10.9.0.1\"]",
         "mode = \"macvlan\"\ninterface = \"eth0\"",

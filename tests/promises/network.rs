@@ -3,6 +3,7 @@
 mod filter;
 mod forward;
 mod lab;
+mod names;
 
 use crate::support::{Project, done, is_root, skip};
 use lab::{CLIENT, Lab, Service, hidden};

@@ -1,7 +1,9 @@
 //! The words for operations on networks.
 
 use crate::plan::egress::{self, Rules};
-use crate::plan::op::network::{End, Forwarded, Limited, Macvlan, Pair, Pasta, Published, Rule};
+use crate::plan::op::network::{
+    End, Forwarded, Limited, Macvlan, Names, Pair, Pasta, Protocol, Published, RESOLVER, Rule,
+};
 use crate::profile::value::Size;
 use std::fmt::{Formatter, Result};
 use std::net::IpAddr;
@@ -128,6 +130,38 @@ pub(super) fn forward(forwarded: Forwarded, f: &mut Formatter<'_>) -> Result {
         f,
         "take what comes to port {port} ({word}) of the sandbox's loopback, for port {to} of the host's"
     )
+}
+
+pub(super) fn listen_for_names(protocol: Protocol, f: &mut Formatter<'_>) -> Result {
+    let word = protocol.word();
+    write!(
+        f,
+        "take questions about names at {RESOLVER} of the sandbox ({word})"
+    )
+}
+
+pub(super) fn names(names: &Names, f: &mut Formatter<'_>) -> Result {
+    let Names {
+        bridge,
+        own: _,
+        servers,
+        folder,
+    } = names;
+    let folder = folder.display().to_string();
+    write!(
+        f,
+        "answer them by the names in {} of what runs on the bridge {bridge}",
+        crate::diag::printable(&folder)
+    )?;
+    for (at, server) in servers.iter().enumerate() {
+        let word = if at == 0 {
+            ", and for others ask"
+        } else {
+            " or"
+        };
+        write!(f, "{word} {server}")?;
+    }
+    Ok(())
 }
 
 pub(super) fn translate(table: &str, rules: &[Rule], f: &mut Formatter<'_>) -> Result {

@@ -112,6 +112,23 @@ impl fmt::Display for Published {
     }
 }
 
+/// Where a sandbox asks for the names of others on its bridge: an address of its loopback at which hardly anybody
+/// serves.
+pub const RESOLVER: std::net::Ipv4Addr = std::net::Ipv4Addr::new(127, 0, 0, 11);
+
+/// Whose names a sandbox on a bridge is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The bridge: sandboxes on it.
+    pub bridge: String,
+    /// The sandbox's addresses there, with their networks: addresses in those are told.
+    pub own: Vec<Net>,
+    /// Who is asked for all other names.
+    pub servers: Vec<IpAddr>,
+    /// The folder of the records.
+    pub folder: PathBuf,
+}
+
 /// A port of the sandbox's loopback behind which there is one of the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Forwarded {

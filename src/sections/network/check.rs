@@ -85,6 +85,16 @@ impl Network {
                 .help("write `user = \"new\"` under [namespaces]"),
             );
         }
+        if self.mode.value == Mode::Veth && self.names.value && self.bridge.is_none() {
+            problems.push(
+                Diagnostic::new(
+                    Code::Needs,
+                    &self.names.origin,
+                    "names are those of the sandboxes on a bridge, and there is none here",
+                )
+                .help("name the bridge, for example: bridge = \"br0\"; or remove this line"),
+            );
+        }
         if matches!(self.mode.value, Mode::Veth | Mode::Macvlan) {
             self.chosen(problems);
             self.addresses(problems);
@@ -124,7 +134,7 @@ impl Network {
             list.first().map(|one| &one.origin)
         }
         let set = |flag: &'_ At<bool>| (!flag.origin.is_default()).then(|| flag.origin.clone());
-        let (isolated, nat) = (set(&self.isolated), set(&self.nat));
+        let (isolated, nat, names) = (set(&self.isolated), set(&self.nat), set(&self.names));
         let veth: &[Mode] = &[Mode::Veth];
         let host: &[Mode] = &[Mode::Host];
         let own: &[Mode] = &[Mode::Veth, Mode::Macvlan];
@@ -145,6 +155,7 @@ impl Network {
             ("gateway", first(&self.gateway), own),
             ("bridge", self.bridge.as_ref().map(|one| &one.origin), veth),
             ("isolated", isolated.as_ref(), veth),
+            ("names", names.as_ref(), veth),
             ("nat", nat.as_ref(), veth),
             ("pool", first(&self.pool), veth),
             ("mtu", self.mtu.as_ref().map(|one| &one.origin), all),

@@ -5,6 +5,7 @@ use crate::diag::{At, Diagnostics, Origin};
 use crate::plan::Draft;
 use crate::plan::egress::Name;
 use crate::plan::layout::{Entry, What};
+use crate::plan::op::network::RESOLVER;
 use crate::profile::node::Node;
 use crate::profile::shape::Kind;
 use crate::profile::table::{Value, read_string, wrong};
@@ -166,23 +167,37 @@ impl Network {
         true
     }
 
-    /// Who is asked for names.
-    fn resolvers(&self, draft: &mut Draft<'_>) {
-        let given: Vec<IpAddr> = self.dns.iter().map(|one| one.value).collect();
-        let reached = self.mode.value == Mode::User || self.nat.value || !self.gateway.is_empty();
-        let found = match (given.is_empty(), reached) {
-            (false, _) => given,
+    /// Whether anybody is reached beyond the sandbox's own network.
+    fn reaches_others(&self) -> bool {
+        self.mode.value == Mode::User || self.nat.value || !self.gateway.is_empty()
+    }
+
+    /// Who resolves names outside.
+    pub(super) fn servers(&self, draft: &Draft<'_>) -> Vec<IpAddr> {
+        let given = self.dns.iter().map(|one| one.value);
+        let found: Vec<IpAddr> = match (self.dns.is_empty(), self.reaches_others()) {
+            (false, _) => given.collect(),
             (true, true) => draft.host.resolvers().to_vec(),
             // Nobody can be reached who was not named.
             (true, false) => Vec::new(),
         };
-        if found.is_empty() && reached {
+        found.into_iter().take(MOST).collect()
+    }
+
+    /// Who is asked for names.
+    fn resolvers(&self, draft: &mut Draft<'_>) {
+        let found = self.servers(draft);
+        if found.is_empty() && self.reaches_others() {
             draft.note(
                 &self.mode.origin,
                 "names are not resolved inside: the host's resolver is on the host's loopback, or there is none (`dns` under [network] names another)",
             );
         }
-        let lines = found.iter().take(MOST);
+        let (found, named) = match self.names.value {
+            true => (vec![RESOLVER.into()], Some(&self.names.origin)),
+            false => (found, self.dns.first().map(|one| &one.origin)),
+        };
+        let lines = found.iter();
         let mut text: String = lines.map(|one| format!("nameserver {one}\n")).collect();
         for (key, values) in [
             ("search", words(&self.dns_search, Name::as_str)),
@@ -192,12 +207,7 @@ impl Network {
                 text.push_str(&format!("{key} {values}\n"));
             }
         }
-        let origin = self
-            .dns
-            .first()
-            .map_or(Origin::Default("network: /etc/resolv.conf"), |one| {
-                one.origin.clone()
-            });
+        let origin = named.map_or(Origin::Default("network: /etc/resolv.conf"), Origin::clone);
         let what = What::File(text.into_bytes(), 0o644.into());
         draft
             .entries

@@ -6,7 +6,9 @@ use crate::diag::{At, Origin};
 use crate::host::cgroup::start_time;
 use crate::host::network::{Net, Networks};
 use crate::host::probe::Mechanism;
-use crate::plan::op::network::{Assigned, End, Limited, Pair, Port, Published, Rule};
+use crate::plan::op::network::{
+    Assigned, End, Limited, Names, Pair, Port, Protocol, Published, RESOLVER, Rule,
+};
 use crate::plan::{Draft, Op, Phase};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -131,6 +133,33 @@ impl Network {
             draft.step(Phase::Attach, op, &origin);
         }
         self.translate(&outside, &by, &shared, networks, draft);
+        self.resolve_names(&shared, draft);
+    }
+
+    /// Answers for the names of others on the bridge.
+    fn resolve_names(&self, shared: &[Shared], draft: &mut Draft<'_>) {
+        let (true, Some(bridge)) = (self.names.value, &self.bridge) else {
+            return;
+        };
+        let origin = &self.names.origin;
+        let Some(folder) = draft.host.runtime().map(PathBuf::from) else {
+            return draft.refuse(
+                origin,
+                "there is no folder for the records of runs, by which names are known",
+                "set XDG_RUNTIME_DIR to a folder that only you may enter (mode 0700), as a login under systemd does",
+            );
+        };
+        let servers = self.servers(draft).into_iter();
+        let names = Names {
+            bridge: bridge.value.0.clone(),
+            own: shared.iter().map(|one| one.inside).collect(),
+            servers: servers.filter(|one| *one != IpAddr::V4(RESOLVER)).collect(),
+            folder,
+        };
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            draft.step(Phase::GateNetwork, Op::ListenForNames(protocol), origin);
+        }
+        draft.step(Phase::Gate, Op::ResolveNames(Box::new(names)), origin);
     }
 
     /// An address of each network of the bridge, to be reserved. Which one depends on the process, so that runs that

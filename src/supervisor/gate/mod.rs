@@ -16,7 +16,7 @@ mod hello;
 mod http;
 mod known;
 pub(in crate::supervisor) mod ledger;
-mod names;
+pub(in crate::supervisor) mod names;
 mod observe;
 pub(in crate::supervisor) mod packet;
 mod relay;

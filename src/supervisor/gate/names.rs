@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// More than the longest question (RFC 1035, 4.2.1).
-const QUESTION: usize = 512;
+pub(in crate::supervisor) const QUESTION: usize = 512;
 /// How many questions are taken before it is anybody else's turn.
 const TURN: usize = 64;
 /// How many questions may come over one connection, and how long each may take.
 const OVER_STREAM: usize = 256;
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(in crate::supervisor) const PATIENCE: Duration = Duration::from_secs(10);
 /// So many addresses fit into an answer of 512 bytes after the longest name.
 const ADDRESSES: usize = 8;
 /// For how long an answer holds, at most and at least, in seconds.
@@ -190,13 +190,13 @@ impl Shared {
 }
 
 /// A question as it came; `None` for what deserves no answer.
-fn question(bytes: &[u8]) -> Option<Packet<'_>> {
+pub(in crate::supervisor) fn question(bytes: &[u8]) -> Option<Packet<'_>> {
     let packet = Packet::parse(bytes).ok()?;
     (!packet.has_flags(PacketFlag::RESPONSE)).then_some(packet)
 }
 
 /// An answer: addresses of the very name that was asked for.
-fn reply(
+pub(in crate::supervisor) fn reply(
     question: &Packet<'_>,
     code: RCODE,
     addresses: &[IpAddr],

@@ -138,7 +138,11 @@ fn number() -> u16 {
 }
 
 /// Asks one server; over a connection, where the answer does not fit into a datagram.
-fn by_datagram(server: SocketAddr, bytes: &[u8], asked: &Packet<'_>) -> Option<Vec<u8>> {
+pub(in crate::supervisor) fn by_datagram(
+    server: SocketAddr,
+    bytes: &[u8],
+    asked: &Packet<'_>,
+) -> Option<Vec<u8>> {
     let any: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
