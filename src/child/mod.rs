@@ -307,6 +307,7 @@ impl Child<'_> {
             | Op::KeepChanges { .. }
             | Op::LockFile(_)
             | Op::TakeSecret { .. }
+            | Op::MakeNode { .. }
             | Op::StartBusProxy(_)
             | Op::MakeIdmap { .. }
             | Op::MakePipes { .. }

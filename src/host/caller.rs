@@ -38,6 +38,7 @@ pub struct Caller {
 
 const CAP_NET_ADMIN: u64 = 1 << 12;
 const CAP_SYS_RESOURCE: u64 = 1 << 24;
+const CAP_MKNOD: u64 = 1 << 27;
 const CAP_SETGID: u64 = 1 << 6;
 const CAP_SETUID: u64 = 1 << 7;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -93,6 +94,12 @@ impl Caller {
     #[must_use]
     pub fn is_over_the_machine(&self) -> bool {
         self.has_rights() && self.uid_map.iter().any(|range| range.count == u32::MAX)
+    }
+
+    /// Whether the caller may make nodes of devices (mknod(2)).
+    #[must_use]
+    pub fn may_make_nodes(&self) -> bool {
+        self.is_over_the_machine() && self.capabilities & CAP_MKNOD != 0
     }
 
     /// Whether the caller may make interfaces in its own network.

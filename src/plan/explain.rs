@@ -410,6 +410,7 @@ impl fmt::Display for Op {
                 }
                 f.write_str(", and wait until it listens; its folder goes in the end")
             }
+            Self::MakeNode { node, .. } => write!(f, "make a node of the device {node}"),
             Self::LockFile(path) => write!(f, "lock {path} for reading, until the end"),
             Self::TakeSecret { from, .. } => match from {
                 SecretFrom::File(path) => write!(f, "read a secret from {path}"),

@@ -16,7 +16,7 @@ mod steps;
 mod tests;
 
 use super::draft::Draft;
-use super::op::{Dress, IdRange, IdmapNeed, Kept, SecretSource, Slot};
+use super::op::{Dress, IdRange, IdmapNeed, Kept, NewNode, SecretSource, Slot};
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::host::tree::{ByPath, Kind};
 use crate::sys::mount::{Attributes, Depth};
@@ -88,6 +88,8 @@ pub enum What {
     Secret(SecretSource, Dress),
     /// A socket of the run's own, on this path of the host.
     Socket(PathBuf),
+    /// A node of a device that is made.
+    Node(NewNode),
     /// A symbolic link to this path.
     Symlink(PathBuf),
     /// A directory.
@@ -433,7 +435,9 @@ impl Layout<'_, '_> {
                 }
                 Kind::File => Some(Point::File),
             },
-            What::File(..) | What::Secret(..) | What::Socket(_) => Some(Point::File),
+            What::File(..) | What::Secret(..) | What::Socket(_) | What::Node(_) => {
+                Some(Point::File)
+            }
             What::Filesystem { .. } => Some(Point::Directory),
             What::Symlink(_) | What::Directory(_) => None,
             What::Mask | What::Protect => {

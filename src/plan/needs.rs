@@ -147,6 +147,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::KeepChanges { .. }
         | Op::LockFile(_)
         | Op::TakeSecret { .. }
+        | Op::MakeNode { .. }
         | Op::ProvideMountPoint { .. }
         | Op::MakePipes { .. }
         | Op::KeepFlags(_)

@@ -19,7 +19,7 @@ use crate::sys::identity::CapabilitySets;
 use crate::sys::mount::{Attributes, Depth};
 use crate::sys::process::StringArray;
 use crate::sys::terminal::{Settings, Size};
-pub use device::{DeviceRule, merged};
+pub use device::{DeviceRule, NewNode, merged};
 pub use limit::{Limit, Over, REALTIME_PERIOD_US, Rates, USUAL_PERIOD_US};
 use std::ffi::CString;
 use std::net::IpAddr;
@@ -250,6 +250,13 @@ pub enum Op {
     },
     /// Takes a lock for reading on a file of the host (fcntl(2), `F_SETLK`), until the run is over.
     LockFile(HostPath),
+    /// Makes a node of a device, where no path of the host leads to.
+    MakeNode {
+        /// Where the descriptor of its mount goes.
+        slot: Slot,
+        /// Which.
+        node: NewNode,
+    },
     /// Reads a secret into a file in memory.
     TakeSecret {
         /// Where its descriptor goes.

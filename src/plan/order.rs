@@ -78,7 +78,7 @@ phases! {
     MappedSources: Supervisor,
     /// A sandbox that runs is opened, whose namespaces are joined.
     Others: Supervisor,
-    /// Secrets are read, to be handed to init.
+    /// Secrets are read, and nodes of devices made, to be handed to init.
     Secrets: Supervisor,
     /// Who stands between the command and message buses is started.
     Buses: Supervisor,

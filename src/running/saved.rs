@@ -223,6 +223,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::StageSecret { .. }
         | Op::LockFile(_)
         | Op::TakeSecret { .. }
+        | Op::MakeNode { .. }
         | Op::StartBusProxy(..)
         | Op::AttachRoot(_)
         | Op::MakeDirectory(..)

@@ -1,5 +1,5 @@
 //! `[devices]`: what /dev holds. Nodes are bound from the host's /dev, since no user namespace
-//! may make one (user_namespaces(7)).
+//! may make one (user_namespaces(7)); those that the host has not like this, the supervisor makes as root.
 
 use super::mounts::{DEFAULT_INODES, sized};
 use super::wanted::Item;
@@ -8,7 +8,7 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::expand::{MOST, Unclear};
 use crate::plan::Draft;
 use crate::plan::layout::{Entry, What, tmpfs};
-use crate::plan::op::Ids;
+use crate::plan::op::{Ids, NewNode};
 use crate::profile::pattern::{PathPattern, is_pattern};
 use crate::profile::table::List;
 use crate::profile::value::Space;
@@ -22,7 +22,7 @@ use std::path::{Component, Path, PathBuf};
 
 mod rules;
 
-use rules::{Access as Permitted, Node, Policy, RawNode};
+use rules::{Access as Permitted, Node, Number, Policy, RawNode};
 
 crate::table! {
     /// What /dev holds.
@@ -35,7 +35,8 @@ crate::table! {
     pub struct RawDevices as "[devices]" {
         /// Nodes of the host's /dev besides the minimal ones (null, zero, full, random, urandom,
         /// tty), such as `"kvm"` or `"net/tun"`; or `{ name = "dri", optional = true }`, which is left out where this
-        /// machine lacks it; or `{ name = "sda", access = "r" }`, which can be read and not written to. A name may be a pattern, with `*`, `?` and `[…]` within one component each (glob(7)), such
+        /// machine lacks it; or `{ name = "sda", access = "r" }`, which can be read and not written to; or
+        /// `{ name = "fuse", number = "c 10:229", mode = "660" }`, which is made. A name may be a pattern, with `*`, `?` and `[…]` within one component each (glob(7)), such
         /// as `"input/event*"`: whatever it stands for when the run is planned.
         nodes: List<Item<RawNode>>,
         /// Which devices can be opened. Rules are kept by the kernel for the cgroup, and so for root alone.
@@ -82,15 +83,36 @@ fn pattern(name: &str) -> Option<PathPattern> {
     is_pattern(name).then(pattern).flatten()
 }
 
+/// What is said of a node, where it cannot be meant.
+fn described(node: &Node, origin: &Origin, problems: &mut Diagnostics) {
+    let (text, help) = if is_pattern(&node.name) {
+        (
+            "a pattern stands for nodes of the host, which are what they are",
+            "name the node, or remove the line",
+        )
+    } else if MINIMAL.contains(&node.name.as_str()) {
+        (
+            "a minimal device is what it is everywhere",
+            "give the node another name, or remove the line",
+        )
+    } else {
+        return;
+    };
+    problems.push(Diagnostic::new(Code::Conflict, origin, text).help(help));
+}
+
 impl Devices {
     /// Checks the names.
     pub fn check(raw: Option<At<RawDevices>>, problems: &mut Diagnostics) -> Self {
         let (raw, table) = split(raw, "devices");
         let nodes = raw
             .nodes
-            .map(|list| rules::nodes(list.value))
+            .map(|list| rules::nodes(list.value, problems))
             .unwrap_or_default();
         for node in &nodes {
+            if let Some(origin) = node.value.described() {
+                described(&node.value, origin, problems);
+            }
             if is_pattern(&node.value.name)
                 && let Err(why) = PathPattern::below(Path::new("/dev"), &node.value.name)
             {
@@ -160,7 +182,12 @@ impl Devices {
             return;
         }
         for node in &self.nodes {
-            if MINIMAL.contains(&node.value.name.as_str()) {
+            if let Some(owner) = &node.value.owner {
+                owner.relate(profile, problems);
+            }
+            // What is said of one besides is refused, and told there.
+            let repeats = node.value.described().is_none();
+            if MINIMAL.contains(&node.value.name.as_str()) && repeats {
                 problems.push(
                     Diagnostic::new(
                         Code::RepeatsDefault,
@@ -191,13 +218,78 @@ impl Devices {
         }
     }
 
+    /// What a node that is named shows, where that can be had; a refusal is in the draft.
+    fn what(
+        &self,
+        node: &At<Node>,
+        profile: &Profile,
+        identity: &Identity,
+        draft: &mut Draft<'_>,
+    ) -> Option<What> {
+        let At { value, origin } = node;
+        let path = Path::new("/dev").join(&value.name);
+        let there = draft.host.tree.device(&path);
+        let wanted = value.number.as_ref().map(|number| number.value);
+        let is_it = wanted.is_none_or(|wanted| there == Some((wanted.block, wanted.device)));
+        if is_it && value.dressed().is_none() {
+            return Some(What::bind(path, None));
+        }
+        let place = value.described().unwrap_or(origin);
+        let number = wanted.map(|wanted| (wanted.block, wanted.device)).or(there);
+        let Some((block, device)) = number else {
+            let text = format!("this machine has no device {}", path.display());
+            if value.optional {
+                draft.note(origin, format!("{text}: left out"));
+            } else {
+                let help = "say which one it is, such as `number = \"c 10:229\"`, or write `optional = true`";
+                draft.problem(Diagnostic::new(Code::NotFound, place, text).help(help));
+            }
+            return None;
+        };
+        if !draft.host.caller.may_make_nodes() {
+            let text = "only root of the machine can make a node of a device";
+            let help = match is_it {
+                true => "run as root, or remove `mode` and `owner`: then it is the host's own node",
+                false => {
+                    "run as root, or remove `number`, `mode` and `owner`: then it is the host's node of this name"
+                }
+            };
+            draft.refuse(place, text, help);
+            return None;
+        }
+        let owner = match &value.owner {
+            None => (0, 0),
+            Some(owner) => {
+                let (uid, gid) = owner.numbers(profile, identity, draft);
+                // What no map holds was said there.
+                let outside = |ids, id| identity.outside(ids, id, 1);
+                outside(Ids::User, uid).zip(outside(Ids::Group, gid))?
+            }
+        };
+        Some(What::Node(NewNode {
+            block,
+            major: device.major,
+            minor: device.minor,
+            mode: value.made_mode(),
+            owner,
+        }))
+    }
+
     /// The nodes besides the minimal ones, each once: those that are named, and those that a pattern stands for.
-    fn found(&self, draft: &mut Draft<'_>) -> Vec<(String, bool, Origin)> {
+    fn found(
+        &self,
+        profile: &Profile,
+        identity: &Identity,
+        draft: &mut Draft<'_>,
+    ) -> Vec<(String, What, bool, Origin)> {
         let mut found = Vec::new();
         let mut known: BTreeSet<PathBuf> = self.targets().collect();
         for At { value, origin } in &self.nodes {
             let Some(pattern) = pattern(&value.name) else {
-                found.push((value.name.clone(), value.optional, origin.clone()));
+                let node = At::new(value.clone(), origin.clone());
+                if let Some(what) = self.what(&node, profile, identity, draft) {
+                    found.push((value.name.clone(), what, value.optional, origin.clone()));
+                }
                 continue;
             };
             let shown = Path::new("/dev").join(&value.name);
@@ -232,7 +324,8 @@ impl Devices {
                 let name = path.strip_prefix("/dev").ok().and_then(Path::to_str);
                 let name = name.map(str::to_owned);
                 if let Some(name) = name.filter(|_| known.insert(path.clone())) {
-                    found.push((name, true, origin.clone()));
+                    let what = What::bind(path, None);
+                    found.push((name, what, true, origin.clone()));
                 }
             }
         }
@@ -270,13 +363,9 @@ impl Devices {
                 &self.policy.origin,
             ),
         };
-        vec![Grant::rank(
-            Area::Filesystem,
-            "devices:others",
-            rank,
-            words,
-            origin,
-        )]
+        let others = Grant::rank(Area::Filesystem, "devices:others", rank, words, origin);
+        let made = self.nodes.iter().filter_map(|node| node.value.grant());
+        made.chain([others]).collect()
     }
 
     /// How much /dev/shm may hold.
@@ -316,7 +405,7 @@ impl Devices {
                 words: format!("the minimal devices ({})", MINIMAL.join(", ")),
                 share: 0,
             };
-            (*name, false, &default, group, Permitted::ReadWrite)
+            (*name, false, &default, group, Permitted::ReadWrite, None)
         });
         let named = nodes.iter().map(|node| {
             let name = node.value.name.as_str();
@@ -325,18 +414,31 @@ impl Devices {
             } else {
                 "device"
             };
+            let number = node.value.number.as_ref().map(|number| number.value);
+            // Whatever it is called, it is the device of this number.
+            let (key, words) = match number {
+                Some(number) => (number.path(), format!("the device {number} as {name}")),
+                None => (dev.join(name), format!("the {what} {name}")),
+            };
             let group = Group {
-                key: dev.join(name).display().to_string(),
-                words: format!("the {what} {name}"),
+                key: key.display().to_string(),
+                words,
                 share: if MINIMAL.contains(&name) { 0 } else { 2_500 },
             };
             let permitted = match ruled {
                 true => node.value.access,
                 false => Permitted::ReadWrite,
             };
-            (name, node.value.optional, &node.origin, group, permitted)
+            (
+                name,
+                node.value.optional,
+                &node.origin,
+                group,
+                permitted,
+                number,
+            )
         });
-        for (name, optional, origin, group, permitted) in minimal.chain(named) {
+        for (name, optional, origin, group, permitted, number) in minimal.chain(named) {
             let access = Access::READ.with(Access::DEVICES).with(Access::MOUNTS);
             let access = match permitted {
                 Permitted::Read => access,
@@ -347,7 +449,7 @@ impl Devices {
                 // What a pattern covers is not known.
                 covers: pattern.is_none(),
                 host: Some(HostFiles {
-                    source: dev.join(name),
+                    source: number.map_or(dev.join(name), Number::path),
                     access,
                     program: None,
                     pattern,
@@ -367,7 +469,7 @@ impl Devices {
         if let Some(group) = &self.pts_group {
             profile.user.holds(Ids::Group, group, identity, draft);
         }
-        let named = self.found(draft);
+        let named = self.found(profile, identity, draft);
         let default = Origin::Default("devices");
         let plain = Attributes::NOSUID.with(Attributes::NOEXEC);
         let dev = Path::new("/dev");
@@ -396,14 +498,8 @@ impl Devices {
                 &default,
             );
         }
-        for (name, optional, origin) in &named {
-            put(
-                name,
-                What::bind(dev.join(name), None),
-                plain,
-                *optional,
-                origin,
-            );
+        for (name, what, optional, origin) in named {
+            put(&name, what, plain, optional, &origin);
         }
         for (name, to) in LINKS {
             put(

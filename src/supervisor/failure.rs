@@ -221,6 +221,9 @@ impl Failure {
             (Op::StartBusProxy(_), Errno::EEXIST) => {
                 "another run has this folder; where none does, `sandbox gc` removes it".into()
             }
+            (Op::MakeNode { .. }, Errno::EPERM) => {
+                "the caller may make no nodes here (CAP_MKNOD): see how this container was started, or remove `number`, `mode` and `owner`, so that the host's own node is shown".into()
+            }
             (Op::TakeSecret { .. }, Errno::EFBIG) => "a secret has 1M at most".into(),
             (Op::TakeSecret { .. } | Op::LockFile(_), Errno::EINVAL) => {
                 "name a plain file: nothing else is opened".into()

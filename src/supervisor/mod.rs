@@ -16,6 +16,7 @@ mod meter;
 mod mount_point;
 mod names;
 mod network;
+mod node;
 mod notify;
 mod packets;
 pub mod progress;
@@ -288,6 +289,10 @@ impl<'p> Run<'p> {
                             other => errno(other),
                         }
                     })?);
+            }
+            Op::MakeNode { slot, node } => {
+                let made = node::make(*node).map_err(errno)?;
+                self.put(*slot, made.into_raw_fd());
             }
             Op::TakeSecret { slot, from } => {
                 let secret = secret::take(from).map_err(errno)?;

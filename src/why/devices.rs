@@ -24,11 +24,16 @@ pub(super) fn refused(
         .find(path)
         .ok()
         .filter(|found| found.is == Is::Device)?;
-    let (block, device) = host.tree.device(found.on_host.as_deref()?)?;
+    let (block, major, minor) = match found.number {
+        Some(number) => number,
+        None => {
+            let (block, device) = host.tree.device(found.on_host.as_deref()?)?;
+            (block, device.major, device.minor)
+        }
+    };
     let permits = |rule: &DeviceRule| {
-        let same = rule.block == block
-            && rule.major == device.major
-            && rule.minor.is_none_or(|minor| minor == device.minor);
+        let same =
+            rule.block == block && rule.major == major && rule.minor.is_none_or(|one| one == minor);
         same && if write { rule.write } else { rule.read }
     };
     if rules.iter().any(permits) {

@@ -2,7 +2,7 @@
 
 use crate::diag::Origin;
 use crate::host::Host;
-use crate::plan::op::{Dress, IdRange, Ids, NewName, NewRoot, Op, Upper};
+use crate::plan::op::{Dress, IdRange, Ids, NewName, NewNode, NewRoot, Op, Upper};
 use crate::plan::{Plan, Step};
 use crate::sys::mount::Attributes;
 use std::collections::BTreeMap;
@@ -38,6 +38,8 @@ enum Shows {
     Own(Dress),
     /// A file with contents from the profile.
     Contents(Dress),
+    /// A node that is made.
+    Node(NewNode),
     /// One of the kernel's.
     Kernel,
 }
@@ -85,6 +87,8 @@ pub(super) struct Found<'p> {
     pub(super) is: Is,
     /// Where it lies on the host, if it does.
     pub(super) on_host: Option<PathBuf>,
+    /// Of a node that is made: whether it is one of blocks, and the two parts of its number.
+    pub(super) number: Option<(bool, u32, u32)>,
     mode: u32,
     uid: u32,
     gid: u32,
@@ -292,6 +296,9 @@ impl<'p> Inside<'p> {
             Op::StageFile { slot, dress, .. } | Op::StageSecret { slot, dress, .. } => {
                 opened.insert(*slot, Shows::Contents(*dress));
             }
+            Op::MakeNode { slot, node } => {
+                opened.insert(*slot, Shows::Node(*node));
+            }
             Op::AttachRoot(root) => {
                 let (shows, attributes) = match root {
                     NewRoot::Overlay(slot, _, attributes) => {
@@ -461,6 +468,7 @@ impl<'p> Inside<'p> {
                 aside: mount.aside,
                 is,
                 on_host: None,
+                number: None,
                 mode,
                 uid,
                 gid,
@@ -480,6 +488,14 @@ impl<'p> Inside<'p> {
             Shows::Own(dress) if rest.as_os_str().is_empty() => {
                 Ok(Some(own(Is::Directory, *dress, mount.origin)))
             }
+            Shows::Node(node) => Ok(Some(Found {
+                uid: node.owner.0,
+                gid: node.owner.1,
+                known: has_inside(&self.asker.users, node.owner.0)
+                    && has_inside(&self.asker.groups_map, node.owner.1),
+                number: Some((node.block, node.major, node.minor)),
+                ..own(Is::Device, node.mode.into(), mount.origin)
+            })),
             Shows::Contents(dress) => Ok(Some(own(Is::File, *dress, mount.origin))),
             Shows::Kernel if rest.as_os_str().is_empty() => {
                 Ok(Some(own(Is::Directory, 0o755.into(), mount.origin)))
@@ -527,6 +543,7 @@ impl<'p> Inside<'p> {
                         Is::File
                     },
                     on_host: Some(on_host),
+                    number: None,
                     mode: metadata.mode() & 0o7777,
                     uid: owner,
                     gid: group,

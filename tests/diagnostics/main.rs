@@ -21,6 +21,7 @@ mod machine;
 mod mounts;
 mod nesting;
 mod networks;
+mod nodes;
 mod page;
 mod power;
 mod privileges;

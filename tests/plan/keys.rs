@@ -558,6 +558,37 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "nodes = [\"sda\"]",
     ),
     ("devices", "policy = \"closed\"", ""),
+    (
+        "devices",
+        "nodes = [\"kvm\"]",
+        "nodes = [{ name = \"kvm\", number = \"b 8:0\" }]",
+    ),
+    // Who inside may open it is for the mode and the owner to say.
+    (
+        "devices",
+        "nodes = [\"kvm\"]",
+        "nodes = [{ name = \"kvm\", mode = \"606\" }]",
+    ),
+    (
+        "devices",
+        "nodes = [{ name = \"kvm\", mode = \"604\" }]",
+        "nodes = [{ name = \"kvm\", mode = \"606\" }]",
+    ),
+    (
+        "devices",
+        "nodes = [{ name = \"kvm\", mode = \"660\" }]",
+        "nodes = [{ name = \"kvm\", mode = \"660\", owner = { uid = 0, gid = 0 } }]",
+    ),
+    (
+        "devices",
+        "nodes = [{ name = \"disk\", number = \"b 8:0\" }]",
+        "nodes = [{ name = \"disk\", number = \"b 8:16\" }]",
+    ),
+    (
+        "devices",
+        "nodes = [{ name = \"disk\", number = \"b 8:0\", access = \"r\" }]",
+        "nodes = [{ name = \"disk\", number = \"b 8:0\", access = \"rw\" }]",
+    ),
     ("enforce", "", "namespaces = \"prefer\""),
     ("enforce", "", "idmap = \"prefer\""),
     ("enforce", "", "seccomp = \"prefer\""),
@@ -1108,6 +1139,10 @@ pub(crate) const SAMPLES: &[(&str, &str)] = &[
     (
         "devices",
         "policy = \"closed\"\nnodes = [{ name = \"kvm\", access = \"r\", optional = true }]",
+    ),
+    (
+        "devices",
+        "nodes = [{ name = \"fuse\", number = \"c 10:229\", mode = \"660\", owner = { uid = 0, gid = 0 } }]",
     ),
     (
         "environment",

@@ -121,6 +121,7 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
             }
             Op::OpenSource { slot, .. }
             | Op::TakeSecret { slot, .. }
+            | Op::MakeNode { slot, .. }
             | Op::StageFile { slot, .. }
             | Op::MakeIdmap { slot, .. } => {
                 assert!(

@@ -43,6 +43,7 @@ mod mounts;
 mod namespaces;
 mod nested;
 mod network;
+mod nodes;
 mod old_root;
 mod output;
 mod owners;

@@ -188,6 +188,17 @@ impl Layout<'_, '_> {
                     target,
                 }
             }
+            What::Node(node) => {
+                let slot = self.draft.slot();
+                let op = Op::MakeNode { slot, node };
+                self.draft.step(Phase::Secrets, op, &origin);
+                Op::AttachSource {
+                    slot,
+                    source: "a node of its own".into(),
+                    attributes,
+                    target,
+                }
+            }
             What::File(contents, dress) => {
                 let name = self.staged_name(&origin);
                 let slot = self.draft.slot();

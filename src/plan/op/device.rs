@@ -48,6 +48,33 @@ impl fmt::Display for DeviceRule {
     }
 }
 
+/// A node that is made for the sandbox (mknod(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewNode {
+    /// Whether it is of blocks, and not of characters.
+    pub block: bool,
+    /// The driver's part of the number.
+    pub major: u32,
+    /// The device's part.
+    pub minor: u32,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Whose it is, by ids of the host.
+    pub owner: (u32, u32),
+}
+
+impl fmt::Display for NewNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.block { 'b' } else { 'c' };
+        let (uid, gid) = self.owner;
+        write!(
+            f,
+            "{kind} {}:{}, mode {:03o}, of {uid}:{gid} on the host",
+            self.major, self.minor, self.mode
+        )
+    }
+}
+
 /// Rules by device, each device once, with all that any of them permits.
 #[must_use]
 pub fn merged(rules: impl IntoIterator<Item = DeviceRule>) -> Vec<DeviceRule> {

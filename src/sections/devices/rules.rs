@@ -1,12 +1,19 @@
 //! Which devices can be opened: rules that the kernel keeps for the cgroup, beside what is in /dev.
 
 use super::{Devices, MINIMAL};
-use crate::diag::{At, Origin};
+use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
+use crate::host::disk::Device;
 use crate::plan::Draft;
 use crate::plan::op::{DeviceRule, merged};
-use crate::profile::table::List;
+use crate::profile;
+use crate::profile::shape::Kind;
+use crate::profile::table::{List, Value, read_string, wrong};
+use crate::profile::value::Mode;
+use crate::review::{Area, Extent, Grant};
+use crate::sections::mounts::{Owner, RawOwner};
 use crate::sections::wanted::Item;
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 crate::choice! {
     /// Which devices can be opened, in the terms of systemd.resource-control(5).
@@ -41,21 +48,139 @@ crate::table! {
         /// What may be done with it: `"r"`, `"w"` or `"rw"`, the default. Where one node has it, all devices
         /// are under rules: see `policy`.
         access: Access,
+        /// The device that it leads to, as `"c 10:229"`: of characters (`c`) or of blocks (`b`), and its number
+        /// (Documentation/admin-guide/devices.txt). Where the host's node of this name is another, or none, the node is made, which takes root.
+        /// Default: that of the host's node.
+        number: Number,
+        /// Its mode, as `"660"`. The node is made then, which takes root. Default: that of the host's; where it is made, 666.
+        mode: Mode,
+        /// Whose it is, by ids inside. The node is made then, which takes root. Default: the host's root.
+        owner: RawOwner,
+    }
+}
+
+/// The kind and the number of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number {
+    pub(super) block: bool,
+    pub(super) device: Device,
+}
+
+/// The largest parts of a number, of 12 bits and of 20 (makedev(3)).
+const LARGEST: Device = Device {
+    major: 0xfff,
+    minor: 0xf_ffff,
+};
+
+impl Number {
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, number) = text.split_once(' ')?;
+        let block = match kind {
+            "b" => true,
+            "c" => false,
+            _ => return None,
+        };
+        let (major, minor) = number.split_once(':')?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let part = |text: &str| text.parse().ok().filter(|_| digits(text));
+        let device = Device {
+            major: part(major)?,
+            minor: part(minor)?,
+        };
+        let fits = device.major <= LARGEST.major && device.minor <= LARGEST.minor;
+        fits.then_some(Self { block, device })
+    }
+
+    /// Where udev(7) has a link to the node of this number.
+    pub(super) fn path(self) -> PathBuf {
+        let kind = if self.block { "block" } else { "char" };
+        Path::new("/dev").join(kind).join(self.device.to_string())
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.block { 'b' } else { 'c' };
+        write!(f, "{kind} {}", self.device)
+    }
+}
+
+impl Value for Number {
+    const KIND: Kind = Kind::Text {
+        what: "the kind and the number of a device",
+        form: "^[bc] [0-9]+:[0-9]+$",
+    };
+
+    fn read(node: profile::node::Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let found = Self::parse(&text);
+        if found.is_none() {
+            let message = format!("`{text}` is no kind and number of a device");
+            let help = "for example: \"c 10:229\" (characters) or \"b 8:0\" (blocks), as `ls -l /dev` shows them";
+            wrong(&origin, message, help, problems);
+        }
+        found
     }
 }
 
 /// A checked node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Node {
     pub name: String,
     pub optional: bool,
     pub access: Access,
     /// Where `access` is said.
     pub ruled: Option<Origin>,
+    pub number: Option<At<Number>>,
+    pub mode: Option<At<Mode>>,
+    pub owner: Option<Owner>,
+}
+
+impl Node {
+    /// The line that wants the node made, whatever the host has.
+    pub(super) fn dressed(&self) -> Option<&Origin> {
+        let mode = self.mode.as_ref().map(|mode| &mode.origin);
+        mode.or(self.owner.as_ref().and_then(Owner::place))
+    }
+
+    /// Its mode where it is made.
+    pub(super) fn made_mode(&self) -> u32 {
+        self.mode.as_ref().map_or(0o666, |mode| mode.value.0)
+    }
+
+    /// That it is opened whatever the mode and the owner of the host's node are, as far as who is inside may.
+    pub(super) fn grant(&self) -> Option<Grant> {
+        let origin = self.described()?;
+        let mode = self.made_mode();
+        // The host's root is nobody inside, and so everybody there is one of the others.
+        let counts = if self.owner.is_some() { 0o777 } else { 0o007 };
+        let bits = mode & counts;
+        let path = match &self.number {
+            Some(number) => number.value.path(),
+            None => Path::new("/dev").join(&self.name),
+        };
+        let words = format!(
+            "open the device {} by a node that is made, with the mode {mode:03o}",
+            self.name
+        );
+        let (key, extent) = (
+            format!("node:{}", path.display()),
+            Extent::Bits(bits.into()),
+        );
+        let grant = Grant::new(Area::Filesystem, key, extent, words, origin);
+        (bits != 0).then(|| grant.share(500))
+    }
+
+    /// The line that says more of the node than how it is called.
+    pub(super) fn described(&self) -> Option<&Origin> {
+        let number = self.number.as_ref().map(|number| &number.origin);
+        number.or(self.dressed())
+    }
 }
 
 /// The nodes of a list. One without a name was a problem before.
-pub(super) fn nodes(list: List<Item<RawNode>>) -> Vec<At<Node>> {
+pub(super) fn nodes(list: List<Item<RawNode>>, problems: &mut Diagnostics) -> Vec<At<Node>> {
     let node = |item: At<Item<RawNode>>| match item.value {
         Item::Name(name) => {
             let node = Node {
@@ -63,11 +188,26 @@ pub(super) fn nodes(list: List<Item<RawNode>>) -> Vec<At<Node>> {
                 optional: false,
                 access: Access::ReadWrite,
                 ruled: None,
+                number: None,
+                mode: None,
+                owner: None,
             };
             Some(At::new(node, item.origin))
         }
         Item::Table(raw) => {
             let (optional, access) = (raw.optional.value, raw.access);
+            let owner = Owner::check(raw.owner, problems);
+            let (number, mode) = (raw.number, raw.mode);
+            if let Some(mode) = mode.as_ref().filter(|mode| mode.value.0 > 0o777) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::WrongValue,
+                        &mode.origin,
+                        "a device has nothing but permissions in its mode",
+                    )
+                    .help("for example: mode = \"660\""),
+                );
+            }
             Some(raw.name?.map(|name| {
                 Node {
                     name,
@@ -76,6 +216,9 @@ pub(super) fn nodes(list: List<Item<RawNode>>) -> Vec<At<Node>> {
                         .as_ref()
                         .map_or(Access::ReadWrite, |access| access.value),
                     ruled: access.map(|access| access.origin),
+                    number,
+                    mode,
+                    owner,
                 }
             }))
         }
@@ -115,6 +258,16 @@ impl Devices {
         }
         rules.extend(terminals);
         for At { value, .. } in &self.nodes {
+            if let Some(At { value: number, .. }) = value.number {
+                rules.push(DeviceRule {
+                    block: number.block,
+                    major: number.device.major,
+                    minor: Some(number.device.minor),
+                    read: value.access != Access::Write,
+                    write: value.access != Access::Read,
+                });
+                continue;
+            }
             let paths = match super::pattern(&value.name) {
                 // Whether there are any is said where they are shown.
                 Some(pattern) => (draft.host.tree.expand(&pattern, true))

@@ -122,7 +122,7 @@ impl Owner {
     }
 
     /// The line that says so.
-    pub(super) fn place(&self) -> Option<&Origin> {
+    pub(in crate::sections) fn place(&self) -> Option<&Origin> {
         self.place.as_ref()
     }
 
