@@ -13,7 +13,7 @@ mod veth;
 pub use egress::{Egress, Refused};
 pub use family::Family;
 pub use names::ResolverOption;
-pub use value::{Addresses, Forward, InterfaceName, NamespaceName, Publish};
+pub use value::{Addresses, Forward, Forwards, InterfaceName, NamespaceName, Publish};
 
 use super::namespaces::{Choice, NAMED, Namespaces};
 use super::user::Identity;
@@ -21,7 +21,7 @@ use super::{Profile, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::network::Net;
 use crate::plan::egress::Name;
-use crate::plan::op::network::{Forwarded, HardwareAddress, Line, Published};
+use crate::plan::op::network::{Forwarded, HardwareAddress, Line, Protocol, Published};
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use crate::profile::value::{Duration, Percent, Size};
@@ -126,9 +126,10 @@ crate::table! {
         /// host's port, the sandbox's, or as many of both in a row: `"8000-8010:9000-9010"`.
         publish: List<Publish>,
         /// With a network of the sandbox's own: ports of its loopback behind which there are ports of the host's, as
-        /// `"2222:22"` or `"53:5353/udp"`: the sandbox's port, the host's, or as many of both in a row. What listens on the host's loopback trusts
-        /// whoever reaches it.
-        forward: List<Forward>,
+        /// `"2222:22"` or `"53:5353/udp"`: the sandbox's port, the host's, or as many of both in a row. With
+        /// `mode = "user"` also `"auto"`: every port on which somebody listens there when the run starts, under its own number. What listens on the
+        /// host's loopback trusts whoever reaches it.
+        forward: Forwards,
         /// With `mode = "host"`: the ports that may be connected to over TCP, on whatever machine; Landlock refuses
         /// all others with EACCES (Linux 6.7). Streams of other protocols are refused, UDP is not. Default: all.
         connect_ports: List<u32>,
@@ -179,6 +180,8 @@ pub struct Network {
     pub connect_ports: Option<At<Vec<u16>>>,
     pub bind_ports: Option<At<Vec<u16>>>,
     pub forward: Vec<At<Forwarded>>,
+    /// Where it says that every port of the host's loopback is reached.
+    pub forward_all: Option<Origin>,
     /// What may be reached through the gate, where anything may.
     pub egress: Option<Egress>,
     /// The places of `allow` and `deny`, where they are written.
@@ -228,6 +231,16 @@ impl Network {
                 Addresses::Auto => (Vec::new(), Some(origin)),
             },
         };
+        let (forward, forward_all) = match raw.forward {
+            None => (Vec::new(), None),
+            Some(At { value, origin }) => match value {
+                Forwards::Named(lines) => {
+                    let list = At::new(List(lines), origin);
+                    (each(Some(list), |line: Forward| line.0), None)
+                }
+                Forwards::Auto => (Vec::new(), Some(origin)),
+            },
+        };
         Self {
             mode: raw.mode,
             families,
@@ -253,7 +266,8 @@ impl Network {
             publish: each(raw.publish, |list| list.0),
             connect_ports: ports::check(raw.connect_ports, 1, problems),
             bind_ports: ports::check(raw.bind_ports, 0, problems),
-            forward: each(raw.forward, |list| list.0),
+            forward,
+            forward_all,
             egress,
             lists,
         }
@@ -352,6 +366,7 @@ impl Network {
             dns_options: _,
             publish,
             forward,
+            forward_all,
             // Both are told together.
             connect_ports: _,
             bind_ports: _,
@@ -453,8 +468,17 @@ impl Network {
             let Forwarded { protocol, to, .. } = value;
             let word = protocol.word();
             let words = format!("reach the {word} port {to} of the host's loopback");
-            let key = format!("forward:{word}:{to}");
-            grants.push(Grant::rank(Area::Network, key, 1, words, origin).share(1_000));
+            let extent = Extent::Numbers(vec![(u64::from(*to), u64::from(*to))]);
+            let key = format!("forward:{word}");
+            grants.push(Grant::new(Area::Network, key, extent, words, origin).share(1_000));
+        }
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let Some(origin) = forward_all else { break };
+            let word = protocol.word();
+            let words = format!("reach whatever listens on the host's loopback, over {word}");
+            let extent = Extent::Numbers(vec![(1, u64::from(u16::MAX))]);
+            let key = format!("forward:{word}");
+            grants.push(Grant::new(Area::Network, key, extent, words, origin).share(3_000));
         }
         // How far the common ones go is told by the system calls.
         let place = families.as_ref().map(|families| &families.origin);

@@ -368,6 +368,10 @@ fn network(
         let reason = format!("network.forward leads to port {to} of the host's loopback");
         return Answer::allowed(reason, &one.origin);
     }
+    if let (true, Some(origin)) = (own, &network.forward_all) {
+        let reason = "network.forward leads to whatever listens there on the host's loopback";
+        return Answer::allowed(reason, origin);
+    }
     if own {
         let reason = format!(
             "network.mode is \"{word}\": what this machine's programs listen on is not reached, the sandbox's own are"

@@ -65,6 +65,15 @@ forward = ["22:22"]
 }
 
 #[test]
+fn all_of_the_hosts_loopback_without_pasta() {
+    insta::assert_snapshot!(checked("\n[network]\nforward = \"auto\"\n"));
+    insta::assert_snapshot!(checked(
+        "\n[network]\nmode = \"host\"\nforward = \"auto\"\n"
+    ));
+    insta::assert_snapshot!(checked("\n[network]\nmode = \"user\"\nforward = \"all\"\n"));
+}
+
+#[test]
 fn names_without_a_bridge() {
     insta::assert_snapshot!(checked("\n[network]\nmode = \"veth\"\nnames = true\n"));
     insta::assert_snapshot!(checked("\n[network]\nnames = true\n"));

@@ -262,6 +262,11 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "network",
+        "mode = \"user\"\nforward = [\"2222:22\", \"53:53/udp\"]",
+        "mode = \"user\"\nforward = \"auto\"",
+    ),
+    (
+        "network",
         "families = [\"unix\"]",
         "families = [\"inet\", \"unix\"]",
     ),

@@ -524,6 +524,7 @@ fn networks() -> BoxedStrategy<String> {
     let keys = select(vec![
         "mode = \"user\"",
         "mode = \"host\"\nconnect_ports = [443]\nbind_ports = [0, 8080]",
+        "mode = \"user\"\nforward = \"auto\"",
         "mode = \"user\"\nmtu = 1400\npublish = [\"8080:80\", \"[::1]:53:53/udp\"]",
         "mode = \"veth\"",
         "mode = \"veth\"\nnat = true\ndns = [\"192.0.2.1\"]",

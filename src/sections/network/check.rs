@@ -224,6 +224,25 @@ impl Network {
 
     /// Ways to the host's loopback, which lead from a loopback of the sandbox's own.
     fn ways(&self, profile: &Profile, problems: &mut Diagnostics) {
+        if let Some(origin) = self
+            .forward_all
+            .as_ref()
+            .filter(|_| self.mode.value != Mode::User)
+        {
+            let problem = Diagnostic::new(
+                Code::Needs,
+                origin,
+                "that whatever listens on the host's loopback is reached is a setting of the mode \"user\": pasta looks for it",
+            );
+            problems.push(
+                problem
+                    .and(
+                        &self.mode.origin,
+                        format!("this is \"{}\"", self.mode.value.word()),
+                    )
+                    .help("name the ports, for example: forward = [\"2222:22\"]; or write `mode = \"user\"`"),
+            );
+        }
         let Some(first) = self.forward.first() else {
             return;
         };

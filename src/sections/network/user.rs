@@ -11,8 +11,8 @@ use crate::sections::user::Identity;
 /// The interface inside.
 pub(super) const INSIDE: &str = "eth0";
 
-/// What holds for every sandbox: it stays a child of the supervisor, sets up the interface by itself, and
-/// neither the host's loopback nor ports that happen to be open are connected with anything.
+/// What holds for every sandbox: it stays a child of the supervisor, and sets up the interface by itself. Neither
+/// the host's loopback nor ports that happen to be open are connected with anything that the profile does not name.
 const ARGUMENTS: &[&str] = &[
     "--foreground",
     "--quiet",
@@ -22,10 +22,6 @@ const ARGUMENTS: &[&str] = &[
     "--no-dhcp",
     "--no-dhcpv6",
     "--no-ra",
-    "--tcp-ns",
-    "none",
-    "--udp-ns",
-    "none",
     "--pid",
     "/dev/stdout",
     "--netns-only",
@@ -64,6 +60,15 @@ impl Network {
         let mut arguments: Vec<String> = ARGUMENTS.iter().map(ToString::to_string).collect();
         if let Some(mtu) = &self.mtu {
             arguments.extend(["--mtu".to_owned(), mtu.value.to_string()]);
+        }
+        // The ports of the host's loopback that are reached by the sandbox's own.
+        let reached = if self.forward_all.is_some() {
+            "auto"
+        } else {
+            "none"
+        };
+        for option in ["--tcp-ns", "--udp-ns"] {
+            arguments.extend([option.to_owned(), reached.to_owned()]);
         }
         for (protocol, option) in [
             (Protocol::Tcp, "--tcp-ports"),

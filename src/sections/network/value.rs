@@ -207,6 +207,38 @@ pub struct Publish(pub Vec<Published>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward(pub Vec<Forwarded>);
 
+/// Which ports lead to the host's loopback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forwards {
+    /// These.
+    Named(Vec<At<Forward>>),
+    /// Each that somebody listens on there when the run starts.
+    Auto,
+}
+
+impl Value for Forwards {
+    const KIND: Kind = Kind::Either(&[
+        Kind::Choice(&[Word {
+            word: "auto",
+            doc: &["Every port on which somebody listens there when the run starts."],
+        }]),
+        Kind::List(&Forward::KIND),
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        match &node.value {
+            Content::String(text) if text == "auto" => Some(Self::Auto),
+            Content::Array(_) => List::read(node, problems).map(|list| Self::Named(list.0)),
+            _ => {
+                let help = "for example: forward = [\"2222:22\"], or with mode = \"user\" forward = \"auto\"";
+                wrong(&origin, "no list of ports".into(), help, problems);
+                None
+            }
+        }
+    }
+}
+
 impl Value for Publish {
     const KIND: Kind = Kind::Text {
         what: "a port of the host and one of the sandbox",

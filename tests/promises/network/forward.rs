@@ -75,6 +75,35 @@ fn ways_to_the_hosts_loopback_are_there_beside_pasta() {
 }
 
 #[test]
+fn whatever_listens_on_the_hosts_loopback_is_reached_where_the_profile_says_so_alone() {
+    let test = "whatever_listens_on_the_hosts_loopback_is_reached_where_the_profile_says_so_alone";
+    let Some(lab) = Lab::with_pasta(test) else {
+        return;
+    };
+    let world = lab.world();
+    let service = lab.server(&["9000", "9001"]);
+    let project = Project::new();
+    let script = format!(
+        "ask() {{ python3 -c \"{CLIENT}\" $* 2>/dev/null || echo nobody; echo; }}
+         ask tcp 127.0.0.1 9000; ask udp 127.0.0.1 9001; ask tcp ::1 9001; ask udp ::1 9000
+         ask tcp 127.0.0.1 9002"
+    );
+    for (line, expected) in [
+        (
+            "forward = \"auto\"",
+            ["127.0.0.1", "echo 127.0.0.1", "::1", "echo ::1", "nobody"],
+        ),
+        ("", ["nobody"; 5]),
+    ] {
+        let profile = format!("[network]\nmode = \"user\"\n{line}\n");
+        let said = lab.run(&project, &profile, &script).ok();
+        let lines: Vec<_> = said.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines, expected, "{line}");
+    }
+    drop((service, world));
+}
+
+#[test]
 fn a_port_below_1024_can_lead_to_the_hosts_loopback_without_any_right_of_the_command() {
     let test = "a_port_below_1024_can_lead_to_the_hosts_loopback_without_any_right_of_the_command";
     let Some(lab) = Lab::new(test) else {
