@@ -1147,7 +1147,7 @@ pub(crate) const SAMPLES: &[(&str, &str)] = &[
     ),
     (
         "devices",
-        "nodes = [{ name = \"fuse\", number = \"c 10:229\", mode = \"660\", owner = { uid = 0, gid = 0 } }]",
+        "nodes = [{ name = \"fuse\", number = \"c 10:229\", mode = \"660\", owner = { uid = 0, gid = 0 } }]\n[user]\nuid_map = \"root\"",
     ),
     (
         "environment",
