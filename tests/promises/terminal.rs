@@ -10,7 +10,6 @@ use sandbox::sys::terminal::{self, Size};
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::process::Command;
-use std::time::Duration;
 
 #[test]
 fn a_command_on_a_terminal_has_one_of_the_sandboxs_own() {
