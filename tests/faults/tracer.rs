@@ -421,7 +421,7 @@ impl Point {
 fn asked(pid: Pid) -> Option<(Sysno, Option<i32>)> {
     let registers = ptrace::getregs(pid).ok()?;
     let call = Sysno::new(registers.orig_rax.try_into().ok()?)?;
-    let operation = (call == Sysno::futex).then(|| registers.rsi as i32 & libc::FUTEX_CMD_MASK);
+    let operation = (call == Sysno::futex).then_some(registers.rsi as i32 & libc::FUTEX_CMD_MASK);
     Some((call, operation))
 }
 
