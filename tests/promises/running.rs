@@ -625,11 +625,11 @@ fn a_detached_run_goes_on_without_its_caller_and_keeps_what_it_wrote() {
     eventually("the command runs", || {
         place.project.path().join("ready").exists()
     });
-    let logs = place.done(&["logs", &name]);
-    assert_eq!(
-        (logs.stdout.as_str(), logs.stderr.as_str()),
-        ("out\n", "err\n")
-    );
+    // What it wrote is on its way to them.
+    eventually("both words are in the logs", || {
+        let logs = place.done(&["logs", &name]);
+        logs.stdout == "out\n" && logs.stderr == "err\n"
+    });
     let running = (name.clone(), "running".to_owned());
     assert_eq!(
         place.ps(std::slice::from_ref(&name), false),
