@@ -34,15 +34,15 @@ impl Shared {
         let mut part = vec![0; HELD / 2];
         // Of the bytes, so many may go on; nothing more comes; the server was told so.
         let (mut passed, mut ended, mut closed) = (0, false, false);
-        let mut waited = false;
         while !(closed && back.closed) {
             let mut moved = false;
             if requests.waits_for_answer() {
                 let mut status = [0; STATUS];
+                // Before the look: what it shows is then all.
+                let no_more = sys::network::says_no_more(server.as_raw_fd());
                 let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
                 match recv(server.as_raw_fd(), &mut status, flags) {
-                    // Ready without all of it: nothing comes after it.
-                    Ok(length) if length == STATUS || length == 0 || waited => {
+                    Ok(length) if length == STATUS || length == 0 || no_more => {
                         requests.answered(&status);
                         sys::network::wake_at(server.as_raw_fd(), 1).ok()?;
                         moved = true;
@@ -106,7 +106,6 @@ impl Shared {
             }
             if requests.waits_for_answer() {
                 sys::network::wake_at(server.as_raw_fd(), STATUS).ok()?;
-                waited = true;
             }
             let mut out = PollFlags::empty();
             out.set(PollFlags::POLLIN, !ended && bytes.len() < HELD / 2);
