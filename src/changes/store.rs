@@ -5,7 +5,7 @@
 //!    supervisor that was killed hands nothing over while its sandbox is still ending.
 //! 2. `about` is written last and replaced whole. Without it, nothing was changed yet.
 //! 3. A name that is thrown away is renamed first: what is half removed is never taken for changes. Its lock is
-//!    removed last, and never made anew: whoever sweeps meanwhile leaves it to who has begun.
+//!    removed last, and never made by whoever sweeps: they leave it to who has begun.
 //! 4. The overlay is `volatile`: it asks for nothing to be written to the disk, neither when it is unmounted
 //!    nor when the command does. The run does that once, in the end, for what is kept. Until then a link
 //!    `unsynced` holds the id of the boot: in another boot what is there may be half of it, and is refused.
@@ -28,6 +28,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The form of `about`.
 const VERSION: u32 = 1;
@@ -183,6 +184,12 @@ impl Held {
     /// # Errors
     /// When nothing is kept under it, when it is in use, when it cannot be opened.
     pub fn take(store: &Path, name: &str) -> Result<Self, StoreError> {
+        Self::open(store, name, !is_thrown(name))
+    }
+
+    /// Takes the lock, which may be made where it is missing. Of what is thrown away none is made but by the run
+    /// itself: it would be one besides that of who removes it.
+    fn open(store: &Path, name: &str, make_lock: bool) -> Result<Self, StoreError> {
         if !is_name(name) && !is_thrown(name) {
             return Err(StoreError::Unknown(name.into()));
         }
@@ -203,15 +210,11 @@ impl Held {
             let why = "it belongs to somebody else, or others may write to it".into();
             return Err(StoreError::Damaged(path, why));
         }
-        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let open_lock = |more| openat(&folder, LOCK, flags | more, Mode::from_bits_truncate(0o600));
-        let lock = match open_lock(if name.starts_with(GOING) {
-            OFlag::empty()
-        } else {
-            OFlag::O_CREAT
-        }) {
-            // A new lock would be one besides that of who removes it.
-            Err(Errno::ENOENT) if name.starts_with(GOING) => {
+        let mut flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        flags.set(OFlag::O_CREAT, make_lock);
+        let lock = match openat(&folder, LOCK, flags, Mode::from_bits_truncate(0o600)) {
+            // Begun and not held yet, or all but gone.
+            Err(Errno::ENOENT) if !make_lock => {
                 unlinkat(&store, name, UnlinkatFlags::RemoveDir).map_err(call)?;
                 return Err(StoreError::Unknown(name.into()));
             }
@@ -501,18 +504,7 @@ pub fn prepare(kept: &Kept) -> Result<Held, StoreError> {
     if is_thrown(name) {
         sweep(store);
     }
-    let path = store.join(name);
-    let call = |errno| StoreError::Call(path.clone(), errno);
-    match nix::unistd::mkdir(&path, Mode::S_IRWXU) {
-        Ok(()) | Err(Errno::EEXIST) => {}
-        Err(errno) => return Err(call(errno)),
-    }
-    let held = Held::take(store, name).inspect_err(|error| {
-        // There is no room for the lock, perhaps; what has something in it stays.
-        if matches!(error, StoreError::Call(..)) {
-            let _ = std::fs::remove_dir(&path);
-        }
-    })?;
+    let held = begun(store, name)?;
     let before = held.about()?;
     let is_new = before.is_none();
     match held.fill(kept, before) {
@@ -525,6 +517,32 @@ pub fn prepare(kept: &Kept) -> Result<Held, StoreError> {
             Err(error)
         }
     }
+}
+
+/// Takes a name, which is made if nothing is kept under it.
+fn begun(store: &Path, name: &str) -> Result<Held, StoreError> {
+    /// How often, a millisecond apart: for as long as whoever sweeps may take to rename one.
+    const TRIES: u32 = 5000;
+    let path = store.join(name);
+    for _ in 0..TRIES {
+        match nix::unistd::mkdir(&path, Mode::S_IRWXU) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(StoreError::Call(path, errno)),
+        }
+        match Held::open(store, name, true) {
+            // Who sweeps took it for one that was left: its lock was not held yet.
+            Err(StoreError::InUse(_) | StoreError::Unknown(_)) if is_thrown(name) => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error @ StoreError::Call(..)) => {
+                // There is no room for the lock, perhaps; what has something in it stays.
+                let _ = std::fs::remove_dir(&path);
+                return Err(error);
+            }
+            taken => return taken,
+        }
+    }
+    Err(StoreError::InUse(name.into()))
 }
 
 /// Whether there is nothing in a folder but what the sandbox has made.
@@ -638,6 +656,30 @@ mod tests {
             assert!(discarded.is_ok(), "{discarded:?}");
             assert_eq!(entries(&store).unwrap().len(), 0);
         }
+        std::fs::remove_dir(&store).unwrap();
+    }
+
+    #[test]
+    fn what_is_begun_beside_somebody_who_sweeps_is_had() {
+        let store = std::env::temp_dir().join(format!("sandbox-begun-{}", std::process::id()));
+        std::fs::create_dir(&store).unwrap();
+        let over = AtomicBool::new(false);
+        let refused: Vec<_> = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    sweep(&store);
+                }
+            });
+            let begin = |number| {
+                let held = begun(&store, &format!("{THROWN}{}-{number}", std::process::id()))?;
+                held.discard()
+            };
+            let refused = (0..2000).filter_map(|number| begin(number).err()).collect();
+            over.store(true, Ordering::Relaxed);
+            refused
+        });
+        assert!(refused.is_empty(), "{refused:?}");
+        sweep(&store);
         std::fs::remove_dir(&store).unwrap();
     }
 
