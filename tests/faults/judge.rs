@@ -180,7 +180,7 @@ pub(crate) fn judge(
     if started && code == 0 && is_no_terminal(subject, point, phase, fault) {
         // The command then works at what the caller has there, and is told apart by nothing else.
         let rest = |facts: &BTreeSet<String>| -> BTreeSet<String> {
-            let about = ["descriptor ", "process: "];
+            let about = ["descriptor ", "process: ", "device /dev/tty: "];
             let others = facts
                 .iter()
                 .filter(|fact| !about.iter().any(|start| fact.starts_with(start)));

@@ -3,7 +3,7 @@
 use super::{Egress, Mode, Network};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::network::Net;
-use crate::plan::op::network::{Forwarded, Published};
+use crate::plan::op::network::Published;
 use crate::profile::value::Size;
 use crate::sections::Profile;
 use std::time::Duration;
@@ -271,26 +271,19 @@ impl Network {
             );
         }
         self.too_many(&self.forward, "forwarded", problems);
-        let mut told: Vec<(&Origin, &Origin)> = Vec::new();
-        for (at, one) in self.forward.iter().enumerate() {
-            let same = |other: &&At<Forwarded>| {
-                other.value.protocol == one.value.protocol && other.value.port == one.value.port
-            };
-            let other = self.forward.iter().take(at).find(same);
-            if let Some(other) = other.filter(|other| !told.contains(&(&other.origin, &one.origin)))
-            {
-                told.push((&other.origin, &one.origin));
-                let (word, port) = (one.value.protocol.word(), one.value.port);
-                problems.push(
-                    Diagnostic::new(
-                        Code::BadNetwork,
-                        &one.origin,
-                        format!("the {word} port {port} of the sandbox leads to two ports"),
-                    )
-                    .and(&other.origin, "here already")
-                    .help("choose another port of the sandbox, or remove one"),
-                );
-            }
+        for (one, other) in clashes(&self.forward, |one, other| {
+            one.protocol == other.protocol && one.port == other.port
+        }) {
+            let (word, port) = (one.value.protocol.word(), one.value.port);
+            problems.push(
+                Diagnostic::new(
+                    Code::BadNetwork,
+                    &one.origin,
+                    format!("the {word} port {port} of the sandbox leads to two ports"),
+                )
+                .and(&other.origin, "here already")
+                .help("choose another port of the sandbox, or remove one"),
+            );
         }
     }
 
@@ -526,26 +519,20 @@ impl Network {
 
     fn ports(&self, problems: &mut Diagnostics) {
         self.too_many(&self.publish, "published", problems);
-        let mut told: Vec<(&Origin, &Origin)> = Vec::new();
+        for (one, other) in clashes(&self.publish, collide) {
+            let (word, port) = (one.value.protocol.word(), one.value.port);
+            problems.push(
+                Diagnostic::new(
+                    Code::BadNetwork,
+                    &one.origin,
+                    format!("the {word} port {port} of the host is published twice"),
+                )
+                .and(&other.origin, "here already")
+                .help("choose another port of the host, or remove one"),
+            );
+        }
         let mut seen: Option<&Origin> = None;
-        for (at, one) in self.publish.iter().enumerate() {
-            let mut before = self.publish.iter().take(at);
-            let other = before.find(|other| collide(&other.value, &one.value));
-            // Of two lines that are about several ports, the first that they share is enough.
-            if let Some(other) = other.filter(|other| !told.contains(&(&other.origin, &one.origin)))
-            {
-                told.push((&other.origin, &one.origin));
-                let (word, port) = (one.value.protocol.word(), one.value.port);
-                problems.push(
-                    Diagnostic::new(
-                        Code::BadNetwork,
-                        &one.origin,
-                        format!("the {word} port {port} of the host is published twice"),
-                    )
-                    .and(&other.origin, "here already")
-                    .help("choose another port of the host, or remove one"),
-                );
-            }
+        for one in &self.publish {
             let Some(address) = one.value.address.filter(|_| self.mode.value == Mode::Veth) else {
                 continue;
             };
@@ -584,6 +571,23 @@ fn unusable(net: Net) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The values that clash with one before them. Of two lines that are about several ports, the first that they share is
+/// enough.
+fn clashes<T>(list: &[At<T>], clash: impl Fn(&T, &T) -> bool) -> Vec<(&At<T>, &At<T>)> {
+    let mut found: Vec<(&At<T>, &At<T>)> = Vec::new();
+    for (at, one) in list.iter().enumerate() {
+        let mut before = list.iter().take(at);
+        let Some(other) = before.find(|other| clash(&other.value, &one.value)) else {
+            continue;
+        };
+        let lines = |(a, b): &(&At<T>, &At<T>)| a.origin == one.origin && b.origin == other.origin;
+        if !found.iter().any(lines) {
+            found.push((one, other));
+        }
+    }
+    found
 }
 
 fn collide(one: &Published, other: &Published) -> bool {
