@@ -28,6 +28,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The form of `about`.
@@ -210,16 +211,22 @@ impl Held {
             let why = "it belongs to somebody else, or others may write to it".into();
             return Err(StoreError::Damaged(path, why));
         }
-        let mut flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        flags.set(OFlag::O_CREAT, make_lock);
-        let lock = match openat(&folder, LOCK, flags, Mode::from_bits_truncate(0o600)) {
-            // Begun and not held yet, or all but gone.
-            Err(Errno::ENOENT) if !make_lock => {
-                unlinkat(&store, name, UnlinkatFlags::RemoveDir).map_err(call)?;
-                return Err(StoreError::Unknown(name.into()));
-            }
-            opened => File::from(opened.map_err(call)?),
-        };
+        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let open_lock = |more| openat(&folder, LOCK, flags | more, Mode::from_bits_truncate(0o600));
+        let mut lock = open_lock(match make_lock {
+            true => OFlag::O_CREAT,
+            false => OFlag::empty(),
+        });
+        if !make_lock && matches!(lock, Err(Errno::ENOENT)) {
+            lock = match unlinkat(&store, name, UnlinkatFlags::RemoveDir) {
+                // Begun and not held yet, or all but gone.
+                Ok(()) => Err(Errno::ENOENT),
+                // Nobody removes the lock before all else, unless that failed unnoticed.
+                Err(Errno::ENOTEMPTY | Errno::EEXIST) => open_lock(OFlag::O_CREAT),
+                Err(errno) => Err(errno),
+            };
+        }
+        let lock = File::from(lock.map_err(call)?);
         if lock.try_lock().is_err() {
             return Err(StoreError::InUse(name.into()));
         }
@@ -346,7 +353,10 @@ impl Held {
         let call = |errno| StoreError::Call(self.path.clone(), errno);
         let mut name = self.name.clone();
         if !name.starts_with(GOING) {
-            let going = format!("{GOING}{}-{name}", std::process::id());
+            /// Each has a name of its own, also where one is begun anew while it goes.
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let going = format!("{GOING}{}-{number}-{name}", std::process::id());
             nix::fcntl::renameat(&self.store, name.as_str(), &self.store, going.as_str())
                 .map_err(call)?;
             name = going;
@@ -361,14 +371,23 @@ impl Held {
             Err(Errno::ENOENT) => Ok(()),
             other => other,
         };
-        for entry in names_in(&self.folder)? {
-            if entry.as_c_str() != LOCK {
-                removal::remove(&self.folder, &entry)?;
+        /// Whoever swept made a lock while this one was removed, at most; then it is empty again.
+        const TRIES: usize = 8;
+        let mut removed = Ok(());
+        for _ in 0..TRIES {
+            for entry in names_in(&self.folder)? {
+                if entry.as_c_str() != LOCK {
+                    removal::remove(&self.folder, &entry)?;
+                }
+            }
+            // Without its lock, an empty folder is removed by whoever sees it first.
+            gone(unlinkat(&self.folder, LOCK, UnlinkatFlags::NoRemoveDir))?;
+            removed = gone(unlinkat(&self.store, name, UnlinkatFlags::RemoveDir));
+            if !matches!(removed, Err(Errno::ENOTEMPTY | Errno::EEXIST)) {
+                break;
             }
         }
-        // Without its lock, an empty folder is removed by whoever sees it first.
-        gone(unlinkat(&self.folder, LOCK, UnlinkatFlags::NoRemoveDir))?;
-        gone(unlinkat(&self.store, name, UnlinkatFlags::RemoveDir))
+        removed
     }
 
     /// Makes what an overlay needs, where it is missing.
@@ -632,7 +651,7 @@ pub fn sweep(store: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
 
     #[test]
     fn what_is_being_thrown_away_is_left_to_who_does() {
@@ -679,6 +698,10 @@ mod tests {
             refused
         });
         assert!(refused.is_empty(), "{refused:?}");
+        // What is left without a lock, with or without anything in it.
+        for left in [".going-1-a/layers", ".thrown-1-0"] {
+            std::fs::create_dir_all(store.join(left)).unwrap();
+        }
         sweep(&store);
         std::fs::remove_dir(&store).unwrap();
     }
