@@ -165,9 +165,11 @@ fn the_screen_is_as_before_when_what_draws_on_it_is_killed() {
         ("vim", "vim -u NONE -N --cmd 'set mouse=a' lines"),
         ("less", "less --mouse lines"),
     ] {
-        tmux.types(&["clear; echo written before", "Enter"]);
+        // Another line for each, or that of the one before would be taken for it.
+        let written = format!("written before {program}");
+        tmux.types(&[&format!("clear; echo {written}"), "Enter"]);
         tmux.shows("what is written before", |screen| {
-            screen.starts_with("written before\n") && at_prompt(screen)
+            screen.starts_with(&format!("{written}\n")) && at_prompt(screen)
         });
         tmux.types(&[&format!("box {words}"), "Enter"]);
         tmux.shows(program, |screen| screen.starts_with("line 1\n"));
@@ -179,7 +181,8 @@ fn the_screen_is_as_before_when_what_draws_on_it_is_killed() {
         let pid = descendants(shell).into_iter().find(is).unwrap();
         kill(Pid::from_raw(pid as i32), Signal::SIGKILL).unwrap();
         let screen = tmux.shows("the shell", at_prompt);
-        assert!(screen.starts_with("written before\nOUT> box"), "{screen}");
+        let left = format!("{written}\nOUT> box");
+        assert!(screen.starts_with(&left), "{screen}");
         assert!(!screen.contains("line 1"), "{screen}");
         assert_eq!(flags(), before, "{program}");
     }
