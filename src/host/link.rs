@@ -75,8 +75,7 @@ pub fn make_pair(
 /// reach each other, and none the host itself.
 ///
 /// # Errors
-/// `EOPNOTSUPP` where the kernel makes no such interfaces, `EINVAL` or `EBUSY` where that one can have none,
-/// `EADDRINUSE` where that one or another behind it has the hardware address.
+/// `EOPNOTSUPP` where the kernel makes no such interfaces, `EINVAL` or `EBUSY` where that one can have none.
 pub fn make_macvlan(
     netlink: &mut Netlink,
     on: u32,

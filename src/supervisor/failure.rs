@@ -275,8 +275,8 @@ impl Failure {
             (Op::MakeMacvlan(_), Errno::EINVAL | Errno::EBUSY) => {
                 "this interface can have none behind it: it is a loopback, or something else has it; or `mtu` is larger than its own".into()
             }
-            (Op::MakeMacvlan(_), Errno::EADDRINUSE) => {
-                "the interface itself, or another one behind it, has this hardware address: choose another".into()
+            (Op::RaiseInterface { .. }, Errno::EADDRINUSE) => {
+                "the host's interface, or another one behind it, has the same hardware address: choose another `hardware_address` under [network]".into()
             }
             (Op::MakeMacvlan(_), Errno::ENODEV) => {
                 "the interface has gone since the run was planned".into()

@@ -29,6 +29,7 @@ use pasta::Carrier;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Duration;
 
 /// How many connections wait until they are taken.
 const BACKLOG: i32 = 128;
@@ -125,7 +126,7 @@ impl Network {
             }
             Op::RaiseInterface { end, interface } => {
                 let (netlink, index) = self.at(*end, interface, init)?;
-                link::raise(netlink, index)?;
+                raise(netlink, index)?;
             }
             Op::AddDefaultRoute { gateway, interface } => {
                 let (netlink, index) = self.at(End::Inside, interface, init)?;
@@ -245,6 +246,20 @@ impl Drop for Network {
             let _ = link::remove(host, index);
         }
     }
+}
+
+/// Brings an interface up; where another one has its hardware address, not before the kernel has had time to remove
+/// the network of a run that has just ended, which may have been given the same.
+fn raise(netlink: &mut Netlink, index: u32) -> nix::Result<()> {
+    const TRIES: usize = 200;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 1..TRIES {
+        match link::raise(netlink, index) {
+            Err(Errno::EADDRINUSE) => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    link::raise(netlink, index)
 }
 
 /// Whether no other interface has an address of this network: the plan has looked, and another run may have

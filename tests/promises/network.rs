@@ -804,6 +804,18 @@ hardware_address = "02:00:5e:10:00:01"
     crate::live::eventually("nobody answers any more", || {
         world.lab.ask("tcp", "198.51.100.9", "8000").is_none()
     });
+    // The host's interface, or another one behind it, has the address already.
+    lab.shell("ip link add link wan0 name m0 address 02:00:5e:10:00:01 type macvlan mode bridge && ip link set m0 up")
+        .ok();
+    let said = lab.run(&project, profile, "true").fails(125);
+    for words in [
+        "bring up eth0 inside: Address already in use",
+        "9 | hardware_address",
+        "choose another `hardware_address`",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    lab.shell("ip link del m0").ok();
     for (wrong, words) in [
         (
             profile.replace("wan0", "wan7"),

@@ -61,7 +61,10 @@ impl Network {
             end: End::Inside,
             interface: INSIDE.into(),
         };
-        draft.step(Phase::Attach, op, origin);
+        // That another one has its hardware address, the kernel says now.
+        let hardware = self.hardware_address.as_ref();
+        let raised = hardware.map_or(origin, |one| &one.origin);
+        draft.step(Phase::Attach, op, raised);
         for At { value, origin } in &self.gateway {
             let op = Op::AddDefaultRoute {
                 gateway: *value,
