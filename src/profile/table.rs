@@ -237,6 +237,24 @@ pub fn read_leaf<T: for<'de> serde::Deserialize<'de>>(
     }
 }
 
+/// Reads a list, or the one word that may stand in its place: for that there is no list. `what` says of which the list
+/// is, and `help` has a sample of both.
+pub fn read_list_or<T: Value>(
+    node: Node,
+    word: &str,
+    (what, help): (&str, &str),
+    problems: &mut Diagnostics,
+) -> Option<Option<List<T>>> {
+    match &node.value {
+        Content::String(text) if text == word => Some(None),
+        Content::Array(_) => List::read(node, problems).map(Some),
+        _ => {
+            wrong(&node.origin, format!("no list of {what}"), help, problems);
+            None
+        }
+    }
+}
+
 /// Reads a string.
 pub fn read_string(node: Node, problems: &mut Diagnostics) -> Option<String> {
     let (message, help) = match node.value {

@@ -44,11 +44,12 @@ pub fn find<'f>(name: &str, folders: &'f [Folder]) -> Result<(&'f Folder, Entry)
     let named: Vec<_> = all()
         .filter(|(_, entry)| entry.name.as_deref() == Some(name))
         .collect();
-    let found = match named.is_empty() {
-        true => all()
+    let is_name = !named.is_empty();
+    let found = match is_name {
+        true => named,
+        false => all()
             .filter(|(_, entry)| !name.is_empty() && entry.id.starts_with(name))
             .collect(),
-        false => named,
     };
     let several: Vec<_> = found.iter().map(|(_, entry)| entry.id.clone()).collect();
     let mut found = found.into_iter();
@@ -66,7 +67,11 @@ pub fn find<'f>(name: &str, folders: &'f [Folder]) -> Result<(&'f Folder, Entry)
         (Some(_), Some(_)) => Err(NotRunning {
             code: Code::NoSandbox,
             message: format!("`{name}` may be any of {}", several.join(", ")),
-            help: "write more of the id".into(),
+            help: match is_name {
+                true => "they are of several users: write the id, as `sandbox ps` shows it",
+                false => "write more of the id",
+            }
+            .into(),
         }),
     }
 }

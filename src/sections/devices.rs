@@ -284,10 +284,10 @@ impl Devices {
     ) -> Vec<(String, What, bool, Origin)> {
         let mut found = Vec::new();
         let mut known: BTreeSet<PathBuf> = self.targets().collect();
-        for At { value, origin } in &self.nodes {
+        for node in &self.nodes {
+            let At { value, origin } = node;
             let Some(pattern) = pattern(&value.name) else {
-                let node = At::new(value.clone(), origin.clone());
-                if let Some(what) = self.what(&node, profile, identity, draft) {
+                if let Some(what) = self.what(node, profile, identity, draft) {
                     found.push((value.name.clone(), what, value.optional, origin.clone()));
                 }
                 continue;

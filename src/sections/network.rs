@@ -234,10 +234,7 @@ impl Network {
         let (forward, forward_all) = match raw.forward {
             None => (Vec::new(), None),
             Some(At { value, origin }) => match value {
-                Forwards::Named(lines) => {
-                    let list = At::new(List(lines), origin);
-                    (each(Some(list), |line: Forward| line.0), None)
-                }
+                Forwards::Named(list) => (each(Some(At::new(list, origin)), |line| line.0), None),
                 Forwards::Auto => (Vec::new(), Some(origin)),
             },
         };
@@ -472,13 +469,13 @@ impl Network {
             let key = format!("forward:{word}");
             grants.push(Grant::new(Area::Network, key, extent, words, origin).share(1_000));
         }
-        for protocol in [Protocol::Tcp, Protocol::Udp] {
-            let Some(origin) = forward_all else { break };
-            let word = protocol.word();
-            let words = format!("reach whatever listens on the host's loopback, over {word}");
-            let extent = Extent::Numbers(vec![(1, u64::from(u16::MAX))]);
-            let key = format!("forward:{word}");
-            grants.push(Grant::new(Area::Network, key, extent, words, origin).share(3_000));
+        if let Some(origin) = forward_all {
+            for word in [Protocol::Tcp, Protocol::Udp].map(Protocol::word) {
+                let words = format!("reach whatever listens on the host's loopback, over {word}");
+                let extent = Extent::Numbers(vec![(1, u64::from(u16::MAX))]);
+                let key = format!("forward:{word}");
+                grants.push(Grant::new(Area::Network, key, extent, words, origin).share(3_000));
+            }
         }
         // How far the common ones go is told by the system calls.
         let place = families.as_ref().map(|families| &families.origin);

@@ -4,7 +4,7 @@
 //! stale, and nothing to take away. What is no such name is asked, as it came, of those whom the profile's own
 //! resolvers would be: from the sandbox's network, where its packet filter decides as about the command's own packets.
 
-use super::gate::names::{PATIENCE, QUESTION, question, reply};
+use super::gate::names::{question, reply, take_datagrams, take_stream};
 use super::gate::upstream::by_datagram;
 use crate::plan::op::network::Names;
 use crate::running::live::{Opened, State};
@@ -13,8 +13,7 @@ use crate::sys::network;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use simple_dns::{CLASS, OPCODE, Packet, QCLASS, QTYPE, RCODE, TYPE};
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
@@ -24,10 +23,6 @@ use std::time::Duration;
 
 /// The most questions to others, and connections with questions, at once.
 const MOST: usize = 32;
-/// How many datagrams are taken before it is anybody else's turn.
-const TURN: usize = 64;
-/// How many questions may come over one connection.
-const OVER_STREAM: usize = 256;
 /// The stack of a thread.
 const STACK: usize = 256 << 10;
 /// So many addresses of one sandbox are told.
@@ -149,24 +144,13 @@ impl Served {
     }
 
     fn take_datagrams(self: &Arc<Self>, socket: &Arc<UdpSocket>) {
-        let mut buffer = [0; QUESTION];
-        for _ in 0..TURN {
-            let (length, client) = match socket.recv_from(&mut buffer) {
-                Ok(came) => came,
-                Err(why) if why.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(_) => return,
-            };
-            let bytes = buffer.get(..length).unwrap_or_default();
-            match question(bytes).and_then(|asked| self.plan(&asked)) {
-                None => {}
-                Some(Plan::Answer(answer)) => {
-                    let _ = socket.send_to(&answer, client);
-                }
-                Some(Plan::Ask) => {
+        take_datagrams(socket, |bytes, client| {
+            let asked = question(bytes)?;
+            match self.plan(&asked)? {
+                Plan::Answer(answer) => Some(answer),
+                Plan::Ask => {
                     // Who gets no answer asks again.
-                    let Some(place) = self.place() else {
-                        continue;
-                    };
+                    let place = self.place()?;
                     let (bytes, socket) = (bytes.to_vec(), Arc::clone(socket));
                     let thread = std::thread::Builder::new().stack_size(STACK);
                     let _ = thread.spawn(move || {
@@ -179,9 +163,10 @@ impl Served {
                             let _ = socket.send_to(&answer, client);
                         }
                     });
+                    None
                 }
             }
-        }
+        });
     }
 
     fn take_streams(self: &Arc<Self>, listener: &TcpListener) {
@@ -190,33 +175,18 @@ impl Served {
                 return;
             };
             let thread = std::thread::Builder::new().stack_size(STACK);
-            let _ = thread.spawn(move || place.0.answer_stream(client));
+            let _ =
+                thread.spawn(move || take_stream(client, || true, |bytes| place.0.answer(bytes)));
         }
     }
 
-    /// Answers the questions that come over a connection; `None` when that is over.
-    fn answer_stream(&self, mut client: TcpStream) -> Option<()> {
-        client.set_read_timeout(Some(PATIENCE)).ok()?;
-        client.set_write_timeout(Some(PATIENCE)).ok()?;
-        for _ in 0..OVER_STREAM {
-            let mut length = [0; 2];
-            client.read_exact(&mut length).ok()?;
-            let length = usize::from(u16::from_be_bytes(length));
-            let mut bytes = vec![0; length];
-            if length > QUESTION {
-                return None;
-            }
-            client.read_exact(&mut bytes).ok()?;
-            let asked = question(&bytes)?;
-            let answer = match self.plan(&asked)? {
-                Plan::Answer(answer) => answer,
-                Plan::Ask => self.ask(&bytes, &asked)?,
-            };
-            let mut whole = u16::try_from(answer.len()).ok()?.to_be_bytes().to_vec();
-            whole.extend(answer);
-            client.write_all(&whole).ok()?;
+    /// The answer to a question, whoever gives it.
+    fn answer(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let asked = question(bytes)?;
+        match self.plan(&asked)? {
+            Plan::Answer(answer) => Some(answer),
+            Plan::Ask => self.ask(bytes, &asked),
         }
-        None
     }
 
     /// Whose question it is: of a sandbox's name, or of others.

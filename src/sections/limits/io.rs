@@ -103,6 +103,9 @@ pub(super) fn check(
     entries.collect()
 }
 
+/// What helps where there is no disk.
+pub(super) const NAME_A_DISK: &str = "name a disk, or a file or folder on one: `lsblk` lists them";
+
 /// The limits in the kernel's terms: each disk once, at the lowest rates that are asked for.
 pub(super) fn resolve(entries: &[&At<Io>], draft: &mut Draft<'_>) -> Vec<At<Limit>> {
     let mut disks: BTreeMap<Device, At<Limit>> = BTreeMap::new();
@@ -120,7 +123,7 @@ pub(super) fn resolve(entries: &[&At<Io>], draft: &mut Draft<'_>) -> Vec<At<Limi
             Err(no) => draft.refuse(
                 origin,
                 format!("input and output cannot be limited there: {no}"),
-                "name a disk, or a file or folder on one: `lsblk` lists them",
+                NAME_A_DISK,
             ),
         }
     }

@@ -139,9 +139,9 @@ impl Limits {
             Ok(cgroups) => weights::resolve(&weight, &io, cgroups, draft),
             Err(_) => Default::default(),
         };
-        for (origin, why) in unweighed {
+        for (origin, why, remedy) in unweighed {
             let what = ["the weight".into(), "is".into()];
-            lacking(draft, enforce.value, &origin, what, &why, weights::REMEDY);
+            lacking(draft, enforce.value, &origin, what, &why, remedy);
         }
         let origins = parts.iter().map(|part| &part.origin);
         let origins = origins.chain(group.iter().map(|limit| &limit.origin));

@@ -10,11 +10,11 @@ use crate::plan::Draft;
 use crate::plan::op::Limit;
 use std::collections::BTreeSet;
 
-/// A share that cannot be had: of which line, and why.
-pub(super) type Unweighed = (Origin, String);
+/// A share that cannot be had: of which line, why, and what helps.
+pub(super) type Unweighed = (Origin, String, &'static str);
 
-/// What helps.
-pub(super) const REMEDY: &str = "switch to the scheduler bfq (`echo bfq >/sys/block/DISK/queue/scheduler`), or on cgroup v2 the cost model on (`io.cost.qos` of the root group); or leave the weight out";
+/// Where nothing divides.
+const REMEDY: &str = "switch to the scheduler bfq (`echo bfq >/sys/block/DISK/queue/scheduler`), or on cgroup v2 the cost model on (`io.cost.qos` of the root group); or leave the weight out";
 
 /// The weights as limits, and those that nothing would come of.
 pub(super) fn resolve(
@@ -37,7 +37,11 @@ pub(super) fn resolve(
         let by = |disk: &Device| draft.host.tree.weigher(*disk, costs.as_deref());
         let all: BTreeSet<Weigher> = disks.iter().filter_map(by).collect();
         if all.is_empty() {
-            without.push((origin.clone(), "no disk here is divided by weights".into()));
+            without.push((
+                origin.clone(),
+                "no disk here is divided by weights".into(),
+                REMEDY,
+            ));
         }
         let (of, weight) = (None, value.0);
         let limit = |by| At::new(Limit::IoWeight { by, of, weight }, origin.clone());
@@ -51,13 +55,13 @@ pub(super) fn resolve(
         let disk = match draft.host.tree.disk(&value.device) {
             Ok(disk) => disk,
             Err(no) => {
-                without.push((origin.clone(), no.to_string()));
+                without.push((origin.clone(), no.to_string(), super::io::NAME_A_DISK));
                 continue;
             }
         };
         let Some(by) = draft.host.tree.weigher(disk, costs.as_deref()) else {
             let text = format!("the disk {disk} is not divided by weights");
-            without.push((origin.clone(), text));
+            without.push((origin.clone(), text, REMEDY));
             continue;
         };
         let of = Some(disk);

@@ -5,9 +5,9 @@ use crate::host::network::Net;
 use crate::host::runs::is_name;
 use crate::plan::op::network::{Forwarded, HardwareAddress, Protocol, Published};
 use crate::plan::ports::Ports;
-use crate::profile::node::{Content, Node};
+use crate::profile::node::Node;
 use crate::profile::shape::{Kind, Word};
-use crate::profile::table::{List, Value, read_string, wrong};
+use crate::profile::table::{List, Value, read_list_or, read_string, wrong};
 use crate::sections::namespaces::NAMED;
 use std::net::IpAddr;
 
@@ -186,16 +186,9 @@ impl Value for Addresses {
     ]);
 
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
-        let origin = node.origin.clone();
-        match &node.value {
-            Content::String(text) if text == "auto" => Some(Self::Auto),
-            Content::Array(_) => List::read(node, problems).map(|list| Self::Given(list.0)),
-            _ => {
-                let help = "for example: address = [\"172.2.0.2/24\"], or with a bridge address = \"auto\"";
-                wrong(&origin, "no list of addresses".into(), help, problems);
-                None
-            }
-        }
+        let help = "for example: address = [\"172.2.0.2/24\"], or with a bridge address = \"auto\"";
+        let list = read_list_or(node, "auto", ("addresses", help), problems)?;
+        Some(list.map_or(Self::Auto, |list| Self::Given(list.0)))
     }
 }
 
@@ -211,7 +204,7 @@ pub struct Forward(pub Vec<Forwarded>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Forwards {
     /// These.
-    Named(Vec<At<Forward>>),
+    Named(List<Forward>),
     /// Each that somebody listens on there when the run starts.
     Auto,
 }
@@ -226,16 +219,10 @@ impl Value for Forwards {
     ]);
 
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
-        let origin = node.origin.clone();
-        match &node.value {
-            Content::String(text) if text == "auto" => Some(Self::Auto),
-            Content::Array(_) => List::read(node, problems).map(|list| Self::Named(list.0)),
-            _ => {
-                let help = "for example: forward = [\"2222:22\"], or with mode = \"user\" forward = \"auto\"";
-                wrong(&origin, "no list of ports".into(), help, problems);
-                None
-            }
-        }
+        let help =
+            "for example: forward = [\"2222:22\"], or with mode = \"user\" forward = \"auto\"";
+        let list = read_list_or(node, "auto", ("ports", help), problems)?;
+        Some(list.map_or(Self::Auto, Self::Named))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::plan::Draft;
 use crate::plan::op::Ids;
 use crate::profile::node::{Content, Node};
 use crate::profile::shape::{Kind, Word};
-use crate::profile::table::{List, Value, read_integer, read_string, wrong};
+use crate::profile::table::{Value, read_integer, read_list_or, read_string, wrong};
 use crate::sections::{Profile, rootfs::Source};
 use std::fmt;
 use std::path::Path;
@@ -97,16 +97,9 @@ impl Value for Groups {
     ]);
 
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
-        let origin = node.origin.clone();
-        match &node.value {
-            Content::String(text) if text == "account" => Some(Self::Account),
-            Content::Array(_) => List::<Id>::read(node, problems).map(|list| Self::Ids(list.0)),
-            _ => {
-                let help = "for example: groups = [\"audio\", 44], or groups = \"account\"";
-                wrong(&origin, "no list of groups".into(), help, problems);
-                None
-            }
-        }
+        let help = "for example: groups = [\"audio\", 44], or groups = \"account\"";
+        let list = read_list_or(node, "account", ("groups", help), problems)?;
+        Some(list.map_or(Self::Account, |list| Self::Ids(list.0)))
     }
 }
 

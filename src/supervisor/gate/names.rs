@@ -9,17 +9,17 @@ use crate::report::egress::Meant;
 use simple_dns::rdata::{A, AAAA, RData};
 use simple_dns::{CLASS, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, RCODE, ResourceRecord, TYPE};
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// More than the longest question (RFC 1035, 4.2.1).
-pub(in crate::supervisor) const QUESTION: usize = 512;
+const QUESTION: usize = 512;
 /// How many questions are taken before it is anybody else's turn.
 const TURN: usize = 64;
 /// How many questions may come over one connection, and how long each may take.
 const OVER_STREAM: usize = 256;
-pub(in crate::supervisor) const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// So many addresses fit into an answer of 512 bytes after the longest name.
 const ADDRESSES: usize = 8;
 /// For how long an answer holds, at most and at least, in seconds.
@@ -33,31 +33,62 @@ enum Plan {
     LookUp(Name, Family),
 }
 
+/// Takes the questions that wait, so many and no more, and sends those answers that are there at once.
+pub(in crate::supervisor) fn take_datagrams(
+    socket: &UdpSocket,
+    mut answer: impl FnMut(&[u8], SocketAddr) -> Option<Vec<u8>>,
+) {
+    let mut buffer = [0; QUESTION];
+    for _ in 0..TURN {
+        let (length, client) = match socket.recv_from(&mut buffer) {
+            Ok(came) => came,
+            Err(why) if why.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(_) => return,
+        };
+        if let Some(answer) = answer(buffer.get(..length).unwrap_or_default(), client) {
+            let _ = socket.send_to(&answer, client);
+        }
+    }
+}
+
+/// Answers the questions that come over a connection, as long as it goes on; `None` when that is over.
+pub(in crate::supervisor) fn take_stream(
+    mut client: TcpStream,
+    goes_on: impl Fn() -> bool,
+    answer: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Option<()> {
+    client.set_read_timeout(Some(PATIENCE)).ok()?;
+    client.set_write_timeout(Some(PATIENCE)).ok()?;
+    for _ in 0..OVER_STREAM {
+        let mut length = [0; 2];
+        if !goes_on() {
+            return None;
+        }
+        client.read_exact(&mut length).ok()?;
+        let length = usize::from(u16::from_be_bytes(length));
+        let mut bytes = vec![0; length];
+        if length > QUESTION {
+            return None;
+        }
+        client.read_exact(&mut bytes).ok()?;
+        let answer = answer(&bytes)?;
+        let mut whole = u16::try_from(answer.len()).ok()?.to_be_bytes().to_vec();
+        whole.extend(answer);
+        client.write_all(&whole).ok()?;
+    }
+    None
+}
+
 impl Shared {
     /// Answers what waits: what needs no look-up at once.
     pub(super) fn answer_queries(self: &Arc<Self>, queries: &Arc<UdpSocket>) {
-        let mut buffer = [0; QUESTION];
-        for _ in 0..TURN {
-            let (length, client) = match queries.recv_from(&mut buffer) {
-                Ok(came) => came,
-                Err(why) if why.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(_) => return,
-            };
-            let bytes = buffer.get(..length).unwrap_or_default();
-            let Some(question) = question(bytes) else {
-                continue;
-            };
+        take_datagrams(queries, |bytes, client| {
+            let question = question(bytes)?;
             match self.plan(&question) {
-                Plan::Answer(code, addresses) => {
-                    if let Some(reply) = reply(&question, code, &addresses, HOLDS.0) {
-                        let _ = queries.send_to(&reply, client);
-                    }
-                }
+                Plan::Answer(code, addresses) => reply(&question, code, &addresses, HOLDS.0),
                 Plan::LookUp(..) => {
                     // Who gets no answer asks again.
-                    let Some(place) = self.place(|shared| &shared.lookups, LOOKUPS) else {
-                        continue;
-                    };
+                    let place = self.place(|shared| &shared.lookups, LOOKUPS)?;
                     let (shared, queries) = (Arc::clone(self), Arc::clone(queries));
                     let bytes = bytes.to_vec();
                     let thread = std::thread::Builder::new().stack_size(STACK);
@@ -67,40 +98,15 @@ impl Shared {
                             let _ = queries.send_to(&reply, client);
                         }
                     });
+                    None
                 }
             }
-        }
+        });
     }
 
     /// Answers the questions that come over a connection.
-    pub(super) fn answer_stream(self: Arc<Self>, mut client: TcpStream) {
-        let patience = Some(PATIENCE);
-        if client
-            .set_read_timeout(patience)
-            .and(client.set_write_timeout(patience))
-            .is_err()
-        {
-            return;
-        }
-        for _ in 0..OVER_STREAM {
-            let mut length = [0; 2];
-            if self.is_over() || client.read_exact(&mut length).is_err() {
-                return;
-            }
-            let length = usize::from(u16::from_be_bytes(length));
-            let mut bytes = vec![0; length];
-            if length > QUESTION || client.read_exact(&mut bytes).is_err() {
-                return;
-            }
-            let Some(reply) = self.answer(&bytes) else {
-                return;
-            };
-            let mut whole = (reply.len() as u16).to_be_bytes().to_vec();
-            whole.extend(reply);
-            if client.write_all(&whole).is_err() {
-                return;
-            }
-        }
+    pub(super) fn answer_stream(self: Arc<Self>, client: TcpStream) {
+        take_stream(client, || !self.is_over(), |bytes| self.answer(bytes));
     }
 
     /// The answer to a question; `None` for what is none.
