@@ -14,7 +14,9 @@
 #                    x32 ABIs, 2 CPUs.  Boots in some 10 s; code runs 10-20x slower.
 #   --engine uml     User-Mode Linux: a kernel as a process, boots in about 1 s; computing
 #                    at native speed, forks some 10x slower.  Controllers cpu io memory pids (no cpuset), 1 CPU, no
-#                    landlock, no i386.  For the quick lane.
+#                    landlock, no i386.  For the quick lane.  A process inside that touches more
+#                    than 256 MiB may stand still: a page is a mapping of the host's, of which
+#                    a process has vm.max_map_count.
 #   --kernel SUITE   (qemu) whose kernel: "system" (default: what apt offers here) or a
 #                    Debian suite: bullseye=5.10, bookworm=6.1, bookworm-backports=6.12,
 #                    trixie=6.12, trixie-backports=the newest.  Fetched by apt, once.
