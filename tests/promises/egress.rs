@@ -26,7 +26,7 @@ file = "report.json"
 "#;
 
 /// Whether a world can be made here, which takes a network and a mount namespace, and a gate, which takes veth(4).
-fn can_have_a_world(test: &str) -> bool {
+pub fn can_have_a_world(test: &str) -> bool {
     let pair = "ip link add w0 type veth peer name w1";
     let tried = done(&mut in_namespaces(&["sh", "-c", pair]));
     if tried.code != 0 {

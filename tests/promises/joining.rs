@@ -1,5 +1,6 @@
 //! The network of a sandbox that runs is joined by its name, and by that alone: what confines who joins is its own.
 
+use crate::egress::can_have_a_world;
 use crate::live::{Live, descendants, eventually, lives};
 use crate::running::{PLAIN, Place, name};
 use crate::support::{is_root, skip};
@@ -205,6 +206,9 @@ fn a_plain_user_joins_a_network_with_the_ids_of_its_owner() {
 
 #[test]
 fn who_joins_a_network_with_a_gate_is_behind_it() {
+    if !can_have_a_world("who_joins_a_network_with_a_gate_is_behind_it") {
+        return;
+    }
     let place = Place::new();
     let db = name();
     let gate = "version = 1\n[network]\nallow = [\"192.0.2.9:80\"]\n";
