@@ -100,7 +100,7 @@ crate::table! {
         /// With `mode = "veth"`, `"macvlan"` and `"user"`: the largest packet, in bytes. Default: the kernel's, or pasta's.
         mtu: u32,
         /// With `mode = "veth"` and `"macvlan"`: the hardware address of the sandbox's interface, such as
-        /// `"02:00:5e:10:00:01"`. Default: one at random.
+        /// `"02:00:5e:10:00:01"`. Default: one at random; on a bridge, one that belongs to the address.
         hardware_address: HardwareAddress,
         /// With `mode = "veth"`, and with `allow`: the most bytes each second, each way, after a first burst. What is
         /// more waits, and what cannot wait is lost, as on a slow line.

@@ -235,6 +235,36 @@ fn sandboxes_on_a_bridge_reach_each_other_unless_they_are_isolated() {
 }
 
 #[test]
+fn the_next_with_an_address_on_a_bridge_is_reached_by_those_who_knew_the_one_before() {
+    let test = "the_next_with_an_address_on_a_bridge_is_reached_by_those_who_knew_the_one_before";
+    let Some(lab) = Lab::of_root(test) else {
+        return;
+    };
+    // What is known of others is not asked again for ten minutes.
+    lab.shell(
+        "ip link add br0 type bridge && ip address add 10.9.0.1/24 dev br0 && ip address add fd00:9::1/64 dev br0 nodad && ip link set br0 up \
+         && for family in ipv4 ipv6; do echo 600000 >/proc/sys/net/$family/neigh/br0/base_reachable_time_ms; done",
+    )
+    .ok();
+    for address in ["10.9.0.2", "fd00:9::2"] {
+        let bits = if address.contains(':') { 64 } else { 24 };
+        let profile =
+            format!("[network]\nmode = \"veth\"\nbridge = \"br0\"\naddress = [\"{address}/{bits}\"]\n");
+        let mut known = Vec::new();
+        for _ in 0..2 {
+            let project = Project::new();
+            let service = lab.serving(&project, &profile, "8000");
+            lab.hear("tcp", address, "8000");
+            let state = format!("ip neighbour show {address} dev br0 nud reachable");
+            known.push(lab.shell(&state).ok());
+            drop(service);
+        }
+        assert!(known[0].contains(" lladdr 02:"), "{known:?}");
+        assert_eq!(known[0], known[1]);
+    }
+}
+
+#[test]
 fn addresses_on_a_bridge_are_chosen_so_that_nobody_has_two_and_nobody_elses() {
     let test = "addresses_on_a_bridge_are_chosen_so_that_nobody_has_two_and_nobody_elses";
     let Some(lab) = Lab::of_root(test) else {

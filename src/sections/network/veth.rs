@@ -7,9 +7,10 @@ use crate::host::cgroup::start_time;
 use crate::host::network::{Net, Networks};
 use crate::host::probe::Mechanism;
 use crate::plan::op::network::{
-    Assigned, End, Limited, Names, Pair, Port, Protocol, Published, RESOLVER, Rule,
+    Assigned, End, HardwareAddress, Limited, Names, Pair, Port, Protocol, Published, RESOLVER, Rule,
 };
 use crate::plan::{Draft, Op, Phase};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
@@ -78,7 +79,11 @@ impl Network {
             outside: outside.clone(),
             inside: INSIDE.into(),
             mtu: self.mtu.as_ref().map(|mtu| mtu.value),
-            hardware: self.hardware_address.as_ref().map(|one| one.value),
+            hardware: match (&self.hardware_address, shared.first()) {
+                (Some(one), _) => Some(one.value),
+                (None, Some(one)) if port.is_some() => Some(hardware_of(one.inside.address)),
+                (None, _) => None,
+            },
             port,
         });
         draft.step(Phase::Attach, pair, origin);
@@ -463,6 +468,23 @@ impl Network {
 fn name(pid: u32) -> String {
     let start = start_time("self").unwrap_or(0) & 0xfff;
     format!("sbx{pid}-{start:x}")
+}
+
+/// The hardware address on a bridge of who has this address, the same for each who has it in turn: whoever has talked
+/// to the one before would not reach the next until that was forgotten (`base_reachable_time_ms` of arp(7)). It is one
+/// of those that nobody sells (the second lowest bit of the first byte); of IPv6 there is not all in it, so that it is
+/// mixed.
+fn hardware_of(address: IpAddr) -> HardwareAddress {
+    let (family, [a, b, c, d]) = match address {
+        IpAddr::V4(address) => (4, address.octets()),
+        IpAddr::V6(address) => {
+            let mut hasher = DefaultHasher::new();
+            address.hash(&mut hasher);
+            let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
+            (6, [a, b, c, d])
+        }
+    };
+    HardwareAddress([0x02, family, a, b, c, d])
 }
 
 /// Whether an address is one that every interface gives itself.
