@@ -314,6 +314,7 @@ impl Child<'_> {
             | Op::KeepFlags(_)
             | Op::OpenStream { .. }
             | Op::RaiseRlimit { .. }
+            | Op::LendIoPriority(_)
             | Op::RelayTerminal { .. }
             | Op::OpenMapped { .. }
             | Op::CloneInit { .. }
@@ -352,6 +353,7 @@ impl Child<'_> {
             | Op::SetNice(_)
             | Op::SetScheduler { .. }
             | Op::SetIoPriority(_)
+            | Op::PlaceMemory { .. }
             | Op::SetTimerSlack(_)
             | Op::SetAffinity { .. }
             | Op::SetPersonality(_)

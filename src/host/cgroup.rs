@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use holder::Holder;
 pub use parse::Cgroups;
-pub use systemd::{Manager, Scope, Socket, Surroundings, run_of_scope, scope_name};
+pub use systemd::{
+    IDLE_WEIGHT, Manager, Scope, Socket, Surroundings, run_of_scope, scope_name,
+};
 
 /// Where the processes of a populated v2 group wait while a run has its limits beside them.
 pub const LEAF: &str = "sandbox.leaf";

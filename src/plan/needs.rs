@@ -215,6 +215,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::SetNice(_)
         | Op::SetScheduler { .. }
         | Op::SetIoPriority(_)
+        | Op::LendIoPriority(_)
+        | Op::PlaceMemory { .. }
         | Op::SetTimerSlack(_)
         | Op::SetAffinity { .. }
         | Op::SetPersonality(_)

@@ -170,6 +170,7 @@ impl Group {
             Limit::CpuBurst(burst) => files.cpu_burst(*burst),
             Limit::Realtime(us) => files.realtime(*us),
             Limit::CpuWeight(weight) => files.cpu_weight(*weight),
+            Limit::CpuIdle => files.cpu_idle(),
             Limit::CpuTime(_) | Limit::Idle(_) => {
                 let counter = files.cpu_counter()?;
                 self.cpu_counter = Some(counter);

@@ -193,6 +193,15 @@ impl Failure {
             (Op::SetScheduler { priority: 1.., .. }, Errno::EPERM) => {
                 "the caller may give no such priority (`ulimit -r`), or its cgroup has no real-time processor time (cpu.rt_runtime_us of cgroup v1)".into()
             }
+            (Op::SetNice(i32::MIN..=-1), Errno::EPERM | Errno::EACCES) => {
+                "`nice` under [rlimits] takes the limit away that it needs: 20 minus the nice value".into()
+            }
+            (Op::PlaceMemory { .. }, Errno::ENOSYS) => {
+                "this kernel knows no memory nodes (CONFIG_NUMA): remove `numa`".into()
+            }
+            (Op::PlaceMemory { .. }, Errno::ENODEV | Errno::EINVAL) => {
+                "this machine, or `memory_nodes` and the groups around, has not all of these nodes, or the kernel no such policy: /sys/devices/system/node/has_memory lists the nodes".into()
+            }
             (Op::RefuseSpeculation { .. }, Errno::ENXIO | Errno::ENODEV | Errno::EINVAL) => {
                 "this processor or kernel has no switch for it that a process could use: see /sys/devices/system/cpu/vulnerabilities, and take it out of `no_speculation`".into()
             }

@@ -532,3 +532,27 @@ time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
       = help: the keys are: monotonic, boottime
     "#);
 }
+
+#[test]
+fn streams_and_schedules_that_mean_nothing() {
+    let wrong = checked(
+        r#"
+[process]
+stdin = "append:./in"
+stdout = "append:./log"
+stderr = "./log"
+reset_on_fork = true
+ioprio = "idle:1"
+numa = "bind"
+
+[devices]
+rules = ["c 189:* rmw", "189:* r", "c 189:*"]
+
+[limits]
+cpu_weight = "low"
+"#,
+    );
+    insta::assert_snapshot!(wrong);
+    let wrong = checked("[process]\nstdin = \"./log\"\nstdout = \"append:./log\"\nstderr = \"truncate:/var/log/x\"\n");
+    insta::assert_snapshot!(wrong);
+}

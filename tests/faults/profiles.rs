@@ -96,7 +96,7 @@ files = ["BENCH/tree/variables", { name = "BENCH/tree/none", optional = true }]
 [process]
 stdin = "BENCH/tree/input"
 stdout = "BENCH/out"
-stderr = "BENCH/tree/complaints"
+stderr = "append:BENCH/tree/complaints"
 output_files = "give"
 by_descriptor = true
 keyring = "inherit"

@@ -4,7 +4,7 @@ use super::io::{self, Io};
 use super::part::{self, Part};
 use super::{Limits, devices, huge_pages, key, processors, realtime, reserved, time, weights};
 use crate::diag::{At, Origin};
-use crate::host::cgroup::{Controller, Kind, Names};
+use crate::host::cgroup::{Controller, IDLE_WEIGHT, Kind, Names};
 use crate::plan::op::{Limit, Op, Rates};
 use crate::plan::{Draft, Phase, needs};
 use crate::profile::value::Size;
@@ -39,9 +39,10 @@ impl Limits {
         let parent = self.parent.as_ref().filter(|_| !off);
         let below = parent.and_then(|parent| Some(cgroups.ok()?.below(&parent.value)));
         let cgroups = below.as_ref().map_or(cgroups, Ok);
+        let bounded = self.bounds_memory();
         let lacks = |limit: &Limit| {
             let v1 = cgroups.is_ok_and(|all| all.is_v1(limit.controller()));
-            v1.then(|| lacking_on_v1(limit)).flatten()
+            v1.then(|| lacking_on_v1(limit, bounded)).flatten()
         };
         let mut group: Vec<&At<Limit>> = Vec::new();
         for limit in self.group.iter().filter(|_| !off) {
@@ -181,6 +182,7 @@ impl Limits {
             let mut scope = scope.clone();
             scope.cpu_weight = group.iter().find_map(|limit| match limit.value {
                 Limit::CpuWeight(weight) => Some(weight),
+                Limit::CpuIdle => Some(IDLE_WEIGHT),
                 _ => None,
             });
             draft.step(Phase::Scope, Op::AskForScope(scope), first);
@@ -211,6 +213,14 @@ impl Limits {
             draft.step(Phase::JoinGroup, Op::JoinGroups, first);
         }
         draft.into_group = v2;
+    }
+
+    /// Whether there is a limit on memory beside that on swap.
+    fn bounds_memory(&self) -> bool {
+        let fixed = self.group.iter();
+        let mut parts = self.parts.iter().map(|part| part.value.of);
+        fixed.map(|limit| &limit.value).any(|limit| matches!(limit, Limit::Memory(_)))
+            || parts.any(|of| of == Controller::Memory)
     }
 
     /// What the supervisor watches over by what the group counts, of the limits that can be had.
@@ -303,8 +313,11 @@ pub(super) fn lacking_of(
 }
 
 /// Why cgroup v1 cannot do what a limit says, if it cannot.
-fn lacking_on_v1(limit: &Limit) -> Option<&'static str> {
+fn lacking_on_v1(limit: &Limit, bounded: bool) -> Option<&'static str> {
     match limit {
+        Limit::Swap(_) if !bounded => {
+            Some("cgroup v1 counts it together with memory, on which there is no limit here")
+        }
         Limit::MemoryLow(_) | Limit::MemoryMin(_) => Some("cgroup v1 keeps no memory for anybody"),
         Limit::OomGroup(true) => Some("cgroup v1 kills one process for want of memory"),
         Limit::MemoryHigh(_) => Some(
