@@ -304,6 +304,7 @@ impl Child<'_> {
             | Op::CreateGroup { .. }
             | Op::SetLimit(_)
             | Op::LimitDevices(_)
+            | Op::LimitPeers(_)
             | Op::KeepChanges { .. }
             | Op::LockFile(_)
             | Op::TakeSecret { .. }

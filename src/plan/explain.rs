@@ -2,7 +2,7 @@
 
 mod network;
 
-use super::egress::Protocol;
+use super::egress::{Host, Protocol};
 use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
@@ -452,6 +452,13 @@ impl fmt::Display for Op {
                     Some(parent) => write!(f, ", below {}", parent.display()),
                     None => Ok(()),
                 }
+            }
+            Self::LimitPeers(peers) if peers.is_empty() => {
+                f.write_str("let no packets be exchanged with any address")
+            }
+            Self::LimitPeers(peers) => {
+                let peers: Vec<_> = peers.iter().map(|peer| Host::Network(*peer).to_string()).collect();
+                write!(f, "let packets be exchanged with nobody but: {}", peers.join(", "))
             }
             Self::LimitDevices(rules) => {
                 let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();

@@ -31,6 +31,9 @@ pub type Slot = usize;
 /// The number of a standard stream: 0, 1 or 2.
 pub type Stream = i32;
 
+/// The most networks of [`Op::LimitPeers`]: each packet goes through them.
+pub const MOST_PEERS: usize = 64;
+
 /// How many words hold a bit for each memory node that there can be (`MAX_NUMNODES`, at most 1024).
 pub const MEMORY_NODES: usize = 16;
 
@@ -284,6 +287,8 @@ pub enum Op {
     SetLimit(Limit),
     /// Lets the group open these devices, and no others.
     LimitDevices(Vec<DeviceRule>),
+    /// Lets the run's group exchange packets of IP with these addresses and no others (bpf(2)).
+    LimitPeers(Vec<Network>),
     /// Makes a pipe for the standard output of the command, for its standard error, for each, or one for
     /// both, from which the supervisor takes what the command writes and hands it on to its own.
     MakePipes {

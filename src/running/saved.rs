@@ -202,6 +202,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::CreateGroup { .. }
         | Op::SetLimit(_)
         | Op::LimitDevices(_)
+        | Op::LimitPeers(_)
         | Op::MakeIdmap { .. }
         | Op::OpenMapped { .. }
         | Op::CloneInit { .. }

@@ -482,7 +482,7 @@ impl Process {
         let umask = Op::SetUmask(self.umask.value.0);
         draft.step(Phase::ProcessSettings, umask, &self.umask.origin);
         if let Some(nice) = &self.nice {
-            scheduling::allow_nice(nice, draft);
+            scheduling::allow_nice(nice, profile.namespaces.user.value.is_new(), draft);
             draft.step(
                 Phase::ProcessSettings,
                 Op::SetNice(nice.value),

@@ -10,6 +10,7 @@ mod devices;
 mod error;
 mod limits;
 mod named;
+mod peers;
 mod scope;
 mod share;
 mod sweep;

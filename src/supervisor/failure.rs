@@ -147,6 +147,9 @@ impl Failure {
                 Op::LimitDevices(_) => {
                     "leave the rules out, or set `devices = \"off\"` under [enforce]".into()
                 }
+                Op::LimitPeers(_) => {
+                    "a kernel with CONFIG_CGROUP_BPF, the unified hierarchy of cgroups and the capability sys_admin are needed: `sandbox doctor` says which of them there is".into()
+                }
                 Op::ClaimRecord { .. } => {
                     "choose another name; `sandbox ps --all` shows who has which, `sandbox kill` ends one, `sandbox rm` forgets one that has ended".into()
                 }
@@ -192,9 +195,6 @@ impl Failure {
             }
             (Op::SetScheduler { priority: 1.., .. }, Errno::EPERM) => {
                 "the caller may give no such priority (`ulimit -r`), or its cgroup has no real-time processor time (cpu.rt_runtime_us of cgroup v1)".into()
-            }
-            (Op::SetNice(i32::MIN..=-1), Errno::EPERM | Errno::EACCES) => {
-                "`nice` under [rlimits] takes the limit away that it needs: 20 minus the nice value".into()
             }
             (Op::PlaceMemory { .. }, Errno::ENOSYS) => {
                 "this kernel knows no memory nodes (CONFIG_NUMA): remove `numa`".into()

@@ -333,6 +333,10 @@ impl<'p> Run<'p> {
                     .limit_devices(rules)
                     .map_err(|e| text(e.to_string()))?;
             }
+            Op::LimitPeers(peers) => {
+                let group = self.group.as_ref().ok_or_else(|| errno(Errno::EBADF))?;
+                group.limit_peers(peers).map_err(|e| text(e.to_string()))?;
+            }
             Op::MakePipes {
                 stdout,
                 stderr,

@@ -409,13 +409,13 @@ personality = ["read_implies_exec"]
       |
       = help: write `priority` too, for example: priority = 10
 
-    error[SBX0004]: `best-effort:8` is no class of I/O that a process may take
+    error[SBX0004]: `best-effort:8` is no class of I/O
      --> sandbox.toml:5:10
       |
     5 | ioprio = "best-effort:8"
       |          ^^^^^^^^^^^^^^^
       |
-      = help: "idle", or "best-effort:0" (first) to "best-effort:7" (last); the real-time class needs a right over the host
+      = help: "idle", or "best-effort:0" (first) to "best-effort:7" (last), or "realtime:0" to "realtime:7"
 
     error[SBX0004]: the least slack is a nanosecond
      --> sandbox.toml:6:15
@@ -553,6 +553,8 @@ cpu_weight = "low"
 "#,
     );
     insta::assert_snapshot!(wrong);
-    let wrong = checked("[process]\nstdin = \"./log\"\nstdout = \"append:./log\"\nstderr = \"truncate:/var/log/x\"\n");
+    let wrong = checked(
+        "[process]\nstdin = \"./log\"\nstdout = \"append:./log\"\nstderr = \"truncate:/var/log/x\"\n",
+    );
     insta::assert_snapshot!(wrong);
 }

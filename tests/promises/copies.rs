@@ -103,7 +103,11 @@ fn what_the_host_mounts_later_shows_where_the_profile_says_so_and_nowhere_else()
     for user in ["new", "shared"] {
         let namespaces = format!("[namespaces]\nuser = \"{user}\"\n");
         let as_is = "nodev = false\npropagation = \"slave-as-is\"";
-        for (keys, shown) in [(open, "here\n"), (as_is, "here\n"), ("read_only = false", "")] {
+        for (keys, shown) in [
+            (open, "here\n"),
+            (as_is, "here\n"),
+            ("read_only = false", ""),
+        ] {
             let _ = std::fs::remove_file(project.path().join("run"));
             let _ = std::fs::remove_file(project.path().join("look"));
             project.write(
@@ -127,7 +131,11 @@ fn what_the_host_mounts_later_shows_where_the_profile_says_so_and_nowhere_else()
     let script = script.replace(&format!("{source}/own"), "none");
     let said = elsewhere(&project, &script);
     let seen = said.stdout;
-    assert!(said.stderr.contains("/seen/x': Read-only file system"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("/seen/x': Read-only file system"),
+        "{}",
+        said.stderr
+    );
     assert!(seen.contains("/seen ro,nosuid,nodev,noexec"), "{seen}");
     assert!(seen.contains("/seen/later rw,"), "{seen}");
     // A source that hears of nothing.

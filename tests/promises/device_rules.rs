@@ -148,7 +148,10 @@ fn rules_about_devices_are_refused_where_only_root_could_have_them() {
     };
     let by_number = "version = 1\n[devices]\nrules = [\"c 1:* rw\"]";
     let said = project.run(by_number, "echo ran").fails(125);
-    assert!(said.contains("only root") && said.contains("sandbox.toml:3:"), "{said}");
+    assert!(
+        said.contains("only root") && said.contains("sandbox.toml:3:"),
+        "{said}"
+    );
     let refused = run("");
     assert_eq!(refused.stdout, "");
     let said = refused.fails(125);

@@ -90,7 +90,10 @@ fn swap_is_limited_without_memory_or_the_run_says_that_it_is_not() {
     let membership = std::fs::read_to_string(own).unwrap();
     if membership.lines().any(|line| line.contains(":memory:")) {
         let words = project.run(profile, "true").fails(125);
-        for part in ["`swap` cannot be enforced: cgroup v1 counts it together", "sandbox.toml:3:"] {
+        for part in [
+            "`swap` cannot be enforced: cgroup v1 counts it together",
+            "sandbox.toml:3:",
+        ] {
             assert!(words.contains(part), "{words}");
         }
         return;

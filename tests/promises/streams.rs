@@ -69,11 +69,15 @@ fn what_is_appended_to_keeps_what_was_there() {
         assert_eq!(read("log"), "before\nfirst\nsecond\n", "{output_files}");
         assert_eq!(read("new"), "told by first\ntold by second\n");
         // Whoever else writes to it meanwhile is not written over.
-        let script = "echo one; cat told; echo two";
+        let script = "echo one; touch ready; cat told; echo two";
         let mut others = std::fs::OpenOptions::new();
-        let mut others = others.append(true).open(project.path().join("log")).unwrap();
+        let mut others = others
+            .append(true)
+            .open(project.path().join("log"))
+            .unwrap();
         let told = project.path().join("told");
         let _ = std::fs::remove_file(&told);
+        let _ = std::fs::remove_file(project.path().join("ready"));
         nix::unistd::mkfifo(&told, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let live = Live::script(&project, &profile(&keys), script);
         eventually("the first line is there", || read("log").ends_with("one\n"));
@@ -81,7 +85,10 @@ fn what_is_appended_to_keeps_what_was_there() {
         std::fs::write(&told, "told\n").unwrap();
         live.done().ok();
         let log = read("log");
-        assert!(log.ends_with("second\none\nof another\ntold\ntwo\n"), "{log}");
+        assert!(
+            log.ends_with("second\none\nof another\ntold\ntwo\n"),
+            "{log}"
+        );
     }
     // One file for both keeps their order.
     project.write("log", "before\n");

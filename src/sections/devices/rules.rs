@@ -200,7 +200,9 @@ impl Value for Class {
             let message = format!("`{text}` is no rule about devices");
             let help = match text.ends_with('m') || text.contains("m ") || text.contains("rmw") {
                 true => "\"r\", \"w\" or \"rw\": to make a node (`m`) is never permitted inside",
-                false => "for example: \"c 189:* rw\", the kind, the numbers of the driver and of the device, and what may be done",
+                false => {
+                    "for example: \"c 189:* rw\", the kind, the numbers of the driver and of the device, and what may be done"
+                }
             };
             wrong(&origin, message, help, problems);
         }
@@ -323,7 +325,10 @@ impl Devices {
         match self.policy.value {
             Policy::Closed => Some(&self.policy.origin),
             Policy::Auto => {
-                let nodes = self.nodes.iter().filter_map(|node| node.value.ruled.as_ref());
+                let nodes = self
+                    .nodes
+                    .iter()
+                    .filter_map(|node| node.value.ruled.as_ref());
                 let rules = self.classes.iter().map(|class| &class.origin);
                 nodes.chain(rules).next()
             }

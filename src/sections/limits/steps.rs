@@ -23,7 +23,8 @@ impl Limits {
         let disks = !self.io.is_empty() || self.io_weight.is_some();
         let limited = !self.group.is_empty() || !self.parts.is_empty() || disks;
         let mut devices = devices::ruled(profile, draft);
-        if !limited && devices.is_none() {
+        let mut peers = profile.network.bounded_peers(draft);
+        if !limited && devices.is_none() && peers.is_none() {
             return;
         }
         let enforce = &profile.enforce.limits;
@@ -31,7 +32,7 @@ impl Limits {
         if off && limited {
             draft.note(&enforce.origin, "the limits that need a cgroup are off");
         }
-        if off && devices.is_none() {
+        if off && devices.is_none() && peers.is_none() {
             return;
         }
         let disks = disks && !off;
@@ -83,6 +84,9 @@ impl Limits {
         if devices.is_some() {
             wanted.push(Controller::Devices);
         }
+        if peers.is_some() {
+            wanted.push(Controller::Packets);
+        }
         wanted.dedup();
         let asked = wanted.clone();
         // On v2 the owner of a page is known where the same group has both controllers.
@@ -122,6 +126,11 @@ impl Limits {
             devices::lacking(profile, draft, origin, &why, remedy);
             devices = None;
         }
+        if let Some(((_, origin), (why, remedy))) = peers.as_ref().zip(lacks(Controller::Packets)) {
+            let text = format!("`peers` cannot be enforced: {why}");
+            draft.refuse(origin, text, remedy);
+            peers = None;
+        }
         if let Some(place) = &place {
             group.retain(|limit| {
                 let lacks = reserved::lacking(&limit.value, place)
@@ -149,7 +158,8 @@ impl Limits {
         let rated = io.iter().filter(|io| io.value.rates != Rates::default());
         let origins = origins.chain(rated.map(|io| &io.origin));
         let origins = origins.chain(weights.iter().map(|weight| &weight.origin));
-        let mut origins = origins.chain(devices);
+        let bounded = peers.as_ref().map(|(_, origin)| *origin);
+        let mut origins = origins.chain(devices).chain(bounded);
         let (Some(first), Some(place)) = (origins.next(), place) else {
             return;
         };
@@ -209,6 +219,9 @@ impl Limits {
             let rules = profile.devices.rules(draft);
             draft.step(Phase::Limits, Op::LimitDevices(rules), origin);
         }
+        if let Some((peers, origin)) = peers {
+            draft.step(Phase::Limits, Op::LimitPeers(peers), origin);
+        }
         if v1 {
             draft.step(Phase::JoinGroup, Op::JoinGroups, first);
         }
@@ -219,7 +232,9 @@ impl Limits {
     fn bounds_memory(&self) -> bool {
         let fixed = self.group.iter();
         let mut parts = self.parts.iter().map(|part| part.value.of);
-        fixed.map(|limit| &limit.value).any(|limit| matches!(limit, Limit::Memory(_)))
+        fixed
+            .map(|limit| &limit.value)
+            .any(|limit| matches!(limit, Limit::Memory(_)))
             || parts.any(|of| of == Controller::Memory)
     }
 

@@ -70,7 +70,10 @@ fn read(text: &str) -> Option<(i32, [u64; MEMORY_NODES])> {
     if !is_cpu_list(list) {
         return None;
     }
-    if cpus(list).iter().any(|(_, last)| *last >= 64 * MEMORY_NODES as u64) {
+    if cpus(list)
+        .iter()
+        .any(|(_, last)| *last >= 64 * MEMORY_NODES as u64)
+    {
         return None;
     }
     for (word, given) in nodes.iter_mut().zip(mask(list)) {
@@ -96,7 +99,16 @@ mod tests {
         assert_eq!(nodes("preferred:0-1"), Some((5, 3, 0)));
         assert_eq!(nodes("interleave:1023"), Some((3, 0, 1 << 63)));
         assert_eq!(nodes("weighted-interleave:0"), Some((6, 1, 0)));
-        for bad in ["", "bind", "bind:", "bind:x", "bind:1024", "default:0", "local:0", "bind:3-1"] {
+        for bad in [
+            "",
+            "bind",
+            "bind:",
+            "bind:x",
+            "bind:1024",
+            "default:0",
+            "local:0",
+            "bind:3-1",
+        ] {
             assert_eq!(nodes(bad), None, "{bad}");
         }
     }

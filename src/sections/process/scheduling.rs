@@ -4,8 +4,8 @@
 //! All but the personality, the real-time policies and what comes before the usual priorities is a wish and no bound: a process may choose otherwise for itself as far
 //! as the kernel lets it. So they permit nothing, and take nothing away.
 
-use super::numa::Numa;
 use super::RawProcess;
+use super::numa::Numa;
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::op::Op;
 use crate::plan::{Draft, Phase};
@@ -198,9 +198,13 @@ impl Scheduling {
             && value.is_real_time()
         {
             // ioprio_check_cap asks for a capability in the first user namespace (block/ioprio.c).
-            if !draft.host.caller.is_over_the_machine() {
+            if !draft.host.caller.may_come_first() {
                 let help = "run as root, or write \"best-effort:0\"";
-                draft.refuse(origin, "only root can give the real-time class of I/O", help);
+                draft.refuse(
+                    origin,
+                    "only root can give the real-time class of I/O",
+                    help,
+                );
             }
             draft.step(Phase::OwnLimits, Op::LendIoPriority(value.0), origin);
         }
@@ -253,9 +257,12 @@ impl Scheduling {
     }
 }
 
-/// A nice value below zero is one that RLIMIT_NICE permits: of a capability the kernel asks in the first user namespace
-/// (set_one_prio, kernel/sys.c).
-pub(super) fn allow_nice(nice: &At<i32>, draft: &mut Draft<'_>) {
+/// A nice value below zero is one that RLIMIT_NICE permits, or CAP_SYS_NICE, for which the kernel asks in the first user
+/// namespace (set_one_prio, kernel/sys.c): a new one has none of that.
+pub(super) fn allow_nice(nice: &At<i32>, new_user: bool, draft: &mut Draft<'_>) {
+    if !new_user && draft.host.caller.may_come_first() {
+        return;
+    }
     if let Ok(below) = u64::try_from(-i64::from(nice.value))
         && below > 0
     {
@@ -278,8 +285,7 @@ fn allow(
         return;
     }
     if hard < most && !draft.host.caller.may_raise_limits() {
-        let text =
-            format!("{what} takes a limit of {most} on {name}, and the caller's is {hard}");
+        let text = format!("{what} takes {most} of the caller's limit on {name}, which is {hard}");
         let help = format!(
             "run as root, or raise the caller's limit (`ulimit -{option}`, limits.conf(5))"
         );
