@@ -105,7 +105,7 @@ crate::table! {
         /// Without it the command itself is pid 1.
         init: bool = true,
         /// The nice value, -20 to 19 (nice(2)). Below zero, what the caller's limit on `nice` does not reach, only root
-        /// can give; where root does, it is that limit inside. Default: the caller's.
+        /// can give: for a new user namespace it is that limit inside then. Default: the caller's.
         nice: i32,
         /// -1000 to 1000 (proc_pid_oom_score_adj(5)). Default: the caller's.
         oom_score_adj: i32,
@@ -148,7 +148,7 @@ crate::table! {
         /// How processor time is given (sched(7)). Default: as the caller's.
         scheduler: Scheduler,
         /// The priority of the real-time policies `"fifo"` and `"rr"`, 1 to 99. What the caller's limit on `rtprio`
-        /// does not reach, only root can give; where root does, it is that limit inside.
+        /// does not reach, only root can give: for a new user namespace it is that limit inside then.
         priority: u32,
         /// Whether what the command starts has the usual policy again, and not its real-time one
         /// (`SCHED_RESET_ON_FORK` of sched(7)).
@@ -500,7 +500,8 @@ impl Process {
         self.terminals(profile, identity, draft);
         self.input(profile, draft);
         self.labels.steps(&profile.enforce.labels, draft);
-        self.scheduling.steps(draft);
+        let new_user = profile.namespaces.user.value.is_new();
+        self.scheduling.steps(new_user, draft);
         self.hardening.steps(draft);
         self.open_streams(profile.limits.relays_all(draft), draft);
         self.descriptors

@@ -188,11 +188,11 @@ impl Scheduling {
         value.is_real_time().then(|| (value.rank(), origin))
     }
 
-    pub(super) fn steps(&self, draft: &mut Draft<'_>) {
+    pub(super) fn steps(&self, new_user: bool, draft: &mut Draft<'_>) {
         if let Some(At { value, origin }) = &self.priority {
             let what = format!("a real-time priority of {value}");
             let limit = (libc::RLIMIT_RTPRIO, "rtprio", 'r');
-            allow(&what, limit, u64::from(*value), origin, draft);
+            allow(&what, limit, u64::from(*value), new_user, origin, draft);
         }
         if let Some(At { value, origin }) = self.ioprio.as_ref()
             && value.is_real_time()
@@ -257,29 +257,31 @@ impl Scheduling {
     }
 }
 
-/// A nice value below zero is one that RLIMIT_NICE permits, or CAP_SYS_NICE, for which the kernel asks in the first user
-/// namespace (set_one_prio, kernel/sys.c): a new one has none of that.
+/// A nice value below zero takes a limit, as a real-time priority does.
 pub(super) fn allow_nice(nice: &At<i32>, new_user: bool, draft: &mut Draft<'_>) {
-    if !new_user && draft.host.caller.may_come_first() {
-        return;
-    }
     if let Ok(below) = u64::try_from(-i64::from(nice.value))
         && below > 0
     {
         let what = format!("a nice value of {}", nice.value);
         let limit = (libc::RLIMIT_NICE, "nice", 'e');
-        allow(&what, limit, 20 + below, &nice.origin, draft);
+        allow(&what, limit, 20 + below, new_user, &nice.origin, draft);
     }
 }
 
-/// What is above the caller's own limit is what root can give: by raising that for the sandbox.
+/// What is above the caller's own limit is what root can give: by raising that for the sandbox. CAP_SYS_NICE needs no
+/// limit, but the kernel asks for it in the first user namespace (set_one_prio, user_check_sched_setscheduler), and a new
+/// one has none of that.
 fn allow(
     what: &str,
     (resource, name, option): (u32, &'static str, char),
     most: u64,
+    new_user: bool,
     origin: &Origin,
     draft: &mut Draft<'_>,
 ) {
+    if !new_user && draft.host.caller.may_come_first() {
+        return;
+    }
     let (soft, hard) = draft.host.rlimit(resource);
     if soft >= most {
         return;
