@@ -182,7 +182,7 @@ fn whom_a_command_reaches_is_told_before_it_runs() {
         let said = why(end);
         assert!(said.contains(words), "{end}: {said}");
     }
-    let plan = done(&mut project.program(&["explain", "--", "true"])).ok();
+    let plan = done(&mut project.program(&["explain", "--", "true"])).stdout;
     let words = "let packets be exchanged with nobody but: 192.0.2.0/24, fd00::/8";
     assert!(plan.contains(words), "{plan}");
 }
