@@ -304,6 +304,7 @@ impl Child<'_> {
             | Op::CreateGroup { .. }
             | Op::SetLimit(_)
             | Op::LimitDevices(_)
+            | Op::LimitPeers(_)
             | Op::KeepChanges { .. }
             | Op::LockFile(_)
             | Op::TakeSecret { .. }
@@ -314,6 +315,7 @@ impl Child<'_> {
             | Op::KeepFlags(_)
             | Op::OpenStream { .. }
             | Op::RaiseRlimit { .. }
+            | Op::LendIoPriority(_)
             | Op::RelayTerminal { .. }
             | Op::OpenMapped { .. }
             | Op::CloneInit { .. }
@@ -352,6 +354,7 @@ impl Child<'_> {
             | Op::SetNice(_)
             | Op::SetScheduler { .. }
             | Op::SetIoPriority(_)
+            | Op::PlaceMemory { .. }
             | Op::SetTimerSlack(_)
             | Op::SetAffinity { .. }
             | Op::SetPersonality(_)

@@ -22,6 +22,7 @@ pub(super) fn perform(op: &Op) -> sys::Result<()> {
         Op::RefuseSpeculation { which, .. } => process::refuse_speculation(*which),
         Op::RefuseHugePages => process::refuse_huge_pages(),
         Op::SetIoPriority(priority) => scheduling::set_io_priority(*priority),
+        Op::PlaceMemory { policy, nodes, .. } => scheduling::place_memory(*policy, nodes),
         Op::SetTimerSlack(nanoseconds) => scheduling::set_timer_slack(*nanoseconds),
         Op::SetAffinity { mask, .. } => scheduling::set_affinity(mask),
         Op::SetPersonality(bits) => scheduling::set_personality(*bits),

@@ -131,8 +131,6 @@ codes! {
     NoWorkingDirectory = "SBX0052",
     /// A umask that lets everybody write, or not even the owner.
     OpenFiles = "SBX0053",
-    /// A priority that a user namespace does not give.
-    NegativeNice = "SBX0054",
     /// A device that is visible and cannot be opened.
     DeviceNotOpenable = "SBX0055",
     /// A bound that slows down above the one that kills.
@@ -274,7 +272,6 @@ impl Code {
             | Self::FamiliesPassedBy
             | Self::InheritedInVain
             | Self::OpenFiles
-            | Self::NegativeNice
             | Self::NotEnforced => Severity::Warning,
             Self::HostNetwork
             | Self::WholeEnvironment

@@ -38,6 +38,7 @@ pub struct Caller {
 
 const CAP_NET_ADMIN: u64 = 1 << 12;
 const CAP_SYS_RESOURCE: u64 = 1 << 24;
+const CAP_SYS_NICE: u64 = 1 << 23;
 const CAP_MKNOD: u64 = 1 << 27;
 const CAP_SETGID: u64 = 1 << 6;
 const CAP_SETUID: u64 = 1 << 7;
@@ -88,6 +89,12 @@ impl Caller {
     #[must_use]
     pub fn may_raise_limits(&self) -> bool {
         self.capabilities & CAP_SYS_RESOURCE != 0
+    }
+
+    /// Whether the caller may come before others at processors and disks.
+    #[must_use]
+    pub fn may_come_first(&self) -> bool {
+        self.capabilities & CAP_SYS_NICE != 0 && self.is_over_the_machine()
     }
 
     /// Whether the caller has these rights over the machine, and not only in a user namespace of somebody's.

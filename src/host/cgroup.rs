@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use holder::Holder;
 pub use parse::Cgroups;
-pub use systemd::{Manager, Scope, Socket, Surroundings, run_of_scope, scope_name};
+pub use systemd::{IDLE_WEIGHT, Manager, Scope, Socket, Surroundings, run_of_scope, scope_name};
 
 /// Where the processes of a populated v2 group wait while a run has its limits beside them.
 pub const LEAF: &str = "sandbox.leaf";
@@ -44,11 +44,13 @@ pub enum Controller {
     Hugetlb,
     /// Which devices may be opened: a controller of v1 alone, since on v2 a program does it (bpf(2)).
     Devices,
+    /// With whom packets are exchanged: no controller at all, but programs on a group of v2 (bpf(2)), also beside v1.
+    Packets,
 }
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Controller; 8] = [
+    pub const ALL: [Controller; 9] = [
         Self::Pids,
         Self::Memory,
         Self::Cpu,
@@ -57,6 +59,7 @@ impl Controller {
         Self::Io,
         Self::Hugetlb,
         Self::Devices,
+        Self::Packets,
     ];
 
     /// The kernel's name in v1, as in `/proc/self/cgroup`.
@@ -78,6 +81,7 @@ impl Controller {
             Self::Io => "io",
             Self::Hugetlb => "hugetlb",
             Self::Devices => "devices",
+            Self::Packets => "packets",
         }
     }
 }
@@ -454,9 +458,13 @@ impl Cgroups {
 
     /// What no v1 hierarchy carries.
     fn place_unified(&self, wanted: &[Controller]) -> Result<Place, NoPlace> {
-        // A group of the unified hierarchy counts processor time, and can have a program that decides about devices,
-        // without a controller.
-        let free = [Controller::Cpuacct, Controller::Devices];
+        // A group of the unified hierarchy counts processor time, and can have programs that decide about devices and
+        // packets, without a controller.
+        let free = [
+            Controller::Cpuacct,
+            Controller::Devices,
+            Controller::Packets,
+        ];
         let is_free = |c: &&Controller| free.contains(c) && self.v2.is_some();
         let wanted: Vec<_> = wanted.iter().filter(|c| !is_free(c)).copied().collect();
         if !self.v1.is_empty()

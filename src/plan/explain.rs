@@ -2,7 +2,7 @@
 
 mod network;
 
-use super::egress::Protocol;
+use super::egress::{Host, Protocol};
 use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
@@ -12,6 +12,7 @@ use super::op::{
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
 use crate::diag::Sources;
+use crate::host::cgroup::IDLE_WEIGHT;
 use crate::host::images::{Owners, Source};
 use crate::profile::value::{Duration, Size};
 use crate::sys::mount::{Attributes, Depth};
@@ -292,6 +293,7 @@ impl fmt::Display for Limit {
             Self::CpuWeight(weight) => {
                 write!(f, "processor time beside others to a weight of {weight}")
             }
+            Self::CpuIdle => f.write_str("processor time to what nobody else wants"),
             Self::Cpuset(list) => write!(f, "the processors to {list}"),
             Self::MemoryNodes(list) => write!(f, "the memory nodes to {list}"),
         }
@@ -427,8 +429,10 @@ impl fmt::Display for Op {
                     f,
                     "ask {manager} at {socket} for the scope {unit} in {slice}"
                 )?;
-                if let Some(weight) = scope.cpu_weight {
-                    write!(f, ", of cpu weight {weight}")?;
+                match scope.cpu_weight {
+                    None => {}
+                    Some(IDLE_WEIGHT) => f.write_str(", which is idle beside others")?,
+                    Some(weight) => write!(f, ", of cpu weight {weight}")?,
                 }
                 match &scope.part_of {
                     Some(unit) => write!(f, ", to be stopped with {unit}"),
@@ -448,6 +452,13 @@ impl fmt::Display for Op {
                     Some(parent) => write!(f, ", below {}", parent.display()),
                     None => Ok(()),
                 }
+            }
+            Self::LimitPeers(peers) if peers.is_empty() => {
+                f.write_str("let no packets be exchanged with any address")
+            }
+            Self::LimitPeers(peers) => {
+                let peers: Vec<_> = peers.iter().map(|peer| Host::Network(*peer).to_string()).collect();
+                write!(f, "let packets be exchanged with nobody but: {}", peers.join(", "))
             }
             Self::LimitDevices(rules) => {
                 let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
@@ -505,16 +516,21 @@ impl fmt::Display for Op {
             Self::OpenStream {
                 streams,
                 path,
+                append,
                 slot,
             } => {
                 let (names, path) = (names(streams), path.display().to_string());
                 let path = crate::diag::printable(&path);
+                let (done, what) = match append {
+                    true => ("find or make", "its end"),
+                    false => ("empty or make", "it"),
+                };
                 match (&streams[..], slot) {
                     ([0, ..], _) => write!(f, "open {path} as {names} (no links)"),
-                    (_, Some(_)) => write!(f, "empty or make {path}, and open it as {names} (no links)"),
+                    (_, Some(_)) => write!(f, "{done} {path}, and open {what} as {names} (no links)"),
                     (_, None) => write!(
                         f,
-                        "empty or make {path}, to write to it what is handed on of {names} (no links)"
+                        "{done} {path}, to write to {what} what is handed on of {names} (no links)"
                     ),
                 }
             }
@@ -845,17 +861,32 @@ impl fmt::Display for Op {
             Self::NewProcessGroup => f.write_str("start a new process group"),
             Self::SetUmask(mask) => write!(f, "set the umask to {mask:03o}"),
             Self::SetNice(nice) => write!(f, "set the nice value to {nice}"),
-            Self::SetScheduler { name, priority, .. } => {
+            Self::SetScheduler {
+                policy,
+                name,
+                priority,
+            } => {
                 write!(f, "take the scheduling policy {name}")?;
-                match priority {
+                if *priority > 0 {
+                    write!(f, ", priority {priority}")?;
+                }
+                match policy & libc::SCHED_RESET_ON_FORK {
                     0 => Ok(()),
-                    priority => write!(f, ", priority {priority}"),
+                    _ => f.write_str(", and hand it on to nobody"),
                 }
             }
             Self::SetIoPriority(priority) => match (priority >> 13, priority & 7) {
                 (3, _) => f.write_str("do I/O only when nobody else does"),
                 (_, level) => write!(f, "take the I/O class best-effort, level {level}"),
             },
+            Self::LendIoPriority(priority) => write!(
+                f,
+                "take the I/O class realtime, level {}, until the sandbox has it",
+                priority & 7
+            ),
+            Self::PlaceMemory { text, .. } => {
+                write!(f, "take memory by the policy {text}, and read that back")
+            }
             Self::SetTimerSlack(nanoseconds) => {
                 write!(f, "let timers be late by up to {nanoseconds} ns")
             }

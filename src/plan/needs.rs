@@ -33,6 +33,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         }
         Op::SetLimit(limit) => needs.extend(of_limit(limit)),
         Op::LimitDevices(_) => needs.extend(of_controller(Controller::Devices)),
+        Op::LimitPeers(_) => needs.extend(of_controller(Controller::Packets)),
         Op::MakeIdmap { .. } | Op::OpenMapped { .. } => {
             needs.extend([
                 Mechanism::UserNamespace,
@@ -215,6 +216,8 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::SetNice(_)
         | Op::SetScheduler { .. }
         | Op::SetIoPriority(_)
+        | Op::LendIoPriority(_)
+        | Op::PlaceMemory { .. }
         | Op::SetTimerSlack(_)
         | Op::SetAffinity { .. }
         | Op::SetPersonality(_)

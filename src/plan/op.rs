@@ -31,6 +31,12 @@ pub type Slot = usize;
 /// The number of a standard stream: 0, 1 or 2.
 pub type Stream = i32;
 
+/// The most networks of [`Op::LimitPeers`]: each packet goes through them.
+pub const MOST_PEERS: usize = 64;
+
+/// How many words hold a bit for each memory node that there can be (`MAX_NUMNODES`, at most 1024).
+pub const MEMORY_NODES: usize = 16;
+
 /// To whom a terminal belongs, by ids inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TerminalOwner {
@@ -281,6 +287,8 @@ pub enum Op {
     SetLimit(Limit),
     /// Lets the group open these devices, and no others.
     LimitDevices(Vec<DeviceRule>),
+    /// Lets the run's group exchange packets of IP with these addresses and no others (bpf(2)).
+    LimitPeers(Vec<Network>),
     /// Makes a pipe for the standard output of the command, for its standard error, for each, or one for
     /// both, from which the supervisor takes what the command writes and hands it on to its own.
     MakePipes {
@@ -309,12 +317,14 @@ pub enum Op {
         file: (u64, u64),
     },
     /// Opens a file of the host, or /dev/null, as standard streams of the command: the first to be read; the others
-    /// to be written to, emptied, and made where it is missing. No link is followed on the way.
+    /// to be written to, emptied or at its end, and made where it is missing. No link is followed on the way.
     OpenStream {
         /// Which ones: those that it is in the place of.
         streams: Vec<Stream>,
         /// The file.
         path: PathBuf,
+        /// Whether it is written to at its end, and not emptied.
+        append: bool,
         /// Where its descriptor goes; nowhere where the supervisor itself writes to it what comes through a pipe.
         slot: Option<Slot>,
     },
@@ -780,6 +790,18 @@ pub enum Op {
     },
     /// ioprio_set(2): class and level.
     SetIoPriority(u32),
+    /// The same for the supervisor itself until init is cloned, which has it from there on: what only a right over the
+    /// machine gives.
+    LendIoPriority(u32),
+    /// set_mempolicy(2), and reads back what it came to.
+    PlaceMemory {
+        /// As it is written.
+        text: String,
+        /// `MPOL_*`.
+        policy: i32,
+        /// A bit for each node.
+        nodes: [u64; MEMORY_NODES],
+    },
     /// `PR_SET_TIMERSLACK`, in nanoseconds.
     SetTimerSlack(u64),
     /// sched_setaffinity(2).

@@ -154,6 +154,7 @@ fn amount(limit: &Limit) -> InForce {
         Limit::CpuWeight(weight) | Limit::IoWeight { weight, .. } => {
             InForce::new(*weight, "weight")
         }
+        Limit::CpuIdle => InForce::new("idle", "weight"),
         Limit::CpuTime(time) | Limit::Idle(time) => InForce::new(time.as_secs_f64(), "seconds"),
         Limit::Io(device, rates) => {
             let named = rates
@@ -206,6 +207,7 @@ fn times(limit: &Limit, counted: &Counted) -> Option<u64> {
         | Limit::CpuBurst(_)
         | Limit::Realtime(_)
         | Limit::CpuWeight(_)
+        | Limit::CpuIdle
         | Limit::IoWeight { .. }
         | Limit::MemoryNodes(_)
         | Limit::CpuTime(_)

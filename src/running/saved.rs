@@ -45,6 +45,8 @@ enum SavedOp {
     RefuseSpeculation(u32, String),
     RefuseHugePages,
     IoPriority(u32),
+    LendIoPriority(u32),
+    PlaceMemory(String, i32, Vec<u64>),
     TimerSlack(u64),
     Affinity(String, Vec<u64>),
     Personality(u32),
@@ -133,6 +135,12 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         }
         Op::RefuseHugePages => SavedOp::RefuseHugePages,
         Op::SetIoPriority(priority) => SavedOp::IoPriority(*priority),
+        Op::LendIoPriority(priority) => SavedOp::LendIoPriority(*priority),
+        Op::PlaceMemory {
+            text,
+            policy,
+            nodes,
+        } => SavedOp::PlaceMemory(text.clone(), *policy, nodes.to_vec()),
         Op::SetTimerSlack(slack) => SavedOp::TimerSlack(*slack),
         Op::SetAffinity { list, mask } => SavedOp::Affinity(list.clone(), mask.clone()),
         Op::SetPersonality(bits) => SavedOp::Personality(*bits),
@@ -194,6 +202,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::CreateGroup { .. }
         | Op::SetLimit(_)
         | Op::LimitDevices(_)
+        | Op::LimitPeers(_)
         | Op::MakeIdmap { .. }
         | Op::OpenMapped { .. }
         | Op::CloneInit { .. }
@@ -355,6 +364,12 @@ impl SavedOp {
             },
             Self::RefuseHugePages => Op::RefuseHugePages,
             Self::IoPriority(priority) => Op::SetIoPriority(*priority),
+            Self::LendIoPriority(priority) => Op::LendIoPriority(*priority),
+            Self::PlaceMemory(text, policy, nodes) => Op::PlaceMemory {
+                text: text.clone(),
+                policy: *policy,
+                nodes: nodes.as_slice().try_into().ok()?,
+            },
             Self::TimerSlack(slack) => Op::SetTimerSlack(*slack),
             Self::Affinity(list, mask) => Op::SetAffinity {
                 list: list.clone(),

@@ -12,9 +12,9 @@ use crate::plan::op::{Ids, NewNode};
 use crate::profile::pattern::{PathPattern, is_pattern};
 use crate::profile::table::List;
 use crate::profile::value::Space;
+use crate::review::Grant;
 use crate::review::tree::Access;
 use crate::review::view::{Group, HostFiles, Shown, View};
-use crate::review::{Area, Grant};
 use crate::sections::user::Identity;
 use crate::sys::mount::Attributes;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ use std::path::{Component, Path, PathBuf};
 
 mod rules;
 
-use rules::{Access as Permitted, Node, Number, Policy, RawNode};
+use rules::{Access as Permitted, Class, Node, Number, Policy, RawNode};
 
 crate::table! {
     /// What /dev holds.
@@ -41,6 +41,10 @@ crate::table! {
         nodes: List<Item<RawNode>>,
         /// Which devices can be opened. Rules are kept by the kernel for the cgroup, and so for root alone.
         policy: Policy = "auto",
+        /// Which devices can be opened besides those of `nodes`, by their numbers: `"c 189:* rw"` for all that a driver has,
+        /// also those that are plugged in later (/proc/devices lists the drivers). Where they have nodes is for mounts to
+        /// say: `{ type = "bind", target = "/dev/bus/usb", nodev = false }`. Where there are any, all devices are under rules: see `policy`.
+        rules: List<Class>,
         /// The most that /dev/shm may hold: a size, or a share of the machine's memory (`"25%"`).
         shm_size: Space = "256M",
         /// The group of pseudo-terminals, an id inside, such as that of the group `tty`. Default: that of the process
@@ -54,6 +58,7 @@ crate::table! {
 pub struct Devices {
     nodes: Vec<At<Node>>,
     policy: At<Policy>,
+    classes: Vec<At<Class>>,
     shm_size: At<Space>,
     pts_group: Option<At<u32>>,
     table: Origin,
@@ -144,6 +149,7 @@ impl Devices {
         Self {
             nodes,
             policy: raw.policy,
+            classes: raw.rules.map(|list| list.value.0).unwrap_or_default(),
             shm_size,
             pts_group: raw.pts_group,
             table,
@@ -355,17 +361,8 @@ impl Devices {
     /// Whether there are devices beyond those that /dev shows.
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
-        let (rank, words, origin) = match self.ruled() {
-            Some(origin) => (0, "open the devices of /dev alone", origin),
-            None => (
-                1,
-                "open any device of which there is a node",
-                &self.policy.origin,
-            ),
-        };
-        let others = Grant::rank(Area::Filesystem, "devices:others", rank, words, origin);
         let made = self.nodes.iter().filter_map(|node| node.value.grant());
-        made.chain([others]).collect()
+        made.chain(self.others()).collect()
     }
 
     /// How much /dev/shm may hold.
@@ -380,8 +377,9 @@ impl Devices {
         let ruled = self.ruled().is_some();
         let Self {
             nodes,
-            // What it adds is said of each node, and by `grants`.
+            // What they add is said of each node, and by `grants`.
             policy: _,
+            classes: _,
             shm_size: _,
             // Of terminals that are the sandbox's own.
             pts_group: _,

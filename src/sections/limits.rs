@@ -19,9 +19,9 @@ use super::{Profile, enforce::Level, split};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::host::cgroup::Controller;
 use crate::plan::op::{Limit, Over};
-use crate::profile::node::Node;
-use crate::profile::shape::Kind;
-use crate::profile::table::{List, Map, Value, read_integer};
+use crate::profile::node::{Content, Node};
+use crate::profile::shape::{Kind, Word};
+use crate::profile::table::{List, Map, Value, read_integer, wrong};
 use crate::profile::value::{Cores, Duration, Grace, Size, Space, StopSignal};
 use crate::profile::variables::Variables;
 pub use asked::Asked;
@@ -74,7 +74,7 @@ crate::table! {
         oom_group: bool,
         /// The most huge pages, by their size, in use and reserved: `{ "2M" = "512M" }`. `memory` does not count them.
         huge_pages: Map<Size>,
-        /// The most swap, on top of memory. Default: 0 where `memory` is set.
+        /// The most swap, on top of memory. Default: 0 where `memory` is set. Without `memory` cgroup v2 only.
         swap: Size,
         /// Processor time, in processors: 0.5 is half of one. Or a part of those that the caller, `cpuset` and the
         /// groups around permit: `"50%"`.
@@ -84,8 +84,9 @@ crate::table! {
         /// How much processor time may be saved up in periods that do not use their share, and used later on top of
         /// it; at most what `cpu` is of `cpu_period`.
         cpu_burst: Duration,
-        /// The share of processor time beside other groups, where there is not enough: 1 to 10000; 100 is usual.
-        cpu_weight: Weight,
+        /// The share of processor time beside other groups, where there is not enough: 1 to 10000; 100 is usual. Or
+        /// `"idle"`: only what nobody else wants (Linux 5.15).
+        cpu_weight: CpuWeight,
         /// Processor time of each second for processes with a real-time priority (`scheduler` under `[process]`), which
         /// then wait for the next one: `"50ms"`. No more than the group above has left. Cgroup v1 only, on kernels with
         /// CONFIG_RT_GROUP_SCHED; there a sandbox with a limit on processor time has none without this.
@@ -155,6 +156,37 @@ impl Value for Weight {
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
         let number = read_integer(node, problems, 1, 10_000)?;
         u32::try_from(number).ok().map(Self)
+    }
+}
+
+/// The same, or nothing but what others leave over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuWeight {
+    /// A share.
+    Share(Weight),
+    /// What nobody else wants.
+    Idle,
+}
+
+impl Value for CpuWeight {
+    const KIND: Kind = Kind::Either(&[
+        Weight::KIND,
+        Kind::Choice(&[Word {
+            word: "idle",
+            doc: &["Only what nobody else wants."],
+        }]),
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        match &node.value {
+            Content::String(text) if text == "idle" => Some(Self::Idle),
+            Content::String(text) => {
+                let message = format!("`{text}` is no share of processor time");
+                wrong(&node.origin, message, "100, or \"idle\"", problems);
+                None
+            }
+            _ => Weight::read(node, problems).map(Self::Share),
+        }
     }
 }
 
@@ -316,18 +348,7 @@ impl Limits {
         let processors = most.map(|(most, _)| most);
         let bounded = memory.is_some() || memory_part.is_some();
         let swap = match (raw.swap, bounded) {
-            (Some(swap), false) => {
-                problems.push(
-                    Diagnostic::new(
-                        Code::Needs,
-                        &swap.origin,
-                        "`swap` is counted on top of `memory`",
-                    )
-                    .help("set `memory` too, for example: memory = \"1G\""),
-                );
-                None
-            }
-            (Some(swap), true) => Some(swap),
+            (Some(swap), _) => Some(swap),
             (None, true) => Some(At::default_of("limits.swap", Size(0))),
             (None, false) => None,
         };
@@ -355,8 +376,12 @@ impl Limits {
             fixed_cpu.map(|at| at.map(|cores| cpu(cores, period_us))),
             burst.map(|at| at.map(Limit::CpuBurst)),
             realtime::check(raw.realtime, problems),
-            raw.cpu_weight
-                .map(|at| at.map(|weight| Limit::CpuWeight(weight.0))),
+            raw.cpu_weight.map(|at| {
+                at.map(|weight| match weight {
+                    CpuWeight::Share(weight) => Limit::CpuWeight(weight.0),
+                    CpuWeight::Idle => Limit::CpuIdle,
+                })
+            }),
             raw.cpuset.map(|at| at.map(Limit::Cpuset)),
             raw.memory_nodes.map(|at| at.map(Limit::MemoryNodes)),
             raw.cpu_time
@@ -419,7 +444,7 @@ pub(crate) fn key(limit: &Limit) -> &'static str {
         Limit::Cpu { .. } => "cpu",
         Limit::CpuBurst(_) => "cpu_burst",
         Limit::Realtime(_) => "realtime",
-        Limit::CpuWeight(_) => "cpu_weight",
+        Limit::CpuWeight(_) | Limit::CpuIdle => "cpu_weight",
         Limit::CpuTime(_) => "cpu_time",
         Limit::Idle(_) => "idle",
         Limit::Io(..) => "io",

@@ -134,8 +134,9 @@ crate::table! {
         /// `F_SETLK`), so that others can tell that it is used. Default: false.
         lock: bool,
         /// `bind`: what becomes of what is mounted later. What shows so has the host's options, so that
-        /// `"slave"` wants `read_only`, `nosuid` and `nodev` to be false, and its owners are not mapped; the source
-        /// has to be in a shared mount. Default: `"private"`.
+        /// `"slave"` wants `read_only`, `nosuid` and `nodev` to be false, and `"slave-as-is"` says that they hold for
+        /// what is there now alone; its owners are not mapped; the source has to be in a shared mount. Default:
+        /// `"private"`.
         propagation: Propagation,
         /// `bind`: whether the owner of the source appears as the command, where root calls.
         /// Default: true; for what is read-only or has devices (`nodev = false`), where its file system can.

@@ -5,6 +5,7 @@ mod egress;
 mod family;
 mod macvlan;
 mod names;
+mod peers;
 mod ports;
 mod user;
 mod value;
@@ -13,6 +14,7 @@ mod veth;
 pub use egress::{Egress, Refused};
 pub use family::Family;
 pub use names::ResolverOption;
+pub use peers::Peer;
 pub use value::{Addresses, Forward, Forwards, InterfaceName, NamespaceName, Publish};
 
 use super::namespaces::{Choice, NAMED, Namespaces};
@@ -136,6 +138,11 @@ crate::table! {
         /// With `mode = "host"`: the ports that may be served on over TCP; 0 stands for those that the kernel chooses.
         /// Default: all.
         bind_ports: List<u32>,
+        /// With `mode = "host"`: the addresses and networks with which packets are exchanged, in both directions, such as
+        /// `"127.0.0.0/8"`, `"::1"` and `"192.0.2.0/24"`; all others are lost, and connecting to them is refused with EPERM.
+        /// An empty list leaves none. The kernel keeps it for the cgroup: root alone, and cgroup v2, or the unified
+        /// hierarchy beside v1. Default: all.
+        peers: List<Peer>,
         /// What may be reached besides the sandbox's own loopback: `HOST:PORT`, over TCP, or over UDP with `/udp`
         /// after it; a port, or several in a row (`8000-8010`). A host is a name, `*.` and a name for all below it, an address, or a network. All
         /// else is refused, and told of in the end. It holds for every program, by whatever way it asks.
@@ -179,6 +186,7 @@ pub struct Network {
     pub publish: Vec<At<Published>>,
     pub connect_ports: Option<At<Vec<u16>>>,
     pub bind_ports: Option<At<Vec<u16>>>,
+    pub peers: Option<At<Vec<At<Peer>>>>,
     pub forward: Vec<At<Forwarded>>,
     /// Where it says that every port of the host's loopback is reached.
     pub forward_all: Option<Origin>,
@@ -187,6 +195,9 @@ pub struct Network {
     /// The places of `allow` and `deny`, where they are written.
     lists: Vec<Origin>,
 }
+
+/// The rank of the whole of the host's network.
+const HOSTS: u64 = 6;
 
 /// The values of a list, none if it is not there.
 fn all<T>(list: Option<At<List<T>>>) -> Vec<At<T>> {
@@ -263,6 +274,7 @@ impl Network {
             publish: each(raw.publish, |list| list.0),
             connect_ports: ports::check(raw.connect_ports, 1, problems),
             bind_ports: ports::check(raw.bind_ports, 0, problems),
+            peers: peers::check(raw.peers, problems),
             forward,
             forward_all,
             egress,
@@ -300,6 +312,7 @@ impl Network {
         self.relate_families(profile, problems);
         self.relate_modes(profile, problems);
         self.relate_egress(profile, problems);
+        self.relate_peers(profile, problems);
         let net = &profile.namespaces.net;
         let explicit = |origin: &Origin| !origin.is_default();
         let host = self.mode.value == Mode::Host;
@@ -321,14 +334,18 @@ impl Network {
             );
         } else if host || net.value == Choice::Shared {
             let place = if host { &self.mode.origin } else { &net.origin };
-            problems.push(
-                Diagnostic::new(
-                    Code::HostNetwork,
-                    place,
-                    "the command reaches what the caller reaches, services on localhost included, and abstract sockets of the desktop where Landlock does not refuse them",
-                )
-                .help("write `mode = \"loopback\"` under [network] where no network is needed"),
-            );
+            let reached = match self.peers {
+                None => {
+                    "the command reaches what the caller reaches, services on localhost included, and abstract sockets of the desktop where Landlock does not refuse them"
+                }
+                Some(_) => {
+                    "the command reaches what `peers` lists, and abstract sockets of the desktop where Landlock does not refuse them"
+                }
+            };
+            problems
+                .push(Diagnostic::new(Code::HostNetwork, place, reached).help(
+                    "write `mode = \"loopback\"` under [network] where no network is needed",
+                ));
         }
     }
 
@@ -367,6 +384,7 @@ impl Network {
             // Both are told together.
             connect_ports: _,
             bind_ports: _,
+            peers: _,
             egress,
             lists: _,
         } = self;
@@ -387,8 +405,13 @@ impl Network {
             (
                 Choice::Shared,
                 Mode::None | Mode::Loopback | Mode::Veth | Mode::Macvlan | Mode::User | Mode::Join,
-            ) => (rank(5, "use the host's network", 10_000), &net.origin),
-            (_, Mode::Host) => (rank(5, "use the host's network", 10_000), &mode.origin),
+            ) => (rank(HOSTS, "use the host's network", 10_000), &net.origin),
+            // With whom is told line by line.
+            (_, Mode::Host) if self.peers.is_some() => {
+                let words = "use the host's network, with some addresses alone";
+                (rank(HOSTS - 1, words, 6_000), &mode.origin)
+            }
+            (_, Mode::Host) => (rank(HOSTS, "use the host's network", 10_000), &mode.origin),
             // What is reached is told line by line.
             (Choice::New, Mode::Veth | Mode::Macvlan | Mode::User) if egress.is_some() => (
                 rank(1, "use a network of its own, as far as it is allowed", 100),
@@ -459,6 +482,7 @@ impl Network {
         }
         if mode.value == Mode::Host || net.value == Choice::Shared {
             grants.push(ports::grant(self));
+            grants.extend(self.grants_of_peers(HOSTS));
         }
         for At { value, origin } in forward {
             // Behind which port it is changes nothing about what is reached.

@@ -5,6 +5,7 @@ mod grants;
 mod hardening;
 mod input;
 mod labels;
+mod numa;
 mod program;
 mod scheduling;
 mod streams;
@@ -12,6 +13,7 @@ mod terminal;
 
 pub use hardening::{Dumped, Speculation};
 pub use input::InputFile;
+pub use numa::Numa;
 pub use scheduling::{IoPriority, Personality, Scheduler};
 pub(super) use streams::Source as StreamSource;
 pub use streams::Stream;
@@ -90,8 +92,8 @@ crate::table! {
         /// What the standard input is: `"inherit"`, `"null"` (/dev/null), or a file of the host (with a `/`; relative
         /// to the project), which is opened when the run starts, through no symbolic link.
         stdin: Stream = "inherit",
-        /// What the standard output is: the same; a file is emptied, or made. The command has a pipe, or the file
-        /// itself, as `output_files` says.
+        /// What the standard output is: the same; a file is emptied, or made, and with `"append:"` before its path
+        /// written to at its end. The command has a pipe, or the file itself, as `output_files` says.
         stdout: Stream = "inherit",
         /// What the standard error is: as for `stdout`, and one file for both is opened once.
         stderr: Stream = "inherit",
@@ -102,7 +104,8 @@ crate::table! {
         /// Whether an init of ours is the first process: it reaps, and hands on signals.
         /// Without it the command itself is pid 1.
         init: bool = true,
-        /// The nice value, -20 to 19 (nice(2)). Default: the caller's.
+        /// The nice value, -20 to 19 (nice(2)). Below zero, what the caller's limit on `nice` does not reach, only root
+        /// can give: for a new user namespace it is that limit inside then. Default: the caller's.
         nice: i32,
         /// -1000 to 1000 (proc_pid_oom_score_adj(5)). Default: the caller's.
         oom_score_adj: i32,
@@ -145,11 +148,19 @@ crate::table! {
         /// How processor time is given (sched(7)). Default: as the caller's.
         scheduler: Scheduler,
         /// The priority of the real-time policies `"fifo"` and `"rr"`, 1 to 99. What the caller's limit on `rtprio`
-        /// does not reach, only root can give; where root does, it is that limit inside.
+        /// does not reach, only root can give: for a new user namespace it is that limit inside then.
         priority: u32,
-        /// `"idle"`, or `"best-effort:0"` (first) to `"best-effort:7"` (last): whose input and output
-        /// comes first (ioprio_set(2)). Default: the caller's.
+        /// Whether what the command starts has the usual policy again, and not its real-time one
+        /// (`SCHED_RESET_ON_FORK` of sched(7)).
+        reset_on_fork: bool = false,
+        /// `"idle"`, or `"best-effort:0"` (first) to `"best-effort:7"` (last), or before all of them `"realtime:0"` to
+        /// `"realtime:7"`, which only root can give: whose input and output comes first (ioprio_set(2)). Default: the
+        /// caller's.
         ioprio: IoPriority,
+        /// Which nodes of the machine memory is taken from (set_mempolicy(2)): `"local"`, `"bind:0"`,
+        /// `"preferred:0-1"`, `"interleave:0-3"` or `"weighted-interleave:0-1"` (Linux 6.9). No bound: the command may
+        /// choose others; `memory_nodes` under [limits] is one. Default: the caller's.
+        numa: Numa,
         /// How late timers may fire, so that processors can sleep longer (PR_SET_TIMERSLACK of
         /// prctl(2)). Default: the caller's.
         timer_slack: Duration,
@@ -337,19 +348,6 @@ impl Process {
                 .help("choose one that is visible inside, or mount it"),
             );
         }
-        // set_one_prio: CAP_SYS_NICE is asked for in the first user namespace (kernel/sys.c).
-        if let Some(nice) = self.nice.as_ref().filter(|nice| nice.value < 0)
-            && namespaces.user.value.is_new()
-        {
-            problems.push(
-                Diagnostic::new(
-                    Code::NegativeNice,
-                    &nice.origin,
-                    "in a new user namespace even root may not raise its priority",
-                )
-                .help("write 0 or more, or start sandbox itself with this nice value"),
-            );
-        }
         self.relate_terminal(profile, problems);
         self.relate_program(profile, problems);
         if let Some(filter) = &self.hardening.coredump_filter
@@ -484,6 +482,7 @@ impl Process {
         let umask = Op::SetUmask(self.umask.value.0);
         draft.step(Phase::ProcessSettings, umask, &self.umask.origin);
         if let Some(nice) = &self.nice {
+            scheduling::allow_nice(nice, profile.namespaces.user.value.is_new(), draft);
             draft.step(
                 Phase::ProcessSettings,
                 Op::SetNice(nice.value),
@@ -501,7 +500,8 @@ impl Process {
         self.terminals(profile, identity, draft);
         self.input(profile, draft);
         self.labels.steps(&profile.enforce.labels, draft);
-        self.scheduling.steps(draft);
+        let new_user = profile.namespaces.user.value.is_new();
+        self.scheduling.steps(new_user, draft);
         self.hardening.steps(draft);
         self.open_streams(profile.limits.relays_all(draft), draft);
         self.descriptors

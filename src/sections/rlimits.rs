@@ -367,11 +367,19 @@ impl Rlimits {
                     hard,
                 },
             };
-            // Asked for only where somebody wants more than there may be, and could give it.
+            // Asked for only where somebody wants more than there may be.
             if !limit.origin.is_default()
-                && draft.host.caller.may_raise_limits()
-                && hard > draft.host.rlimit(resource).1
+                && let (_, most) = draft.host.rlimit(resource)
+                && hard > most
             {
+                if !draft.host.caller.may_raise_limits() {
+                    let text = format!(
+                        "only root may raise a hard limit (CAP_SYS_RESOURCE), and the caller's on {name} is {most}"
+                    );
+                    let help = "lower it, write \"hard\" for as much as there is, or raise the caller's (limits.conf(5))";
+                    draft.refuse(&limit.origin, text, help);
+                    continue;
+                }
                 draft.step(Phase::OwnLimits, op(true), &limit.origin);
             }
             let op = op(false);

@@ -10,6 +10,7 @@ mod devices;
 mod error;
 mod limits;
 mod named;
+mod peers;
 mod scope;
 mod share;
 mod sweep;
@@ -170,6 +171,7 @@ impl Group {
             Limit::CpuBurst(burst) => files.cpu_burst(*burst),
             Limit::Realtime(us) => files.realtime(*us),
             Limit::CpuWeight(weight) => files.cpu_weight(*weight),
+            Limit::CpuIdle => files.cpu_idle(),
             Limit::CpuTime(_) | Limit::Idle(_) => {
                 let counter = files.cpu_counter()?;
                 self.cpu_counter = Some(counter);

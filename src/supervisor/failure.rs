@@ -147,6 +147,9 @@ impl Failure {
                 Op::LimitDevices(_) => {
                     "leave the rules out, or set `devices = \"off\"` under [enforce]".into()
                 }
+                Op::LimitPeers(_) => {
+                    "a kernel with CONFIG_CGROUP_BPF, the unified hierarchy of cgroups and the capability sys_admin are needed: `sandbox doctor` says which of them there is".into()
+                }
                 Op::ClaimRecord { .. } => {
                     "choose another name; `sandbox ps --all` shows who has which, `sandbox kill` ends one, `sandbox rm` forgets one that has ended".into()
                 }
@@ -192,6 +195,12 @@ impl Failure {
             }
             (Op::SetScheduler { priority: 1.., .. }, Errno::EPERM) => {
                 "the caller may give no such priority (`ulimit -r`), or its cgroup has no real-time processor time (cpu.rt_runtime_us of cgroup v1)".into()
+            }
+            (Op::PlaceMemory { .. }, Errno::ENOSYS) => {
+                "this kernel knows no memory nodes (CONFIG_NUMA): remove `numa`".into()
+            }
+            (Op::PlaceMemory { .. }, Errno::ENODEV | Errno::EINVAL) => {
+                "this machine, or `memory_nodes` and the groups around, has not all of these nodes, or the kernel no such policy: /sys/devices/system/node/has_memory lists the nodes".into()
             }
             (Op::RefuseSpeculation { .. }, Errno::ENXIO | Errno::ENODEV | Errno::EINVAL) => {
                 "this processor or kernel has no switch for it that a process could use: see /sys/devices/system/cpu/vulnerabilities, and take it out of `no_speculation`".into()

@@ -47,7 +47,7 @@ use crate::report::{Measured, Outcome, denial::Refusals, egress::Unreached, file
 use crate::running::{Live, Recording, joined};
 use crate::sys::mount::Depth;
 use crate::sys::process::{Arguments, Side, Spent};
-use crate::sys::{self, descriptor, process, signal};
+use crate::sys::{self, descriptor, process, scheduling, signal};
 use cgroup::Group;
 use mount_point::MountPoint;
 use network::Network;
@@ -131,6 +131,8 @@ struct Run<'p> {
     opened: [Option<std::sync::Arc<OwnedFd>>; 2],
     /// The own resource limits that were raised, as they were.
     raised: Vec<(u32, u64, u64)>,
+    /// The own class and level of I/O that was changed, as it was.
+    io_priority: Option<u32>,
     /// The sandbox's own terminal and the caller's, where there are two.
     terminal: Option<terminal::Terminal>,
     mount_points: Vec<MountPoint>,
@@ -212,6 +214,7 @@ impl<'p> Run<'p> {
             flags: None,
             opened: [None, None],
             raised: Vec::new(),
+            io_priority: None,
             terminal: None,
             mount_points: Vec::new(),
             roots: Vec::new(),
@@ -330,6 +333,10 @@ impl<'p> Run<'p> {
                     .limit_devices(rules)
                     .map_err(|e| text(e.to_string()))?;
             }
+            Op::LimitPeers(peers) => {
+                let group = self.group.as_ref().ok_or_else(|| errno(Errno::EBADF))?;
+                group.limit_peers(peers).map_err(|e| text(e.to_string()))?;
+            }
             Op::MakePipes {
                 stdout,
                 stderr,
@@ -354,8 +361,11 @@ impl<'p> Run<'p> {
             Op::OpenStream {
                 streams,
                 path,
+                append,
                 slot,
-            } => self.open_stream(streams, path, *slot).map_err(text)?,
+            } => self
+                .open_stream(streams, path, *append, *slot)
+                .map_err(text)?,
             Op::RaiseRlimit {
                 resource,
                 soft,
@@ -366,6 +376,10 @@ impl<'p> Run<'p> {
                 let (soft, hard) = ((*soft).max(own_soft), (*hard).max(own_hard));
                 process::set_rlimit(*resource, soft, hard).map_err(errno)?;
                 self.raised.push((*resource, own_soft, own_hard));
+            }
+            Op::LendIoPriority(priority) => {
+                self.io_priority = Some(scheduling::io_priority().map_err(errno)?);
+                scheduling::set_io_priority(*priority).map_err(errno)?;
             }
             Op::RelayTerminal {
                 caller,
@@ -519,11 +533,14 @@ impl<'p> Run<'p> {
         Ok(sockets)
     }
 
-    /// Takes the own resource limits back to what they were.
+    /// Takes the own resource limits, and what was lent, back to what they were.
     fn lower_limits(&mut self) {
         for (resource, soft, hard) in self.raised.drain(..).rev() {
             // Whoever could raise them can lower them.
             let _ = process::set_rlimit(resource, soft, hard);
+        }
+        if let Some(before) = self.io_priority.take() {
+            let _ = scheduling::set_io_priority(before);
         }
     }
 

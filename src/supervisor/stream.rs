@@ -18,10 +18,11 @@ impl Run<'_> {
         &mut self,
         streams: &[Stream],
         path: &Path,
+        append: bool,
         slot: Option<Slot>,
     ) -> Result<(), String> {
         let is_input = streams.contains(&0);
-        let file = open(path, is_input).map_err(|refused| match refused {
+        let file = open(path, is_input, append).map_err(|refused| match refused {
             Refused::Missing if is_input => "there is no such file".to_owned(),
             Refused::Missing => "there is no such folder".to_owned(),
             Refused::For(why, _) => format!("it {why}"),
@@ -43,12 +44,13 @@ impl Run<'_> {
 }
 
 /// A regular file, or /dev/null: what else is there could keep who opens it waiting, or have an effect. It is emptied
-/// only when that is known.
-fn open(path: &Path, is_input: bool) -> Result<File, Refused> {
+/// only when that is known, and not where it is written to at its end.
+fn open(path: &Path, is_input: bool, append: bool) -> Result<File, Refused> {
     let is_null = path == Path::new("/dev/null");
     let flags = match (is_input, is_null) {
         (true, _) => OFlags::RDONLY,
         (false, true) => OFlags::WRONLY,
+        (false, false) if append => OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND,
         (false, false) => OFlags::WRONLY | OFlags::CREATE,
     };
     let mode = if flags.contains(OFlags::CREATE) {
@@ -68,7 +70,7 @@ fn open(path: &Path, is_input: bool) -> Result<File, Refused> {
             "name a regular file",
         ));
     }
-    if is_file && !is_input {
+    if is_file && !is_input && !append {
         file.set_len(0).map_err(failed)?;
     }
     // As a shell's redirection would have opened it.

@@ -1,5 +1,5 @@
-//! Programs of the kernel's virtual machine that decide about devices (bpf(2), Documentation/bpf/prog_cgroup_sockopt.rst
-//! for how programs hang on groups).
+//! Programs of the kernel's virtual machine that decide about devices and packets (bpf(2),
+//! Documentation/bpf/prog_cgroup_sockopt.rst for how programs hang on groups).
 
 use super::{Result, check};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
@@ -39,9 +39,26 @@ const PROG_LOAD: libc::c_int = 5;
 const PROG_ATTACH: libc::c_int = 8;
 const PROG_QUERY: libc::c_int = 16;
 
-/// `BPF_PROG_TYPE_CGROUP_DEVICE`, and `BPF_CGROUP_DEVICE`, where such a program hangs.
-const TYPE_CGROUP_DEVICE: u32 = 15;
-const AT_CGROUP_DEVICE: u32 = 6;
+/// What a program is asked about: its type, and where on a group it hangs (`BPF_PROG_TYPE_*` and `BPF_CGROUP_*` of
+/// linux/bpf.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hook {
+    kind: u32,
+    at: u32,
+}
+
+impl Hook {
+    /// Each opening and making of a device.
+    pub const DEVICES: Self = Self { kind: 15, at: 6 };
+    /// Each packet of IP that is sent.
+    pub const SENT: Self = Self { kind: 8, at: 1 };
+    /// Each one that is received.
+    pub const RECEIVED: Self = Self { kind: 8, at: 0 };
+    /// Each connect(2) of a socket of IPv4.
+    pub const CONNECTS: Self = Self { kind: 18, at: 10 };
+    /// Each one of a socket of IPv6.
+    pub const CONNECTS6: Self = Self { kind: 18, at: 11 };
+}
 
 /// Programs of the groups above and below hold beside it (`BPF_F_ALLOW_MULTI`).
 const ALLOW_MULTI: u32 = 2;
@@ -60,6 +77,8 @@ struct Load {
     kernel_version: u32,
     flags: u32,
     name: [u8; 16],
+    interface: u32,
+    expected_at: u32,
 }
 
 /// Those of `BPF_PROG_ATTACH`.
@@ -102,18 +121,19 @@ fn number(fd: BorrowedFd<'_>) -> u32 {
     u32::try_from(fd.as_raw_fd()).unwrap_or(u32::MAX)
 }
 
-/// Has the kernel check and take a program about devices.
+/// Has the kernel check and take a program.
 ///
 /// # Errors
 /// `EPERM` without `CAP_BPF` or `CAP_SYS_ADMIN` over the machine, `EINVAL` and `ENOSYS` where the kernel has no such
 /// programs.
-pub fn load_device_program(program: &[Instruction]) -> Result<OwnedFd> {
+pub fn load(hook: Hook, program: &[Instruction]) -> Result<OwnedFd> {
     let license = c"MIT";
     let mut load = Load {
-        kind: TYPE_CGROUP_DEVICE,
+        kind: hook.kind,
         count: u32::try_from(program.len()).unwrap_or(u32::MAX),
         instructions: program.as_ptr() as u64,
         license: license.as_ptr() as u64,
+        expected_at: hook.at,
         ..Load::default()
     };
     let fd = bpf(PROG_LOAD, &mut load)?;
@@ -125,24 +145,24 @@ pub fn load_device_program(program: &[Instruction]) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// `EPERM` without the right, or where a group above admits no further programs.
-pub fn attach_device_program(group: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<()> {
+pub fn attach(hook: Hook, group: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<()> {
     let mut attach = Attach {
         target: number(group),
         program: number(program),
-        at: AT_CGROUP_DEVICE,
+        at: hook.at,
         flags: ALLOW_MULTI,
     };
     bpf(PROG_ATTACH, &mut attach).map(drop)
 }
 
-/// How many programs about devices hang on a group itself.
+/// How many programs hang there on a group itself.
 ///
 /// # Errors
-/// As for [`attach_device_program`].
-pub fn count_device_programs(group: BorrowedFd<'_>) -> Result<u32> {
+/// As for [`attach`].
+pub fn count(hook: Hook, group: BorrowedFd<'_>) -> Result<u32> {
     let mut query = Query {
         target: number(group),
-        at: AT_CGROUP_DEVICE,
+        at: hook.at,
         ..Query::default()
     };
     bpf(PROG_QUERY, &mut query)?;

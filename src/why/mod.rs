@@ -17,7 +17,7 @@ use crate::plan::egress::Name;
 use crate::plan::op::network::Protocol;
 use crate::plan::{Op, Plan, bpf};
 use crate::profile::variables::Variables;
-use crate::sections::network::Mode;
+use crate::sections::network::{Mode, Network};
 use crate::sections::seccomp::compile::NATIVE;
 use crate::sections::test::{Subject, subject};
 use crate::sections::{Profile, environment};
@@ -317,6 +317,32 @@ fn keeps(capability: Capability, profile: &Profile) -> Answer {
     )
 }
 
+/// What bounds the host's network, about one end of it.
+fn bounded((host, port): &(Result<Name, IpAddr>, u16), network: &Network) -> Option<Answer> {
+    if let Some(ports) = &network.connect_ports
+        && !ports.value.contains(port)
+    {
+        let reason = format!("network.connect_ports does not have {port}");
+        let remedy = format!("add {port} to `connect_ports` under [network]");
+        return Some(Answer::denied(reason, &ports.origin, remedy));
+    }
+    let peers = network.peers.as_ref()?;
+    let Err(address) = host else {
+        let reason = "network.peers has the addresses that may be reached, and names lead to some";
+        return Some(Answer::allowed(reason, &peers.origin));
+    };
+    let address = address.to_canonical();
+    let held = peers.value.iter().find(|peer| peer.value.0.holds(address));
+    Some(match held {
+        Some(peer) => Answer::allowed("network.peers has it", &peer.origin),
+        None => Answer::denied(
+            format!("network.peers does not have {address}"),
+            &peers.origin,
+            format!("add \"{address}\" to `peers` under [network]"),
+        ),
+    })
+}
+
 /// A host of the network, or this machine itself.
 fn network(
     profile: &Profile,
@@ -344,7 +370,8 @@ fn network(
         } else {
             &net.origin
         };
-        return Answer::allowed("the network is not the sandbox's own", origin);
+        return (end.as_ref().and_then(|end| bounded(end, network)))
+            .unwrap_or_else(|| Answer::allowed("the network is not the sandbox's own", origin));
     }
     if let (Some(egress), Some((host, port)), false) = (&network.egress, &end, own) {
         return match egress.reaches(host, *port) {

@@ -196,25 +196,6 @@ umask = "000"
 }
 
 #[test]
-fn a_nice_value_below_zero() {
-    let odd = warned(
-        r#"
-[process]
-nice = -5
-"#,
-    );
-    insta::assert_snapshot!(odd, @r#"
-    warning[SBX0054]: in a new user namespace even root may not raise its priority
-     --> sandbox.toml:2:8
-      |
-    2 | nice = -5
-      |        ^^
-      |
-      = help: write 0 or more, or start sandbox itself with this nice value
-    "#);
-}
-
-#[test]
 fn a_filter_and_owners_that_are_off() {
     let odd = warned(
         r#"

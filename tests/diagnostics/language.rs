@@ -37,7 +37,7 @@ firewall = true
     2 | firewall = true
       | ^^^^^^^^
       |
-      = help: the keys are: mode, families, namespace, interface, address, host_address, gateway, bridge, isolated, names, nat, mtu, hardware_address, rate, delay, loss, pool, dns, dns_search, dns_options, publish, forward, connect_ports, bind_ports, allow, deny
+      = help: the keys are: mode, families, namespace, interface, address, host_address, gateway, bridge, isolated, names, nat, mtu, hardware_address, rate, delay, loss, pool, dns, dns_search, dns_options, publish, forward, connect_ports, bind_ports, peers, allow, deny
     "#);
 }
 

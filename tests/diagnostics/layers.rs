@@ -835,6 +835,7 @@ fn origins_are_shown_beside_every_value() {
     # write_execute = true  # default
     # output_files = "relay"  # default
     # input_file = "read"  # default
+    # reset_on_fork = false  # default
     # keyring = "new"  # default
     # tsc = true  # default
     # transparent_huge_pages = true  # default

@@ -532,7 +532,7 @@ pid = "shared"
     1 | [[mounts]]
       | ---------- of this mount
       |
-      = help: write read_only = false, nosuid = false, or remove `propagation`
+      = help: write read_only = false, nosuid = false; or propagation = "slave-as-is", where they shall hold for what is there now alone
 
     error[SBX0007]: `recursive` means nothing for the type "tmpfs"
       --> sandbox.toml:11:13

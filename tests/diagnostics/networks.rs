@@ -231,3 +231,27 @@ host_address = ["10.0.0.1/16"]
     insta::assert_snapshot!(checked("\n[network]\naddress = \"auto\"\n"));
     insta::assert_snapshot!(checked("\n[network]\nmode = \"veth\"\naddress = \"any\"\n"));
 }
+
+#[test]
+fn peers_that_are_none_or_passed_by() {
+    let wrong = checked(
+        r#"
+[network]
+mode = "veth"
+peers = ["localhost", "10.0.0.1/8", "[::1]", "10.0.0.0/33", "::1", "127.0.0.0/8"]
+"#,
+    );
+    insta::assert_snapshot!(wrong);
+    let wrong = checked(
+        r#"
+[namespaces]
+user = "shared"
+[network]
+mode = "host"
+peers = []
+[capabilities]
+keep = ["net_raw"]
+"#,
+    );
+    insta::assert_snapshot!(wrong);
+}

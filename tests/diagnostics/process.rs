@@ -409,13 +409,13 @@ personality = ["read_implies_exec"]
       |
       = help: write `priority` too, for example: priority = 10
 
-    error[SBX0004]: `best-effort:8` is no class of I/O that a process may take
+    error[SBX0004]: `best-effort:8` is no class of I/O
      --> sandbox.toml:5:10
       |
     5 | ioprio = "best-effort:8"
       |          ^^^^^^^^^^^^^^^
       |
-      = help: "idle", or "best-effort:0" (first) to "best-effort:7" (last); the real-time class needs a right over the host
+      = help: "idle", or "best-effort:0" (first) to "best-effort:7" (last), or "realtime:0" to "realtime:7"
 
     error[SBX0004]: the least slack is a nanosecond
      --> sandbox.toml:6:15
@@ -531,4 +531,30 @@ time_offsets = { monotonic = "-", boottime = "yesterday", realtime = 0 }
       |
       = help: the keys are: monotonic, boottime
     "#);
+}
+
+#[test]
+fn streams_and_schedules_that_mean_nothing() {
+    let wrong = checked(
+        r#"
+[process]
+stdin = "append:./in"
+stdout = "append:./log"
+stderr = "./log"
+reset_on_fork = true
+ioprio = "idle:1"
+numa = "bind"
+
+[devices]
+rules = ["c 189:* rmw", "189:* r", "c 189:*"]
+
+[limits]
+cpu_weight = "low"
+"#,
+    );
+    insta::assert_snapshot!(wrong);
+    let wrong = checked(
+        "[process]\nstdin = \"./log\"\nstdout = \"append:./log\"\nstderr = \"truncate:/var/log/x\"\n",
+    );
+    insta::assert_snapshot!(wrong);
 }

@@ -49,25 +49,6 @@ grace = "-5s"
 }
 
 #[test]
-fn swap_without_memory() {
-    let wrong = checked(
-        r#"
-[limits]
-swap = "1G"
-"#,
-    );
-    insta::assert_snapshot!(wrong, @r#"
-    error[SBX0012]: `swap` is counted on top of `memory`
-     --> sandbox.toml:2:8
-      |
-    2 | swap = "1G"
-      |        ^^^^
-      |
-      = help: set `memory` too, for example: memory = "1G"
-    "#);
-}
-
-#[test]
 fn a_list_of_processors_that_is_none() {
     let wrong = checked(
         r#"

@@ -96,7 +96,7 @@ files = ["BENCH/tree/variables", { name = "BENCH/tree/none", optional = true }]
 [process]
 stdin = "BENCH/tree/input"
 stdout = "BENCH/out"
-stderr = "BENCH/tree/complaints"
+stderr = "append:BENCH/tree/complaints"
 output_files = "give"
 by_descriptor = true
 keyring = "inherit"
@@ -152,7 +152,7 @@ gid = 1
 groups = [4]
 "#;
 
-/// Rules about devices, which are root's alone, for a command that could open any of them.
+/// Rules about devices and packets, which are root's alone, for a command that could open any of them.
 pub(crate) const DEVICES: &str = r#"
 [namespaces]
 user = "shared"
@@ -160,6 +160,10 @@ user = "shared"
 [user]
 uid = 0
 gid = 0
+
+[network]
+mode = "host"
+peers = ["127.0.0.0/8"]
 
 [devices]
 nodes = [{ name = "loop-control", access = "r", optional = true }, "net/tu?"]

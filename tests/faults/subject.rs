@@ -276,7 +276,11 @@ impl Bench {
         let root = |text: &'static str| if is_root() { text } else { "" };
         let mut optional = String::new();
         if root_may_be_first() {
-            optional += "scheduler = \"rr\"\npriority = 3\n";
+            optional += "scheduler = \"rr\"\npriority = 3\nreset_on_fork = true\n";
+        }
+        optional += root("ioprio = \"realtime:7\"\n");
+        if Path::new("/sys/devices/system/node/node0").exists() {
+            optional += "numa = \"bind:0\"\n";
         }
         let switches = speculation_switches();
         if !switches.is_empty() {

@@ -407,7 +407,23 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
     ),
     ("limits", "memory_high = \"1G\"", "memory_high = \"2G\""),
     ("limits", "memory_high = \"1G\"", ""),
+    (
+        "network",
+        "mode = \"host\"\npeers = []",
+        "mode = \"host\"\npeers = [\"127.0.0.0/8\"]",
+    ),
+    (
+        "network",
+        "mode = \"host\"\npeers = [\"10.0.0.7\"]",
+        "mode = \"host\"\npeers = [\"10.0.0.0/24\"]",
+    ),
+    (
+        "network",
+        "mode = \"host\"\npeers = [\"0.0.0.0/0\", \"::/0\"]",
+        "mode = \"host\"",
+    ),
     ("limits", "cpu_weight = 50", ""),
+    ("limits", "cpu_weight = \"idle\"", "cpu_weight = 1"),
     ("limits", "memory_low = \"1G\"", "memory_low = \"2G\""),
     ("limits", "", "memory_low = \"1G\""),
     ("limits", "", "memory_min = \"1G\""),
@@ -518,6 +534,26 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
     ("process", "stdout = \"null\"", ""),
     ("process", "", "stdout = \"/srv/out\""),
     ("process", "stdout = \"/srv/out\"", "stdout = \"/srv/log\""),
+    (
+        "process",
+        "stdout = \"append:/srv/out\"",
+        "stdout = \"/srv/out\"",
+    ),
+    (
+        "process",
+        "scheduler = \"rr\"\npriority = 1\nreset_on_fork = true",
+        "scheduler = \"rr\"\npriority = 1",
+    ),
+    (
+        "process",
+        "ioprio = \"best-effort:0\"",
+        "ioprio = \"realtime:7\"",
+    ),
+    (
+        "process",
+        "ioprio = \"realtime:1\"",
+        "ioprio = \"realtime:0\"",
+    ),
     ("process", "", "stderr = \"/srv/err\""),
     ("process", "", "by_descriptor = true"),
     ("process", "", "keyring = \"inherit\""),
@@ -563,6 +599,18 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "nodes = [\"sda\"]",
     ),
     ("devices", "policy = \"closed\"", ""),
+    ("devices", "policy = \"closed\"", "rules = [\"c 189:* r\"]"),
+    (
+        "devices",
+        "rules = [\"c 189:* r\"]",
+        "rules = [\"c 189:* rw\"]",
+    ),
+    (
+        "devices",
+        "rules = [\"c 189:5 rw\"]",
+        "rules = [\"c 189:* rw\"]",
+    ),
+    ("devices", "rules = [\"c 189:* rw\"]", ""),
     (
         "devices",
         "nodes = [\"kvm\"]",
@@ -1082,6 +1130,7 @@ pub(crate) const HARMLESS: &[(&str, &str, &str)] = &[
     ("process", "affinity", "affinity = \"0\""),
     ("process", "scheduler", "scheduler = \"idle\""),
     ("process", "ioprio", "ioprio = \"best-effort:7\""),
+    ("process", "numa", "numa = \"interleave:0\""),
     ("process", "timer_slack", "timer_slack = \"1ms\""),
     // A process chooses for itself.
     (

@@ -102,7 +102,12 @@ fn what_the_host_mounts_later_shows_where_the_profile_says_so_and_nowhere_else()
     let own = "\n[[mounts]]\ntype = \"tmpfs\"\ntarget = \"/seen/own\"\n";
     for user in ["new", "shared"] {
         let namespaces = format!("[namespaces]\nuser = \"{user}\"\n");
-        for (keys, shown) in [(open, "here\n"), ("read_only = false", "")] {
+        let as_is = "nodev = false\npropagation = \"slave-as-is\"";
+        for (keys, shown) in [
+            (open, "here\n"),
+            (as_is, "here\n"),
+            ("read_only = false", ""),
+        ] {
             let _ = std::fs::remove_file(project.path().join("run"));
             let _ = std::fs::remove_file(project.path().join("look"));
             project.write(
@@ -113,6 +118,26 @@ fn what_the_host_mounts_later_shows_where_the_profile_says_so_and_nowhere_else()
             assert_eq!(said.clone().ok(), format!("0\n{shown}"), "{user}: {keys}");
         }
     }
+    // What is there when the run starts has the options of this mount all the same; what shows later, the host's.
+    let keys = "noexec = true\npropagation = \"slave-as-is\"\n[namespaces]\nuser = \"shared\"\n[enforce]\nlandlock = \"off\"";
+    project.write("sandbox.toml", bind(source, keys));
+    let script = script.replace(
+        "ls /seen/later",
+        "touch /seen/x /seen/later/x; ls /seen /seen/later; grep -o \"/seen.* r[ow],[^ ]*\" /proc/self/mountinfo",
+    );
+    for fifo in ["run", "look"] {
+        let _ = std::fs::remove_file(project.path().join(fifo));
+    }
+    let script = script.replace(&format!("{source}/own"), "none");
+    let said = elsewhere(&project, &script);
+    let seen = said.stdout;
+    assert!(
+        said.stderr.contains("/seen/x': Read-only file system"),
+        "{}",
+        said.stderr
+    );
+    assert!(seen.contains("/seen ro,nosuid,nodev,noexec"), "{seen}");
+    assert!(seen.contains("/seen/later rw,"), "{seen}");
     // A source that hears of nothing.
     project.write("sandbox.toml", bind(source, open));
     let run = format!("{} --profile sandbox.toml -- true", program().display());

@@ -101,6 +101,39 @@ fn under_a_closed_policy_no_other_device_is_opened_or_made() {
 }
 
 #[test]
+fn a_rule_by_number_opens_what_a_driver_has_wherever_there_is_a_node() {
+    let test = "a_rule_by_number_opens_what_a_driver_has_wherever_there_is_a_node";
+    let project = Project::new();
+    let Some(name) = node(test, &project) else {
+        return;
+    };
+    let stat = std::fs::metadata(format!("/dev/{name}")).unwrap();
+    let number = std::os::unix::fs::MetadataExt::rdev(&stat);
+    let (major, minor) = (libc::major(number), libc::minor(number));
+    let kind = match std::os::unix::fs::FileTypeExt::is_block_device(&stat.file_type()) {
+        true => 'b',
+        false => 'c',
+    };
+    let run = |rules: &str| {
+        let profile = format!(
+            "version = 1\n{ROOT}[devices]\nrules = [{rules}]\n\
+             [[mounts]]\ntype = \"bind\"\ntarget = \"/dev/{name}\"\nread_only = false\nnodev = false\nidmap = false\n"
+        );
+        project.run(&profile, &(ways(name) + "head -c 3 /dev/zero | wc -c"))
+    };
+    let all = format!("\"{kind} {major}:* rw\"");
+    assert_eq!(run(&all).ok(), "<\n>>\n<>\n3\n");
+    assert_eq!(run(&format!("\"{kind} {major}:{minor} r\"")).ok(), "<\n3\n");
+    let other = if kind == 'b' { 'c' } else { 'b' };
+    for none in [
+        format!("\"{kind} {major}:{} rw\"", minor + 1),
+        format!("\"{other} {major}:* rw\""),
+    ] {
+        assert_eq!(run(&none).ok(), "3\n", "{none}");
+    }
+}
+
+#[test]
 fn rules_about_devices_are_refused_where_only_root_could_have_them() {
     let test = "rules_about_devices_are_refused_where_only_root_could_have_them";
     if is_root() {
@@ -113,6 +146,12 @@ fn rules_about_devices_are_refused_where_only_root_could_have_them() {
         );
         project.run(&profile, "echo ran")
     };
+    let by_number = "version = 1\n[devices]\nrules = [\"c 1:* rw\"]";
+    let said = project.run(by_number, "echo ran").fails(125);
+    assert!(
+        said.contains("only root") && said.contains("sandbox.toml:3:"),
+        "{said}"
+    );
     let refused = run("");
     assert_eq!(refused.stdout, "");
     let said = refused.fails(125);

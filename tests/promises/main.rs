@@ -48,6 +48,7 @@ mod old_root;
 mod output;
 mod owners;
 mod parts;
+mod peers;
 mod privileges;
 mod process;
 mod proofs;

@@ -1,5 +1,7 @@
 //! What `[process]` and its neighbours set, seen from inside and from outside.
 
+use crate::live::HOLD;
+use crate::running::{Place, name};
 use crate::support::{Done, Project, done, is_root, program, skip};
 
 /// A run of the profile's own command, with these arguments of the program.
@@ -179,6 +181,124 @@ print(sorted(os.sched_getaffinity(0)), os.sched_getscheduler(0), libc.syscall(SY
 print(os.uname().machine)
 print(open("/proc/self/personality").read().strip())
 "#;
+
+#[test]
+fn what_comes_before_others_is_had_where_the_caller_may_give_it() {
+    let test = "what_comes_before_others_is_had_where_the_caller_may_give_it";
+    let project = Project::new();
+    let script = format!(
+        "import os, ctypes; p = os.popen('nice').read(); print(os.nice(0), p.strip(), ctypes.CDLL(None).syscall({}, 1, 0))",
+        nix::libc::SYS_ioprio_get
+    );
+    let run = |keys: &str| {
+        let profile = format!("version = 1\n[process]\n{keys}");
+        done(&mut project.command(&profile, &["python3", "-c", &script]))
+    };
+    let (nice, ioprio) = (run("nice = -3"), run("nice = 0\nioprio = \"realtime:2\""));
+    if !is_root() {
+        // No plain user has such a limit unless somebody has given it.
+        if nice.code == 0 {
+            return skip(test, "the caller may lower its nice value");
+        }
+        let words = nice.fails(125);
+        assert!(
+            words.contains("takes 23 of the caller's limit on nice"),
+            "{words}"
+        );
+        assert!(words.contains("sandbox.toml:3:"), "{words}");
+        let words = ioprio.fails(125);
+        assert!(
+            words.contains("only root can give the real-time class"),
+            "{words}"
+        );
+        assert!(words.contains("sandbox.toml:4:"), "{words}");
+        return;
+    }
+    let outside = || {
+        let own = "import os, ctypes; print(os.nice(0), ctypes.CDLL(None).syscall(SYS, 1, 0))";
+        let own = own.replace("SYS", &nix::libc::SYS_ioprio_get.to_string());
+        done(std::process::Command::new("python3").args(["-c", &own])).ok()
+    };
+    let before = outside();
+    assert_eq!(ioprio.ok(), format!("0 0 {}\n", (1 << 13) | 2));
+    assert_eq!(outside(), before);
+    // In the host's user namespace it takes another right of root's.
+    let shared = "nice = -3\nioprio = \"realtime\"\n[namespaces]\nuser = \"shared\"";
+    let all = format!("-3 -3 {}\n", (1 << 13) | 4);
+    assert_eq!(run(shared).ok(), all);
+    if nice.code == 125 {
+        assert!(
+            nice.stderr
+                .contains("takes 23 of the caller's limit on nice"),
+            "{nice:?}"
+        );
+        return skip(test, "root may not raise limits here");
+    }
+    assert!(nice.ok().starts_with("-3 -3 "));
+    assert_eq!(outside(), before);
+    // For who joins, too.
+    let profile = "version = 1\n[process]\nnice = -3\nioprio = \"realtime\"";
+    let (place, name) = (Place::new(), name());
+    let live = place.start(&name, profile, HOLD);
+    let joined = place.done(&["exec", &name, "--", "python3", "-c", &script]);
+    assert_eq!(joined.ok(), all);
+    assert_eq!(live.go(&place.project).code, 0);
+    // It stays, also where nothing below it is had any more.
+    let limited = run("nice = -3\n[rlimits]\nnice = 0").ok();
+    assert!(limited.starts_with("-3 -3 "), "{limited}");
+}
+
+#[test]
+fn a_real_time_policy_is_kept_from_what_the_command_starts() {
+    let test = "a_real_time_policy_is_kept_from_what_the_command_starts";
+    let project = Project::new();
+    let script = "import os, subprocess as s, sys; print(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK, flush=True); s.run([sys.executable, '-c', 'import os; print(os.sched_getscheduler(0))'])";
+    // Where root may not raise limits, it has the right in the host's user namespace.
+    let user = if is_root() { "shared" } else { "new" };
+    let run = |keys: &str| {
+        let profile = format!(
+            "version = 1\n[namespaces]\nuser = \"{user}\"\n[process]\nscheduler = \"rr\"\npriority = 3\n{keys}"
+        );
+        done(&mut project.command(&profile, &["python3", "-c", script]))
+    };
+    let plain = run("");
+    if plain.code == 125 {
+        return skip(test, "the caller may give no real-time policy");
+    }
+    assert_eq!(plain.ok(), "2\n2\n");
+    assert_eq!(run("reset_on_fork = true").ok(), "2\n0\n");
+}
+
+#[test]
+fn memory_is_taken_from_the_nodes_that_the_profile_names() {
+    let test = "memory_is_taken_from_the_nodes_that_the_profile_names";
+    let project = Project::new();
+    let script = format!(
+        "import ctypes; m, n = ctypes.c_int(), (ctypes.c_ulong * 16)(); print(ctypes.CDLL(None).syscall({}, ctypes.byref(m), n, 1025, None, 0), m.value, n[0])",
+        nix::libc::SYS_get_mempolicy
+    );
+    let run = |numa: &str| {
+        let profile =
+            format!("version = 1\n[process]\n{numa}\n[seccomp]\nallow = [\"get_mempolicy\"]");
+        done(&mut project.command(&profile, &["python3", "-c", &script]))
+    };
+    let bound = run("numa = \"bind:0\"");
+    if bound.code == 125 && bound.stderr.contains("CONFIG_NUMA") {
+        return skip(test, "this kernel knows no memory nodes");
+    }
+    assert_eq!(bound.ok(), "0 2 1\n");
+    assert_eq!(run("").ok(), "0 0 0\n");
+    assert_eq!(run("numa = \"interleave:0\"").ok(), "0 3 1\n");
+    assert_eq!(run("numa = \"preferred:0\"").ok(), "0 1 1\n");
+    assert_eq!(run("numa = \"local\"").ok(), "0 4 0\n");
+    // A node that is not there is no reason for less than was asked for.
+    for numa in ["bind:0,1000", "preferred:1000"] {
+        let words = run(&format!("numa = \"{numa}\"")).fails(125);
+        for part in ["sandbox.toml:3:", numa, "has_memory"] {
+            assert!(words.contains(part), "{words}");
+        }
+    }
+}
 
 #[test]
 fn the_command_is_scheduled_as_the_profile_says() {

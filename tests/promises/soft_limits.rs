@@ -64,6 +64,52 @@ fn ticks(pid: u32) -> u64 {
 }
 
 #[test]
+fn a_sandbox_that_is_idle_has_the_processor_time_that_nobody_else_wants() {
+    let test = "a_sandbox_that_is_idle_has_the_processor_time_that_nobody_else_wants";
+    if without_limits(test) {
+        return;
+    }
+    let project = Project::new();
+    let profile = "version = 1\n[limits]\ncpu_weight = \"idle\"";
+    let live = Live::script(&project, profile, HOLD);
+    let folder = group(live.command(), "cpu");
+    let idle = std::fs::read_to_string(folder.join("cpu.idle")).unwrap();
+    assert_eq!(idle.trim(), "1");
+    assert_eq!(live.go(&project).code, 0);
+}
+
+#[test]
+fn swap_is_limited_without_memory_or_the_run_says_that_it_is_not() {
+    let test = "swap_is_limited_without_memory_or_the_run_says_that_it_is_not";
+    if without_limits(test) {
+        return;
+    }
+    let project = Project::new();
+    let profile = "version = 1\n[limits]\nswap = 0";
+    let own = format!("/proc/{}/cgroup", std::process::id());
+    let membership = std::fs::read_to_string(own).unwrap();
+    if membership.lines().any(|line| line.contains(":memory:")) {
+        let words = project.run(profile, "true").fails(125);
+        for part in [
+            "`swap` cannot be enforced: cgroup v1 counts it together",
+            "sandbox.toml:3:",
+        ] {
+            assert!(words.contains(part), "{words}");
+        }
+        return;
+    }
+    let live = Live::script(&project, profile, HOLD);
+    let folder = group(live.command(), "memory");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name));
+    // A kernel without swap has no such file, and nothing to limit.
+    if let Ok(most) = read("memory.swap.max") {
+        assert_eq!(most.trim(), "0");
+    }
+    assert_eq!(read("memory.max").unwrap().trim(), "max");
+    assert_eq!(live.go(&project).code, 0);
+}
+
+#[test]
 fn a_weight_divides_processor_time_beside_another_sandbox() {
     if without_limits("a_weight_divides_processor_time_beside_another_sandbox") {
         return;

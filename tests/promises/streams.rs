@@ -1,5 +1,6 @@
 //! Standard streams that the profile names: files of the caller's, opened once and through no link, or nothing.
 
+use crate::live::{Live, eventually};
 use crate::support::{Project, done};
 
 fn profile(keys: &str) -> String {
@@ -48,6 +49,57 @@ fn one_file_for_both_streams_keeps_what_is_written_in_its_order() {
         let log = std::fs::read_to_string(project.path().join("log")).unwrap();
         assert_eq!(log, "1\n2\n3\n4\n", "{output_files}");
     }
+}
+
+#[test]
+fn what_is_appended_to_keeps_what_was_there() {
+    let project = Project::new();
+    for output_files in ["relay", "give"] {
+        project.write("log", "before\n");
+        let _ = std::fs::remove_file(project.path().join("new"));
+        let keys = format!(
+            "stdout = \"append:./log\"\nstderr = \"append:{}/new\"\noutput_files = \"{output_files}\"",
+            project.path().display()
+        );
+        for run in ["first", "second"] {
+            let script = format!("echo {run}; echo told by {run} >&2");
+            project.run(&profile(&keys), &script).ok();
+        }
+        let read = |name: &str| std::fs::read_to_string(project.path().join(name)).unwrap();
+        assert_eq!(read("log"), "before\nfirst\nsecond\n", "{output_files}");
+        assert_eq!(read("new"), "told by first\ntold by second\n");
+        // Whoever else writes to it meanwhile is not written over.
+        let script = "echo one; touch ready; cat told; echo two";
+        let mut others = std::fs::OpenOptions::new();
+        let mut others = others
+            .append(true)
+            .open(project.path().join("log"))
+            .unwrap();
+        let told = project.path().join("told");
+        let _ = std::fs::remove_file(&told);
+        let _ = std::fs::remove_file(project.path().join("ready"));
+        nix::unistd::mkfifo(&told, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let live = Live::script(&project, &profile(&keys), script);
+        eventually("the first line is there", || read("log").ends_with("one\n"));
+        std::io::Write::write_all(&mut others, b"of another\n").unwrap();
+        std::fs::write(&told, "told\n").unwrap();
+        live.done().ok();
+        let log = read("log");
+        assert!(
+            log.ends_with("second\none\nof another\ntold\ntwo\n"),
+            "{log}"
+        );
+    }
+    // One file for both keeps their order.
+    project.write("log", "before\n");
+    let keys = "stdout = \"append:./log\"\nstderr = \"append:log/../log\"";
+    let refused = project.run(&profile(keys), "true").fails(125);
+    assert!(refused.contains(".."), "{refused}");
+    let keys = "stdout = \"append:./log\"\nstderr = \"append:./log\"";
+    let run = project.run(&profile(keys), "echo 1; echo 2 >&2; echo 3");
+    assert_eq!(run.ok(), "");
+    let log = std::fs::read_to_string(project.path().join("log")).unwrap();
+    assert_eq!(log, "before\n1\n2\n3\n");
 }
 
 #[test]

@@ -44,6 +44,9 @@ pub struct Socket {
     pub bus: bool,
 }
 
+/// The weight by which a manager is told that others come first, whatever they want (`CPUWeight=idle`).
+pub const IDLE_WEIGHT: u32 = 0;
+
 /// A transient scope to ask for. This process moves into it, and it ends with its last process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
@@ -61,7 +64,8 @@ pub struct Scope {
     pub dir: PathBuf,
     /// The most tasks in it: as many as in the group that we leave. None for no limit.
     pub tasks: Option<u64>,
-    /// Its share of processor time among its neighbours, who are no neighbours of a group inside it.
+    /// Its share of processor time among its neighbours, who are no neighbours of a group inside it; or
+    /// [`IDLE_WEIGHT`].
     pub cpu_weight: Option<u32>,
 }
 

@@ -4,7 +4,7 @@
 use super::Found;
 use crate::host::Host;
 use crate::host::cgroup::{Controller, Kind};
-use crate::sys::bpf;
+use crate::sys::bpf::{self, Hook};
 
 /// The hierarchies.
 pub(super) fn hierarchies(host: &Host) -> Found {
@@ -35,10 +35,31 @@ pub(super) fn devices(host: &Host) -> Found {
     if is_v1 || found.0 != super::State::Ok {
         return found;
     }
-    match bpf::load_device_program(&bpf::PERMIT_NOTHING) {
+    match bpf::load(Hook::DEVICES, &bpf::PERMIT_NOTHING) {
         Ok(_) => found,
         Err(errno) => Found::blocked(
             format!("the kernel takes no program about devices: {errno}"),
+            "boot with a kernel that has CONFIG_CGROUP_BPF, or run with the capability sys_admin",
+        ),
+    }
+}
+
+/// Rules about packets of the host's network: for root alone, and in the unified hierarchy.
+pub(super) fn packets(host: &Host) -> Found {
+    if !host.caller.is_over_the_machine() {
+        return Found::blocked(
+            "only root of the machine may bound whom a command reaches in the host's network",
+            "run as root, or write `allow` under [network], in a network of the sandbox's own",
+        );
+    }
+    let found = controller(Controller::Packets, host);
+    if found.0 != super::State::Ok {
+        return found;
+    }
+    match bpf::load(Hook::SENT, &bpf::PERMIT_NOTHING) {
+        Ok(_) => found,
+        Err(errno) => Found::blocked(
+            format!("the kernel takes no program about packets: {errno}"),
             "boot with a kernel that has CONFIG_CGROUP_BPF, or run with the capability sys_admin",
         ),
     }

@@ -93,6 +93,8 @@ mechanisms! {
     CgroupHugetlb = "cgroup-hugetlb",
     /// Rules about which devices may be opened.
     CgroupDevices = "cgroup-devices",
+    /// Rules about the addresses with which packets of the host's network are exchanged.
+    CgroupPackets = "cgroup-packets",
     /// Id maps of more than one id: subuid(5), newuidmap(1).
     SubordinateIds = "subordinate-ids",
     /// System call filters (seccomp(2)).
@@ -140,6 +142,7 @@ impl Mechanism {
             Controller::Io => Self::CgroupIo,
             Controller::Hugetlb => Self::CgroupHugetlb,
             Controller::Devices => Self::CgroupDevices,
+            Controller::Packets => Self::CgroupPackets,
         }
     }
 
@@ -268,6 +271,7 @@ pub fn examine(mechanism: Mechanism, host: &Host) -> Finding {
         Mechanism::CgroupIo => groups::controller(Controller::Io, host),
         Mechanism::CgroupHugetlb => groups::controller(Controller::Hugetlb, host),
         Mechanism::CgroupDevices => groups::devices(host),
+        Mechanism::CgroupPackets => groups::packets(host),
         Mechanism::CgroupCpuset => groups::controller(Controller::Cpuset, host),
         Mechanism::SubordinateIds => programs::subordinate_ids(host),
         Mechanism::Seccomp => kernel::seccomp(),

@@ -212,7 +212,7 @@ impl Network {
     }
 
     /// A network as it is written; `None` for what is no address at all.
-    fn parse(text: &str) -> Option<Result<Self, Wrong>> {
+    pub fn parse(text: &str) -> Option<Result<Self, Wrong>> {
         let open = text.strip_prefix('[');
         let (address, length) = match open {
             Some(rest) => {

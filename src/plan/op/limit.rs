@@ -50,6 +50,8 @@ pub enum Limit {
     Realtime(u64),
     /// The share of processor time beside other groups, from 1 to 10,000; a new group has 100.
     CpuWeight(u32),
+    /// Processor time that no other group wants, and no more.
+    CpuIdle,
     /// Processor time of all processes together, in all. No controller bounds it: the supervisor looks
     /// at the group's counter, which has to be there, and ends the run.
     CpuTime(Duration),
@@ -158,9 +160,11 @@ impl Limit {
             | Self::OomGroup(_)
             | Self::Swap(_) => Controller::Memory,
             Self::HugePages { .. } => Controller::Hugetlb,
-            Self::Cpu { .. } | Self::CpuBurst(_) | Self::Realtime(_) | Self::CpuWeight(_) => {
-                Controller::Cpu
-            }
+            Self::Cpu { .. }
+            | Self::CpuBurst(_)
+            | Self::Realtime(_)
+            | Self::CpuWeight(_)
+            | Self::CpuIdle => Controller::Cpu,
             Self::CpuTime(_) | Self::Idle(_) => Controller::Cpuacct,
             Self::Io(..) | Self::IoWeight { .. } => Controller::Io,
             Self::Cpuset(_) | Self::MemoryNodes(_) => Controller::Cpuset,

@@ -75,20 +75,14 @@ const LARGEST: Device = Device {
 impl Number {
     fn parse(text: &str) -> Option<Self> {
         let (kind, number) = text.split_once(' ')?;
-        let block = match kind {
-            "b" => true,
-            "c" => false,
-            _ => return None,
-        };
         let (major, minor) = number.split_once(':')?;
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let part = |text: &str| text.parse().ok().filter(|_| digits(text));
-        let device = Device {
-            major: part(major)?,
-            minor: part(minor)?,
-        };
-        let fits = device.major <= LARGEST.major && device.minor <= LARGEST.minor;
-        fits.then_some(Self { block, device })
+        Some(Self {
+            block: is_block(kind)?,
+            device: Device {
+                major: part(major, LARGEST.major)?,
+                minor: part(minor, LARGEST.minor)?,
+            },
+        })
     }
 
     /// Where udev(7) has a link to the node of this number.
@@ -96,6 +90,21 @@ impl Number {
         let kind = if self.block { "block" } else { "char" };
         Path::new("/dev").join(kind).join(self.device.to_string())
     }
+}
+
+/// Whether the letter of a kind is that of blocks.
+fn is_block(kind: &str) -> Option<bool> {
+    match kind {
+        "b" => Some(true),
+        "c" => Some(false),
+        _ => None,
+    }
+}
+
+/// One part of a number.
+fn part(text: &str, largest: u32) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|part| digits && *part <= largest)
 }
 
 impl fmt::Display for Number {
@@ -118,6 +127,83 @@ impl Value for Number {
         if found.is_none() {
             let message = format!("`{text}` is no kind and number of a device");
             let help = "for example: \"c 10:229\" (characters) or \"b 8:0\" (blocks), as `ls -l /dev` shows them";
+            wrong(&origin, message, help, problems);
+        }
+        found
+    }
+}
+
+/// A rule by the number of a device, or of all that a driver has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class(DeviceRule);
+
+impl Class {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let (kind, number, access) = (words.next()?, words.next()?, words.next()?);
+        let (major, minor) = number.split_once(':')?;
+        let minor = match minor {
+            "*" => None,
+            minor => Some(part(minor, LARGEST.minor)?),
+        };
+        let rule = DeviceRule {
+            block: is_block(kind)?,
+            major: part(major, LARGEST.major)?,
+            minor,
+            read: matches!(access, "r" | "rw"),
+            write: matches!(access, "w" | "rw"),
+        };
+        ((rule.read || rule.write) && words.next().is_none()).then_some(Self(rule))
+    }
+
+    /// That it is opened where there is a node of it. All devices are numbers: what is done with them, their kind and
+    /// their two parts, one after the other.
+    fn grant(self, origin: &Origin) -> Grant {
+        let rule = self.0;
+        let (first, last) = match rule.minor {
+            Some(minor) => (minor, minor),
+            None => (0, LARGEST.minor),
+        };
+        let number = |writes: bool, minor: u32| {
+            let driver = u64::from(rule.block) << 12 | u64::from(rule.major);
+            (u64::from(writes) << 13 | driver) << 20 | u64::from(minor)
+        };
+        let ways = [(false, rule.read), (true, rule.write)].into_iter();
+        let ways = ways.filter(|(_, permitted)| *permitted);
+        let numbers = ways.map(|(writes, _)| (number(writes, first), number(writes, last)));
+        let words = format!("open the devices {rule}, where there is a node");
+        Grant::new(
+            Area::Filesystem,
+            OTHERS,
+            Extent::Numbers(numbers.collect()),
+            words,
+            origin,
+        )
+        .share(1_000)
+    }
+}
+
+/// What devices beyond those of /dev are granted under.
+const OTHERS: &str = "devices:others";
+
+impl Value for Class {
+    const KIND: Kind = Kind::Text {
+        what: "devices and what may be done with them",
+        form: "^[bc] [0-9]+:([0-9]+|\\*) (r|w|rw)$",
+    };
+
+    fn read(node: profile::node::Node, problems: &mut Diagnostics) -> Option<Self> {
+        let origin = node.origin.clone();
+        let text = read_string(node, problems)?;
+        let found = Self::parse(&text);
+        if found.is_none() {
+            let message = format!("`{text}` is no rule about devices");
+            let help = match text.ends_with('m') || text.contains("m ") || text.contains("rmw") {
+                true => "\"r\", \"w\" or \"rw\": to make a node (`m`) is never permitted inside",
+                false => {
+                    "for example: \"c 189:* rw\", the kind, the numbers of the driver and of the device, and what may be done"
+                }
+            };
             wrong(&origin, message, help, problems);
         }
         found
@@ -238,8 +324,32 @@ impl Devices {
     pub fn ruled(&self) -> Option<&Origin> {
         match self.policy.value {
             Policy::Closed => Some(&self.policy.origin),
-            Policy::Auto => self.nodes.iter().find_map(|node| node.value.ruled.as_ref()),
+            Policy::Auto => {
+                let nodes = self
+                    .nodes
+                    .iter()
+                    .filter_map(|node| node.value.ruled.as_ref());
+                let rules = self.classes.iter().map(|class| &class.origin);
+                nodes.chain(rules).next()
+            }
         }
+    }
+
+    /// Which devices can be opened besides those that /dev shows.
+    pub(super) fn others(&self) -> impl Iterator<Item = Grant> {
+        let classes = self.classes.iter();
+        let ruled = classes.map(|class| class.value.grant(&class.origin));
+        let (numbers, words, origin) = match self.ruled() {
+            Some(origin) => (Vec::new(), "open the devices of /dev alone", origin),
+            None => (
+                vec![(0, u64::MAX)],
+                "open any device of which there is a node",
+                &self.policy.origin,
+            ),
+        };
+        let extent = Extent::Numbers(numbers);
+        let all = Grant::new(Area::Filesystem, OTHERS, extent, words, origin);
+        ruled.chain([all])
     }
 
     /// The rules, of the devices as they are on this machine.
@@ -278,6 +388,7 @@ impl Devices {
                 add(&path, value.access, DEPTH, draft, &mut rules);
             }
         }
+        rules.extend(self.classes.iter().map(|class| class.value.0));
         merged(rules)
     }
 }

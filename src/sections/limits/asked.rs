@@ -50,6 +50,7 @@ impl Limits {
                     Duration(std::time::Duration::from_micros(*us)).to_string()
                 }
                 Limit::CpuWeight(weight) | Limit::IoWeight { weight, .. } => weight.to_string(),
+                Limit::CpuIdle => "idle".into(),
                 Limit::CpuTime(time) | Limit::Idle(time) => Duration(*time).to_string(),
                 Limit::Io(_, rates) => rates.to_string(),
                 Limit::Cpuset(list) | Limit::MemoryNodes(list) => list.clone(),

@@ -164,6 +164,10 @@ impl Limits {
                     let Grant { extent, words, .. } = weight("", "processor time", *n, origin);
                     (extent, words)
                 }
+                Limit::CpuIdle => {
+                    let words = "have processor time that nobody else wants";
+                    (Extent::Rank(0), words.into())
+                }
                 Limit::CpuTime(time) => {
                     let time = Duration(*time);
                     let words = format!("use {time} of processor time in all");

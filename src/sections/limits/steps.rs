@@ -4,7 +4,7 @@ use super::io::{self, Io};
 use super::part::{self, Part};
 use super::{Limits, devices, huge_pages, key, processors, realtime, reserved, time, weights};
 use crate::diag::{At, Origin};
-use crate::host::cgroup::{Controller, Kind, Names};
+use crate::host::cgroup::{Controller, IDLE_WEIGHT, Kind, Names};
 use crate::plan::op::{Limit, Op, Rates};
 use crate::plan::{Draft, Phase, needs};
 use crate::profile::value::Size;
@@ -23,7 +23,8 @@ impl Limits {
         let disks = !self.io.is_empty() || self.io_weight.is_some();
         let limited = !self.group.is_empty() || !self.parts.is_empty() || disks;
         let mut devices = devices::ruled(profile, draft);
-        if !limited && devices.is_none() {
+        let mut peers = profile.network.bounded_peers(draft);
+        if !limited && devices.is_none() && peers.is_none() {
             return;
         }
         let enforce = &profile.enforce.limits;
@@ -31,7 +32,7 @@ impl Limits {
         if off && limited {
             draft.note(&enforce.origin, "the limits that need a cgroup are off");
         }
-        if off && devices.is_none() {
+        if off && devices.is_none() && peers.is_none() {
             return;
         }
         let disks = disks && !off;
@@ -39,9 +40,10 @@ impl Limits {
         let parent = self.parent.as_ref().filter(|_| !off);
         let below = parent.and_then(|parent| Some(cgroups.ok()?.below(&parent.value)));
         let cgroups = below.as_ref().map_or(cgroups, Ok);
+        let bounded = self.bounds_memory();
         let lacks = |limit: &Limit| {
             let v1 = cgroups.is_ok_and(|all| all.is_v1(limit.controller()));
-            v1.then(|| lacking_on_v1(limit)).flatten()
+            v1.then(|| lacking_on_v1(limit, bounded)).flatten()
         };
         let mut group: Vec<&At<Limit>> = Vec::new();
         for limit in self.group.iter().filter(|_| !off) {
@@ -82,6 +84,9 @@ impl Limits {
         if devices.is_some() {
             wanted.push(Controller::Devices);
         }
+        if peers.is_some() {
+            wanted.push(Controller::Packets);
+        }
         wanted.dedup();
         let asked = wanted.clone();
         // On v2 the owner of a page is known where the same group has both controllers.
@@ -121,6 +126,11 @@ impl Limits {
             devices::lacking(profile, draft, origin, &why, remedy);
             devices = None;
         }
+        if let Some(((_, origin), (why, remedy))) = peers.as_ref().zip(lacks(Controller::Packets)) {
+            let text = format!("`peers` cannot be enforced: {why}");
+            draft.refuse(origin, text, remedy);
+            peers = None;
+        }
         if let Some(place) = &place {
             group.retain(|limit| {
                 let lacks = reserved::lacking(&limit.value, place)
@@ -148,7 +158,8 @@ impl Limits {
         let rated = io.iter().filter(|io| io.value.rates != Rates::default());
         let origins = origins.chain(rated.map(|io| &io.origin));
         let origins = origins.chain(weights.iter().map(|weight| &weight.origin));
-        let mut origins = origins.chain(devices);
+        let bounded = peers.as_ref().map(|(_, origin)| *origin);
+        let mut origins = origins.chain(devices).chain(bounded);
         let (Some(first), Some(place)) = (origins.next(), place) else {
             return;
         };
@@ -181,6 +192,7 @@ impl Limits {
             let mut scope = scope.clone();
             scope.cpu_weight = group.iter().find_map(|limit| match limit.value {
                 Limit::CpuWeight(weight) => Some(weight),
+                Limit::CpuIdle => Some(IDLE_WEIGHT),
                 _ => None,
             });
             draft.step(Phase::Scope, Op::AskForScope(scope), first);
@@ -207,10 +219,23 @@ impl Limits {
             let rules = profile.devices.rules(draft);
             draft.step(Phase::Limits, Op::LimitDevices(rules), origin);
         }
+        if let Some((peers, origin)) = peers {
+            draft.step(Phase::Limits, Op::LimitPeers(peers), origin);
+        }
         if v1 {
             draft.step(Phase::JoinGroup, Op::JoinGroups, first);
         }
         draft.into_group = v2;
+    }
+
+    /// Whether there is a limit on memory beside that on swap.
+    fn bounds_memory(&self) -> bool {
+        let fixed = self.group.iter();
+        let mut parts = self.parts.iter().map(|part| part.value.of);
+        fixed
+            .map(|limit| &limit.value)
+            .any(|limit| matches!(limit, Limit::Memory(_)))
+            || parts.any(|of| of == Controller::Memory)
     }
 
     /// What the supervisor watches over by what the group counts, of the limits that can be had.
@@ -303,8 +328,11 @@ pub(super) fn lacking_of(
 }
 
 /// Why cgroup v1 cannot do what a limit says, if it cannot.
-fn lacking_on_v1(limit: &Limit) -> Option<&'static str> {
+fn lacking_on_v1(limit: &Limit, bounded: bool) -> Option<&'static str> {
     match limit {
+        Limit::Swap(_) if !bounded => {
+            Some("cgroup v1 counts it together with memory, on which there is no limit here")
+        }
         Limit::MemoryLow(_) | Limit::MemoryMin(_) => Some("cgroup v1 keeps no memory for anybody"),
         Limit::OomGroup(true) => Some("cgroup v1 kills one process for want of memory"),
         Limit::MemoryHigh(_) => Some(

@@ -16,18 +16,22 @@ crate::choice! {
         Private = "private",
         /// What the host mounts there later shows inside; nothing shows the other way.
         Slave = "slave",
+        /// The same, where the options of this mount hold for what is there when the run starts, and what shows later
+        /// comes as the host has it mounted: writable, for instance.
+        SlaveAsIs = "slave-as-is",
     }
 }
 
-/// What the host mounts later has the host's options: a mount that is less has to be asked for.
+/// What the host mounts later has the host's options: a mount that is less has to be asked for, in so many words.
 pub(super) fn check(raw: &RawMount, origin: &Origin, problems: &mut Diagnostics) {
     let slave = raw.propagation.as_ref();
-    let Some(slave) = slave.filter(|how| how.value == Propagation::Slave) else {
+    let Some(slave) = slave.filter(|how| how.value != Propagation::Private) else {
         return;
     };
     if raw.r#type.as_ref().map(|kind| kind.value) != Some(Kind::Bind) {
         return;
     }
+    let as_is = slave.value == Propagation::SlaveAsIs;
     let off = |value: &Option<At<bool>>| value.as_ref().is_some_and(|value| !value.value);
     let flags = [
         ("read_only", off(&raw.read_only)),
@@ -35,7 +39,7 @@ pub(super) fn check(raw: &RawMount, origin: &Origin, problems: &mut Diagnostics)
         ("nodev", off(&raw.nodev)),
     ];
     let missing: Vec<_> = flags.iter().filter(|(_, off)| !off).collect();
-    if !missing.is_empty() {
+    if !missing.is_empty() && !as_is {
         let lines: Vec<_> = missing
             .iter()
             .map(|(key, _)| format!("{key} = false"))
@@ -51,12 +55,15 @@ pub(super) fn check(raw: &RawMount, origin: &Origin, problems: &mut Diagnostics)
                 ),
             )
             .and(origin, "of this mount")
-            .help(format!("write {}, or remove `propagation`", lines.join(", "))),
+            .help(format!(
+                "write {}; or propagation = \"slave-as-is\", where they shall hold for what is there now alone",
+                lines.join(", ")
+            )),
         );
     }
     let held = [("noexec", &raw.noexec), ("nosymfollow", &raw.nosymfollow)];
     let held = held.into_iter().map(|(key, value)| {
-        let value = value.as_ref().filter(|value| value.value);
+        let value = value.as_ref().filter(|value| value.value && !as_is);
         (key, value.map(|value| &value.origin))
     });
     let idmap = raw.idmap.as_ref();
@@ -86,7 +93,7 @@ impl Mount {
     }
 
     pub(super) fn receives(&self) -> bool {
-        self.propagation.value == Propagation::Slave
+        self.propagation.value != Propagation::Private
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn check(
     let slave = raw
         .propagation
         .as_ref()
-        .filter(|at| at.value == Propagation::Slave);
+        .filter(|at| at.value != Propagation::Private);
     let places = [
         ("recursive", alone.map(|at| &at.origin)),
         ("propagation", slave.map(|at| &at.origin)),

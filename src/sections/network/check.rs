@@ -177,6 +177,7 @@ impl Network {
                 self.bind_ports.as_ref().map(|one| &one.origin),
                 host,
             ),
+            ("peers", self.peers.as_ref().map(|one| &one.origin), host),
         ] {
             let Some(origin) = origin.filter(|_| !modes.contains(&self.mode.value)) else {
                 continue;

@@ -143,6 +143,18 @@ impl Process {
             let key = "process:real_time";
             let grant = Grant::rank(Area::Process, key, u64::from(priority), words, origin);
             grants.push(grant.share(3_000));
+            let (hands_on, origin) = scheduling.hands_on();
+            let (rank, words) = match hands_on {
+                false => (0, "keep a real-time policy to itself"),
+                true => (1, "hand a real-time policy on to all that it starts"),
+            };
+            let key = "process:reset_on_fork";
+            grants.push(Grant::rank(Area::Process, key, rank, words, origin));
+        }
+        if let Some((rank, origin)) = scheduling.real_time_io() {
+            let words = "have its input and output done before everybody else's";
+            let key = "process:real_time_io";
+            grants.push(Grant::rank(Area::Process, key, rank, words, origin).share(1_000));
         }
         for personality in &scheduling.personality {
             let At { value, origin } = personality;

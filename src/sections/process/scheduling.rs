@@ -1,10 +1,11 @@
-//! When and where the command runs, and which kernel it sees: processors, policy, I/O class, timer
+//! When and where the command runs, and which kernel it sees: processors, policy, I/O class, memory nodes, timer
 //! slack, personality.
 //!
-//! All but the personality and the real-time policies is a wish and no bound: a process may choose otherwise for itself as far
+//! All but the personality, the real-time policies and what comes before the usual priorities is a wish and no bound: a process may choose otherwise for itself as far
 //! as the kernel lets it. So they permit nothing, and take nothing away.
 
 use super::RawProcess;
+use super::numa::Numa;
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin};
 use crate::plan::op::Op;
 use crate::plan::{Draft, Phase};
@@ -68,33 +69,49 @@ impl Personality {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IoPriority(u32);
 
+const REAL_TIME: u32 = 1 << 13;
 const BEST_EFFORT: u32 = 2 << 13;
 const IDLE: u32 = 3 << 13;
 
 impl Value for IoPriority {
     const KIND: Kind = Kind::Text {
         what: "a class of I/O",
-        form: "^(idle|best-effort(:[0-7])?)$",
+        form: "^(idle|(best-effort|realtime)(:[0-7])?)$",
     };
 
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
         let origin = node.origin.clone();
         let text = read_string(node, problems)?;
-        let level = match text.strip_prefix("best-effort") {
-            _ if text == "idle" => return Some(Self(IDLE)),
-            Some("") => Some(4),
-            Some(rest) => match rest.as_bytes() {
-                [b':', level @ b'0'..=b'7'] => Some(u32::from(level - b'0')),
-                _ => None,
-            },
-            None => None,
+        let (class, level) = text.split_once(':').unwrap_or((&text, "4"));
+        let class = match class {
+            "idle" if text == "idle" => return Some(Self(IDLE)),
+            "best-effort" => Some(BEST_EFFORT),
+            "realtime" => Some(REAL_TIME),
+            _ => None,
         };
-        if level.is_none() {
-            let message = format!("`{text}` is no class of I/O that a process may take");
-            let help = "\"idle\", or \"best-effort:0\" (first) to \"best-effort:7\" (last); the real-time class needs a right over the host";
+        let level = match level.as_bytes() {
+            [level @ b'0'..=b'7'] => Some(u32::from(level - b'0')),
+            _ => None,
+        };
+        let read = class.zip(level);
+        if read.is_none() {
+            let message = format!("`{text}` is no class of I/O");
+            let help = "\"idle\", or \"best-effort:0\" (first) to \"best-effort:7\" (last), or \"realtime:0\" to \"realtime:7\"";
             wrong(&origin, message, help, problems);
         }
-        level.map(|level| Self(BEST_EFFORT | level))
+        read.map(|(class, level)| Self(class | level))
+    }
+}
+
+impl IoPriority {
+    /// Whether it comes before what everybody may take.
+    const fn is_real_time(self) -> bool {
+        self.0 >> 13 == REAL_TIME >> 13
+    }
+
+    /// The higher the more is done for it.
+    const fn rank(self) -> u64 {
+        8 - (self.0 & 7) as u64
     }
 }
 
@@ -104,7 +121,9 @@ pub(super) struct Scheduling {
     affinity: Option<At<String>>,
     scheduler: Option<At<Scheduler>>,
     priority: Option<At<u32>>,
+    reset_on_fork: At<bool>,
     ioprio: Option<At<IoPriority>>,
+    numa: Option<At<Numa>>,
     timer_slack: Option<At<Duration>>,
     pub(super) personality: Vec<At<Personality>>,
 }
@@ -143,7 +162,9 @@ impl Scheduling {
             affinity: raw.affinity.clone(),
             scheduler: raw.scheduler.clone(),
             priority,
+            reset_on_fork: raw.reset_on_fork.clone(),
             ioprio: raw.ioprio.clone(),
+            numa: raw.numa.clone(),
             timer_slack: raw.timer_slack.clone(),
             personality: personality.map_or(Vec::new(), |list| list.value.0.clone()),
         }
@@ -155,46 +176,50 @@ impl Scheduling {
         Some((priority.value, &priority.origin))
     }
 
-    /// A priority above the caller's own limit is one that root can give.
-    fn raise(&self, draft: &mut Draft<'_>) {
-        let Some(At { value, origin }) = &self.priority else {
-            return;
-        };
-        let most = u64::from(*value);
-        let (soft, hard) = draft.host.rlimit(libc::RLIMIT_RTPRIO);
-        if soft >= most {
-            return;
-        }
-        if hard < most && !draft.host.caller.may_raise_limits() {
-            let text = format!(
-                "a real-time priority of {most} is above the caller's limit on rtprio, {hard}"
-            );
-            return draft.refuse(
-                origin,
-                text,
-                "run as root, or raise the caller's limit (`ulimit -r`, limits.conf(5))",
-            );
-        }
-        let op = Op::RaiseRlimit {
-            resource: libc::RLIMIT_RTPRIO,
-            name: "rtprio",
-            soft: most,
-            hard: most,
-        };
-        draft.step(Phase::OwnLimits, op, origin);
+    /// Whether what the command starts has its real-time policy, too, and the line that decides it.
+    pub(super) fn hands_on(&self) -> (bool, &Origin) {
+        let At { value, origin } = &self.reset_on_fork;
+        (!value, origin)
     }
 
-    pub(super) fn steps(&self, draft: &mut Draft<'_>) {
-        self.raise(draft);
+    /// How far input and output comes before everybody else's, and the line that asks for it.
+    pub(super) fn real_time_io(&self) -> Option<(u64, &Origin)> {
+        let At { value, origin } = self.ioprio.as_ref()?;
+        value.is_real_time().then(|| (value.rank(), origin))
+    }
+
+    pub(super) fn steps(&self, new_user: bool, draft: &mut Draft<'_>) {
+        if let Some(At { value, origin }) = &self.priority {
+            let what = format!("a real-time priority of {value}");
+            let limit = (libc::RLIMIT_RTPRIO, "rtprio", 'r');
+            allow(&what, limit, u64::from(*value), new_user, origin, draft);
+        }
+        if let Some(At { value, origin }) = self.ioprio.as_ref()
+            && value.is_real_time()
+        {
+            // ioprio_check_cap asks for a capability in the first user namespace (block/ioprio.c).
+            if !draft.host.caller.may_come_first() {
+                let help = "run as root, or write \"best-effort:0\"";
+                draft.refuse(
+                    origin,
+                    "only root can give the real-time class of I/O",
+                    help,
+                );
+            }
+            draft.step(Phase::OwnLimits, Op::LendIoPriority(value.0), origin);
+        }
         let mut set = |op, origin| draft.step(Phase::ProcessSettings, op, origin);
         if let Some(scheduler) = &self.scheduler {
-            let policy = match scheduler.value {
+            let mut policy = match scheduler.value {
                 Scheduler::Other => libc::SCHED_OTHER,
                 Scheduler::Batch => libc::SCHED_BATCH,
                 Scheduler::Idle => libc::SCHED_IDLE,
                 Scheduler::Fifo => libc::SCHED_FIFO,
                 Scheduler::Rr => libc::SCHED_RR,
             };
+            if self.reset_on_fork.value {
+                policy |= libc::SCHED_RESET_ON_FORK;
+            }
             let priority = self.priority.as_ref().map_or(0, |priority| priority.value);
             let name = scheduler.value.word();
             let op = Op::SetScheduler {
@@ -204,8 +229,13 @@ impl Scheduling {
             };
             set(op, &scheduler.origin);
         }
-        if let Some(ioprio) = &self.ioprio {
+        if let Some(ioprio) = &self.ioprio
+            && !ioprio.value.is_real_time()
+        {
             set(Op::SetIoPriority(ioprio.value.0), &ioprio.origin);
+        }
+        if let Some(numa) = &self.numa {
+            set(numa.value.op(), &numa.origin);
         }
         if let Some(slack) = &self.timer_slack {
             let nanoseconds = u64::try_from(slack.value.0.as_nanos()).unwrap_or(u64::MAX);
@@ -227,12 +257,67 @@ impl Scheduling {
     }
 }
 
+/// A nice value below zero takes a limit, as a real-time priority does.
+pub(super) fn allow_nice(nice: &At<i32>, new_user: bool, draft: &mut Draft<'_>) {
+    if let Ok(below) = u64::try_from(-i64::from(nice.value))
+        && below > 0
+    {
+        let what = format!("a nice value of {}", nice.value);
+        let limit = (libc::RLIMIT_NICE, "nice", 'e');
+        allow(&what, limit, 20 + below, new_user, &nice.origin, draft);
+    }
+}
+
+/// What is above the caller's own limit is what root can give: by raising that for the sandbox. CAP_SYS_NICE needs no
+/// limit, but the kernel asks for it in the first user namespace (set_one_prio, user_check_sched_setscheduler), and a new
+/// one has none of that.
+fn allow(
+    what: &str,
+    (resource, name, option): (u32, &'static str, char),
+    most: u64,
+    new_user: bool,
+    origin: &Origin,
+    draft: &mut Draft<'_>,
+) {
+    if !new_user && draft.host.caller.may_come_first() {
+        return;
+    }
+    let (soft, hard) = draft.host.rlimit(resource);
+    if soft >= most {
+        return;
+    }
+    if hard < most && !draft.host.caller.may_raise_limits() {
+        let text = format!("{what} takes {most} of the caller's limit on {name}, which is {hard}");
+        let help = format!(
+            "run as root, or raise the caller's limit (`ulimit -{option}`, limits.conf(5))"
+        );
+        return draft.refuse(origin, text, help);
+    }
+    let op = Op::RaiseRlimit {
+        resource,
+        name,
+        soft: most,
+        hard: most,
+    };
+    draft.step(Phase::OwnLimits, op, origin);
+}
+
 /// A real-time policy has a priority, and no other one.
 fn check_priority(raw: &RawProcess, problems: &mut Diagnostics) -> Option<At<u32>> {
     let real_time = raw
         .scheduler
         .as_ref()
         .filter(|scheduler| scheduler.value.is_real_time());
+    if raw.reset_on_fork.value && real_time.is_none() {
+        problems.push(
+            Diagnostic::new(
+                Code::Needs,
+                &raw.reset_on_fork.origin,
+                "only a real-time policy is taken back",
+            )
+            .help("write scheduler = \"fifo\" or \"rr\" too, or remove the line"),
+        );
+    }
     match (real_time, &raw.priority) {
         (Some(_), Some(priority)) if (1..=99).contains(&priority.value) => {
             return Some(priority.clone());
@@ -266,8 +351,8 @@ fn check_priority(raw: &RawProcess, problems: &mut Diagnostics) -> Option<At<u32
     None
 }
 
-/// A list of processors as sched_setaffinity(2) takes it: a bit for each.
-fn mask(list: &str) -> Vec<u64> {
+/// A list of processors as sched_setaffinity(2) takes it, or of memory nodes: a bit for each.
+pub(super) fn mask(list: &str) -> Vec<u64> {
     let mut mask = Vec::new();
     // In order, so that each is set once, however often a list of a megabyte names it.
     let mut ranges = cpus(list);

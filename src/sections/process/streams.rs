@@ -24,7 +24,12 @@ pub enum Stream {
     Null,
     /// A file of the host.
     File(String),
+    /// A file of the host that is written to at its end.
+    Append(String),
 }
+
+/// The word that stands before the path of a file that is written to at its end, with a colon.
+const APPEND: &str = "append";
 
 impl Value for Stream {
     const KIND: Kind = Kind::Either(&[
@@ -55,7 +60,21 @@ impl Value for Stream {
         match text.as_str() {
             "inherit" => Some(Self::Inherit),
             "null" => Some(Self::Null),
-            path if path.contains('/') => Some(Self::File(text)),
+            path if path.contains('/') => match path.split_once(':') {
+                Some((APPEND, rest)) => Some(Self::Append(rest.to_owned())),
+                // What another system's word for a way to open it stands before must not become a folder's name.
+                Some((word, rest))
+                    if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()) =>
+                {
+                    let message = format!("`{word}:` is no way to open a file");
+                    let help = format!(
+                        "a path alone is emptied (\"{rest}\"), and \"{APPEND}:{rest}\" is written to at its end; what is called so is \"./{path}\""
+                    );
+                    wrong(&origin, message, &help, problems);
+                    None
+                }
+                _ => Some(Self::File(text)),
+            },
             // A word that is misspelt must not become a file.
             word => {
                 let message = format!("`{word}` is neither a word for a stream nor a path");
@@ -72,7 +91,20 @@ impl Value for Stream {
 pub(in crate::sections) enum Source {
     Inherit,
     Null,
+    /// What is written to is emptied first.
     File(PathBuf),
+    /// What is written to is written to at its end.
+    Append(PathBuf),
+}
+
+impl Source {
+    /// The file of the host.
+    fn path(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Inherit | Self::Null => None,
+            Self::File(path) | Self::Append(path) => Some(path),
+        }
+    }
 }
 
 const NAMES: [&str; 3] = ["stdin", "stdout", "stderr"];
@@ -83,23 +115,47 @@ pub(super) fn check(
     problems: &mut Diagnostics,
 ) -> [At<Source>; 3] {
     let checked = [&raw.stdin, &raw.stdout, &raw.stderr].map(|stream| {
-        let source = match &stream.value {
-            Stream::Inherit => Source::Inherit,
-            Stream::Null => Source::Null,
-            Stream::File(path) => {
-                // `./log` is relative to the project, as `log` would be.
-                let plain = path.strip_prefix("./").unwrap_or(path).to_owned();
-                let text = At::new(plain, stream.origin.clone());
-                host_path(&text, variables, problems).map_or(Source::Null, Source::File)
-            }
+        let (path, source): (_, fn(PathBuf) -> Source) = match &stream.value {
+            Stream::Inherit => return At::new(Source::Inherit, stream.origin.clone()),
+            Stream::Null => return At::new(Source::Null, stream.origin.clone()),
+            Stream::File(path) => (path, Source::File),
+            Stream::Append(path) => (path, Source::Append),
         };
+        // `./log` is relative to the project, as `log` would be.
+        let plain = path.strip_prefix("./").unwrap_or(path).to_owned();
+        let text = At::new(plain, stream.origin.clone());
+        let source = host_path(&text, variables, problems).map_or(Source::Null, source);
         At::new(source, stream.origin.clone())
     });
     let [input, outputs @ ..] = &checked;
-    if let Source::File(read) = &input.value
-        && let Some(written) = outputs.iter().find(|output| output.value == input.value)
+    if let Source::Append(read) = &input.value {
+        let message = "nothing is appended to what is read";
+        problems.push(
+            Diagnostic::new(Code::WrongValue, &input.origin, message)
+                .help(format!("write the path alone: \"{}\"", read.display())),
+        );
+    }
+    if let [one, other] = outputs
+        && one.value != other.value
+        && let Some(path) = one.value.path()
+        && other.value.path() == Some(path)
     {
-        let message = format!("{} is emptied before it is read", read.display());
+        let message = format!("{} is emptied, and written to at its end", path.display());
+        problems.push(
+            Diagnostic::new(Code::Conflict, &other.origin, message)
+                .and(&one.origin, "the same file, opened in another way")
+                .help("one file for both is opened once: write both lines alike"),
+        );
+    }
+    if let Source::File(read) = &input.value
+        && let Some(written) = outputs
+            .iter()
+            .find(|output| output.value.path() == Some(read))
+    {
+        let message = match written.value {
+            Source::Append(_) => format!("{} grows while it is read", read.display()),
+            _ => format!("{} is emptied before it is read", read.display()),
+        };
         problems.push(
             Diagnostic::new(Code::Conflict, &input.origin, message)
                 .and(&written.origin, "written to here")
@@ -121,7 +177,11 @@ impl Process {
     /// The file that a stream for output is, and which the command shall not have itself.
     pub(in crate::sections) fn relayed_file(&self, number: Number) -> Option<&Path> {
         match self.stream(number) {
-            Source::File(path) if self.output_files.value == OutputFiles::Relay => Some(path),
+            Source::File(path) | Source::Append(path)
+                if self.output_files.value == OutputFiles::Relay =>
+            {
+                Some(path)
+            }
             _ => None,
         }
     }
@@ -141,14 +201,12 @@ impl Process {
             }
             done.extend(&streams);
             let relayed = number != 0 && (relays_all || self.relayed_file(number).is_some());
-            let path = match value {
-                Source::File(path) => path.clone(),
-                _ => "/dev/null".into(),
-            };
+            let path = value.path().cloned();
             let slot = (!relayed).then(|| draft.slot());
             let op = Op::OpenStream {
                 streams: streams.clone(),
-                path,
+                path: path.unwrap_or_else(|| "/dev/null".into()),
+                append: matches!(value, Source::Append(_)),
                 slot,
             };
             draft.step(Phase::Output, op, origin);
@@ -158,7 +216,7 @@ impl Process {
         }
     }
 
-    /// A file that is read, and files that are emptied and written to, with the caller's rights.
+    /// A file that is read, and files that are written to, emptied or at their end, with the caller's rights.
     pub(super) fn stream_grants(&self) -> impl Iterator<Item = Grant> {
         let streams = (0..).zip(NAMES).zip(&self.streams);
         streams.map(|((number, name), At { value, origin })| {
@@ -176,14 +234,20 @@ impl Process {
                 Source::Inherit => {
                     Grant::rank(area, key, 1, format!("{whose} the caller's {name}"), origin)
                 }
-                Source::File(path) => {
+                Source::File(path) | Source::Append(path) => {
                     let path = path.display();
-                    let words = match number {
-                        0 => format!("read {path} as its {name}"),
-                        _ => format!("have {path} emptied and written to by its {name}"),
+                    let (rank, words) = match (number, value) {
+                        (0, _) => (1, format!("read {path} as its {name}")),
+                        (_, Source::Append(_)) => {
+                            (1, format!("have its {name} written to the end of {path}"))
+                        }
+                        _ => (
+                            2,
+                            format!("have {path} emptied and written to by its {name}"),
+                        ),
                     };
                     let key = format!("{key}:{path}");
-                    Grant::rank(Area::Filesystem, key, 1, words, origin).share(100)
+                    Grant::rank(Area::Filesystem, key, rank, words, origin).share(100)
                 }
             }
         })

@@ -6,7 +6,7 @@ use super::error::{CgroupError, Operation};
 use super::limits::Files;
 use crate::host::cgroup::Controller;
 use crate::plan::op::DeviceRule;
-use crate::sys::bpf::{self, Instruction};
+use crate::sys::bpf::{self, Hook, Instruction};
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -38,11 +38,11 @@ impl Group {
             let operation = Operation::Write(what.into());
             CgroupError::new(dir, operation, io::Error::from(errno)).of(Controller::Devices)
         };
-        let program = bpf::load_device_program(&program(rules))
+        let program = bpf::load(Hook::DEVICES, &program(rules))
             .map_err(|errno| error("a program about devices", errno))?;
-        bpf::attach_device_program(group, program.as_fd())
+        bpf::attach(Hook::DEVICES, group, program.as_fd())
             .map_err(|errno| error("a program about devices", errno))?;
-        let count = bpf::count_device_programs(group)
+        let count = bpf::count(Hook::DEVICES, group)
             .map_err(|errno| error("a question about programs", errno))?;
         if count == 0 {
             let operation = Operation::Verify {

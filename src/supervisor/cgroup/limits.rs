@@ -132,6 +132,13 @@ impl Files<'_> {
         file.says(value, value)
     }
 
+    /// Kernels before 5.15 have no such file, which is an error.
+    pub(super) fn cpu_idle(self) -> Result<(), CgroupError> {
+        let file = self.file(Controller::Cpu, "cpu.idle");
+        file.write("1")?;
+        file.says(1, 1)
+    }
+
     /// Opens what counts the group's processor time, and reads it once: without it there is no limit.
     pub(super) fn cpu_counter(self) -> Result<Counter, CgroupError> {
         let name = ["cpuacct.usage", "cpu.stat"][usize::from(self.v2)];

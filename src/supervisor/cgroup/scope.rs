@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::bus::{BUS, Callee, Connection, Message};
 use super::clear::children;
 use super::keyed;
-use crate::host::cgroup::{Manager, Scope, run_of_scope, start_time};
+use crate::host::cgroup::{IDLE_WEIGHT, Manager, Scope, run_of_scope, start_time};
 use zvariant::Value;
 
 /// How long the manager may take. It may be starting units of its own.
@@ -56,9 +56,13 @@ fn weighs(scope: &Scope) -> Result<(), String> {
     let Some(wanted) = scope.cpu_weight else {
         return Ok(());
     };
-    let file = scope.dir.join("cpu.weight");
+    let (name, says) = match wanted {
+        IDLE_WEIGHT => ("cpu.idle", 1),
+        weight => ("cpu.weight", weight),
+    };
+    let file = scope.dir.join(name);
     let found = std::fs::read_to_string(&file).unwrap_or_else(|error| error.to_string());
-    match found.trim() == wanted.to_string() {
+    match found.trim() == says.to_string() {
         true => Ok(()),
         false => Err(format!(
             "the scope was started with a cpu weight of {wanted}, but {} says {}",
