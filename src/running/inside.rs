@@ -4,7 +4,7 @@ use super::live::Live;
 use super::record::Record;
 use crate::host::tree::entries;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A process of a sandbox.
@@ -28,41 +28,68 @@ pub struct Process {
     pub no_new_privs: bool,
 }
 
-/// The processes in a sandbox's pid namespace; where it has none of its own, those below its supervisor.
+/// The processes in a sandbox's pid namespace, and below; where it has none of its own, those below its supervisor.
 #[must_use]
 pub fn processes(record: &Record, live: &Live) -> Vec<Process> {
-    let namespace = record.namespaces.iter().find(|ns| ns.kind == "pid");
-    let wanted = namespace.map(|ns| format!("pid:[{}]", ns.inode));
-    let all: BTreeMap<i32, BTreeMap<String, String>> = entries(Path::new("/proc"))
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(name, _)| name.to_str()?.parse().ok())
-        .filter_map(|pid: i32| Some((pid, status(pid)?)))
-        .collect();
-    let is_inside = |pid: i32| match &wanted {
-        // Init hides even from its owner, and is known by its number.
-        Some(wanted) => {
-            pid == record.init
-                || std::fs::read_link(format!("/proc/{pid}/ns/pid"))
-                    .is_ok_and(|link| link.to_str() == Some(wanted))
-        }
-        None => {
-            let mut at = pid;
-            loop {
-                let parent = all.get(&at).and_then(|status| status.get("PPid"));
-                match parent.and_then(|parent| parent.parse().ok()) {
-                    Some(parent) if parent == live.pid => break true,
-                    Some(parent) if parent > 1 && parent != at => at = parent,
-                    _ => break false,
-                }
-            }
-        }
-    };
-    let inside = all.iter().filter(|(pid, _)| is_inside(**pid));
+    let inside = all(record, live);
+    let inside = inside.iter();
     inside.map(|(pid, status)| process(*pid, status)).collect()
 }
 
-fn process(pid: i32, status: &BTreeMap<String, String>) -> Process {
+/// Whether all but init were stopped by a signal. What waits in the kernel where no signal reaches it counts as
+/// stopped: it comes to its stop before it is back. So does a process that waits for a child by vfork(2), which
+/// lasts as long as that one is stopped.
+#[must_use]
+pub(super) fn is_stopped(record: &Record, live: &Live) -> bool {
+    let inside = all(record, live).into_keys();
+    // The state of a process is that of its first thread, which may have ended before the others.
+    let mut threads = inside.filter(|pid| *pid != record.init).flat_map(|pid| {
+        let threads = numbers(&format!("/proc/{pid}/task"));
+        threads.filter_map(move |thread| status(&format!("/proc/{pid}/task/{thread}/status")))
+    });
+    threads.all(|status| {
+        let state = status.get("State").map_or("", String::as_str);
+        !state.starts_with(['R', 'S'])
+    })
+}
+
+type Status = BTreeMap<String, String>;
+
+fn all(record: &Record, live: &Live) -> BTreeMap<i32, Status> {
+    let namespace = record.namespaces.iter().find(|ns| ns.kind == "pid");
+    let wanted = namespace.map(|ns| format!("pid:[{}]", ns.inode));
+    let mut all: BTreeMap<i32, Status> = numbers("/proc")
+        .filter_map(|pid| Some((pid, status(&format!("/proc/{pid}/status"))?)))
+        .collect();
+    // Who hides shows its namespace to nobody, and is known by its parent; init by its number.
+    let is_in = |pid: &i32| match &wanted {
+        Some(wanted) => {
+            *pid == record.init
+                || std::fs::read_link(format!("/proc/{pid}/ns/pid"))
+                    .is_ok_and(|link| link.to_str() == Some(wanted))
+        }
+        None => *pid == live.pid,
+    };
+    let known: BTreeSet<i32> = all.keys().copied().filter(is_in).collect();
+    let parent = |pid: &i32| all.get(pid)?.get("PPid")?.parse().ok();
+    let is_inside = |pid: i32| {
+        let own = wanted.is_some().then_some(pid).or_else(|| parent(&pid));
+        // Looked at one by one, parents may seem to go round in a circle.
+        let mut line = std::iter::successors(own, parent).take(all.len());
+        line.any(|pid| known.contains(&pid))
+    };
+    let inside: BTreeSet<i32> = all.keys().copied().filter(|pid| is_inside(*pid)).collect();
+    all.retain(|pid, _| inside.contains(pid));
+    all
+}
+
+/// The entries of a folder of `/proc` that are numbers.
+fn numbers(folder: &str) -> impl Iterator<Item = i32> {
+    let entries = entries(Path::new(folder)).unwrap_or_default().into_iter();
+    entries.filter_map(|(name, _)| name.to_str()?.parse().ok())
+}
+
+fn process(pid: i32, status: &Status) -> Process {
     let text = |key: &str| status.get(key).cloned().unwrap_or_default();
     let first = |key: &str| text(key).split_whitespace().next().unwrap_or("").to_owned();
     let last = |key: &str| text(key).split_whitespace().last().unwrap_or("").to_owned();
@@ -78,9 +105,9 @@ fn process(pid: i32, status: &BTreeMap<String, String>) -> Process {
     }
 }
 
-/// The lines of `/proc/PID/status`.
-fn status(pid: i32) -> Option<BTreeMap<String, String>> {
-    let text = std::fs::read(format!("/proc/{pid}/status")).ok()?;
+/// The lines of a file such as `/proc/PID/status`.
+fn status(path: &str) -> Option<Status> {
+    let text = std::fs::read(path).ok()?;
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().filter_map(|line| line.split_once(':'));
     Some(

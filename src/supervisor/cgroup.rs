@@ -310,6 +310,18 @@ impl Group {
         Err(CgroupError::new(&file, operation, cause))
     }
 
+    /// Lets everything in it go on, if it was stopped by [`Group::freeze`], without waiting for that.
+    pub fn thaw(&self) {
+        if let Some(group) = &self.v2 {
+            let _ = limits::write(&group.dir.join("cgroup.freeze"), "0");
+        }
+    }
+
+    /// Whether everything in it is stopped by its freezer.
+    pub fn is_frozen(&self) -> bool {
+        self.now().frozen == Some(true)
+    }
+
     /// The directories, for messages.
     pub fn paths(&self) -> Vec<PathBuf> {
         let v1 = self.v1.iter().flat_map(|group| &group.parts);
