@@ -14,6 +14,7 @@ pub(super) fn run(name: &str, paused: bool) -> Result<u8, Refused> {
     match group.freeze(paused) {
         Ok(true) => return Ok(0),
         Ok(false) => {}
+        Err(why) if why.cause.kind() == ErrorKind::NotFound => return Err(ended("")),
         Err(why) if why.cause.kind() == ErrorKind::TimedOut => return Err(goes_on(name)),
         Err(why) => return Err(refused(name, &why.to_string())),
     }

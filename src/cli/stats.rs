@@ -64,6 +64,7 @@ fn look(
     before: &mut BTreeMap<String, (Instant, f64)>,
 ) -> Result<Vec<Figures>, Refused> {
     let mut all = Vec::new();
+    let is_first = before.is_empty();
     if arguments.names.is_empty() {
         let me = rustix::process::geteuid().as_raw();
         let folders = found::folders()?;
@@ -85,7 +86,7 @@ fn look(
                 all.push(figures(&live, &record, before));
             }
             // It was there at the first look.
-            Err(_) if !before.is_empty() => {}
+            Err(_) if !is_first => {}
             Err(refused) => return Err(refused),
         }
     }

@@ -48,6 +48,7 @@ mod old_root;
 mod output;
 mod owners;
 mod parts;
+mod pausing;
 mod privileges;
 mod process;
 mod proofs;
