@@ -317,11 +317,15 @@ impl Child<'_> {
         let is_possible = self.plan.watch.new_pid_namespace && process::id() == 1;
         match arrived.signal {
             PAUSE | RESUME if !is_possible || !arrived.from_outside => false,
-            PAUSE => {
-                // The name first: who joins reads it once it is inside, and so is stopped or sees it.
-                process::set_name(paused::PAUSED);
+            // The name first: who joins reads it once it is inside, and so is stopped or sees it.
+            PAUSE if !*paused => {
+                process::set_name(paused::PAUSING);
                 *paused = true;
+                true
+            }
+            PAUSE => {
                 let _ = signal::kill(-1, libc::SIGSTOP);
+                process::set_name(paused::PAUSED);
                 true
             }
             RESUME => {

@@ -48,7 +48,9 @@ fn refused(name: &str, why: &str) -> Refused {
 fn goes_on(name: &str) -> Refused {
     found::out_of_reach(
         format!("a process of {name} has not come to a stop, or gone on, in ten seconds"),
-        format!("`sandbox inspect {name}` shows which; `sandbox resume {name}` takes a pause back, `sandbox kill {name}` ends it"),
+        format!(
+            "`sandbox inspect {name}` shows which; `sandbox resume {name}` takes a pause back, `sandbox kill {name}` ends it"
+        ),
     )
 }
 

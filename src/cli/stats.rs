@@ -93,11 +93,7 @@ fn look(
     Ok(all)
 }
 
-fn figures(
-    live: &Live,
-    record: &Record,
-    before: &mut BTreeMap<String, (Instant, f64)>,
-) -> Figures {
+fn figures(live: &Live, record: &Record, before: &mut BTreeMap<String, (Instant, f64)>) -> Figures {
     let group = Group::look(&record.groups).ok();
     let group = group.filter(|_| !record.groups.is_empty());
     let now = group.as_ref().map(Group::now).unwrap_or_default();
@@ -136,7 +132,11 @@ fn text(figures: &[Figures], arguments: &Stats) -> String {
         let none = || "-".to_owned();
         let size = |bytes: Option<u64>| bytes.map_or_else(none, |bytes| Size(bytes).to_string());
         let share = one.processors.map(|n| format!("{:.0}%", n * 100.0));
-        let share = if one.paused { Some("paused".into()) } else { share };
+        let share = if one.paused {
+            Some("paused".into())
+        } else {
+            share
+        };
         lines.push(vec![
             one.id.clone(),
             one.name.clone().unwrap_or_else(none),

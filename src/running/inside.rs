@@ -36,21 +36,47 @@ pub fn processes(record: &Record, live: &Live) -> Vec<Process> {
     inside.map(|(pid, status)| process(*pid, status)).collect()
 }
 
-/// Whether all but init were stopped by a signal. What waits in the kernel where no signal reaches it counts as
-/// stopped: it comes to its stop before it is back. So does a process that waits for a child by vfork(2), which
-/// lasts as long as that one is stopped.
+/// Whether all but init were stopped by a signal.
 #[must_use]
 pub(super) fn is_stopped(record: &Record, live: &Live) -> bool {
-    let inside = all(record, live).into_keys();
+    let mut inside = all(record, live).into_keys();
+    inside.all(|pid| pid == record.init || has_stopped(pid))
+}
+
+/// The same of one process, or that it is gone. One that waits in the kernel where no signal reaches it counts as stopped
+/// if the signal is there: it comes to its stop before it is back. So does who waits for a child by vfork(2), which lasts as
+/// long as that one is stopped.
+pub(super) fn has_stopped(pid: i32) -> bool {
+    const STOP: u64 = 1 << (libc::SIGSTOP - 1);
     // The state of a process is that of its first thread, which may have ended before the others.
-    let mut threads = inside.filter(|pid| *pid != record.init).flat_map(|pid| {
-        let threads = numbers(&format!("/proc/{pid}/task"));
-        threads.filter_map(move |thread| status(&format!("/proc/{pid}/task/{thread}/status")))
+    let threads = numbers(&format!("/proc/{pid}/task"));
+    let of = |thread| status(&format!("/proc/{pid}/task/{thread}/status"));
+    let threads: Vec<_> = threads.filter_map(of).collect();
+    let any = |states: &[char]| {
+        let mut all = threads.iter().filter_map(|thread| thread.get("State"));
+        all.any(|state| state.starts_with(states))
+    };
+    // Taken by one of the threads, it is none that waits any more, and stops the others too.
+    let is_sent = threads.iter().any(|thread| {
+        let waits = thread.get("ShdPnd");
+        waits.is_some_and(|set| u64::from_str_radix(set, 16).unwrap_or(0) & STOP != 0)
     });
-    threads.all(|status| {
-        let state = status.get("State").map_or("", String::as_str);
-        !state.starts_with(['R', 'S'])
-    })
+    !any(&['R', 'S']) && (!any(&['D']) || is_sent || any(&['T', 't']))
+}
+
+/// Those inside, but for init, that have children: by generations, the oldest first.
+pub(super) fn parents(record: &Record, live: &Live) -> Vec<BTreeSet<i32>> {
+    let all = all(record, live);
+    let parent = |pid: &i32| all.get(pid)?.get("PPid")?.parse().ok();
+    let mut generations: BTreeMap<usize, BTreeSet<i32>> = BTreeMap::new();
+    let parents: BTreeSet<i32> = all.keys().filter_map(parent).collect();
+    for pid in parents {
+        if pid != record.init && all.contains_key(&pid) {
+            let line = std::iter::successors(Some(pid), parent).take(all.len());
+            generations.entry(line.count()).or_default().insert(pid);
+        }
+    }
+    generations.into_values().collect()
 }
 
 type Status = BTreeMap<String, String>;

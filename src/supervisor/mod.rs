@@ -471,7 +471,7 @@ impl<'p> Run<'p> {
                 done.map_err(|cause| Failure::because(number, cause))?;
             }
             Op::RefusePaused { init, supervisor } => {
-                if paused::is_paused(*init, *supervisor) {
+                if paused::stage(*init, *supervisor) != paused::Stage::Running {
                     return Err(text("it is paused".into()));
                 }
             }

@@ -90,8 +90,12 @@ fn a_paused_sandbox_uses_no_processor_time_and_goes_on_when_it_is_resumed() {
         assert_eq!(one["paused"], true);
         assert_eq!(one["cpu_seconds"], other["cpu_seconds"], "{profile}");
         let usage = group(live.command(), "pids").join("cpu.stat");
-        if let (Ok(text), Some(seconds)) = (std::fs::read_to_string(usage), one["cpu_seconds"].as_f64()) {
-            let line = text.lines().find_map(|line| line.strip_prefix("usage_usec "));
+        if let (Ok(text), Some(seconds)) =
+            (std::fs::read_to_string(usage), one["cpu_seconds"].as_f64())
+        {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("usage_usec "));
             assert_eq!(line.unwrap().parse::<f64>().unwrap() / 1e6, seconds);
         }
         place.resume(&name);
@@ -111,27 +115,63 @@ fn whatever_ends_a_paused_sandbox_ends_all_of_it_at_once_and_leaves_nothing() {
                   while ! [ -e go ]; do sleep 0.05; done";
     type Way = fn(&Place, &str, Live) -> i32;
     let ways: [(&str, &str, Way, i32, bool); 6] = [
-        ("kill", "", |place, name, live| {
-            assert_eq!(place.done(&["kill", name]).ok(), "");
-            live.done().code
-        }, 7, true),
-        ("SIGTERM", "", |_, _, live| {
-            live.signal(Signal::SIGTERM);
-            live.done().code
-        }, 7, true),
-        ("kill -s KILL", "", |place, name, live| {
-            assert_eq!(place.done(&["kill", "-s", "KILL", name]).ok(), "");
-            live.done().code
-        }, 137, false),
-        ("the wall time", "wall_time = \"3s\"\n", |_, _, live| live.done().code, 124, true),
-        ("no grace", "grace = \"1ms\"\nstop_signal = \"SIGWINCH\"\n", |place, name, live| {
-            assert_eq!(place.done(&["kill", name]).ok(), "");
-            live.done().code
-        }, 137, false),
-        ("the supervisor's death", "", |_, _, mut live| {
-            live.kill();
-            0
-        }, 0, false),
+        (
+            "kill",
+            "",
+            |place, name, live| {
+                assert_eq!(place.done(&["kill", name]).ok(), "");
+                live.done().code
+            },
+            7,
+            true,
+        ),
+        (
+            "SIGTERM",
+            "",
+            |_, _, live| {
+                live.signal(Signal::SIGTERM);
+                live.done().code
+            },
+            7,
+            true,
+        ),
+        (
+            "kill -s KILL",
+            "",
+            |place, name, live| {
+                assert_eq!(place.done(&["kill", "-s", "KILL", name]).ok(), "");
+                live.done().code
+            },
+            137,
+            false,
+        ),
+        (
+            "the wall time",
+            "wall_time = \"3s\"\n",
+            |_, _, live| live.done().code,
+            124,
+            true,
+        ),
+        (
+            "no grace",
+            "grace = \"1ms\"\nstop_signal = \"SIGWINCH\"\n",
+            |place, name, live| {
+                assert_eq!(place.done(&["kill", name]).ok(), "");
+                live.done().code
+            },
+            137,
+            false,
+        ),
+        (
+            "the supervisor's death",
+            "",
+            |_, _, mut live| {
+                live.kill();
+                0
+            },
+            0,
+            false,
+        ),
     ];
     for profile in profiles() {
         for (way, limits, end, code, is_told) in ways {
@@ -275,7 +315,8 @@ fn who_joins_is_paused_with_the_rest_and_nobody_joins_what_is_paused() {
         rests(&live);
         let ticks = || {
             let pids = guest.inside().into_iter();
-            let texts = pids.map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap());
+            let texts =
+                pids.map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap());
             texts.collect::<Vec<_>>()
         };
         let before = ticks();
@@ -284,7 +325,8 @@ fn who_joins_is_paused_with_the_rest_and_nobody_joins_what_is_paused() {
         assert_eq!(ticks(), before);
         let refused = place.exec(&name, "true").fails(125);
         assert!(
-            refused.contains(&format!("error[SBX0183]: {name} is paused")) && refused.contains("sandbox resume"),
+            refused.contains(&format!("error[SBX0183]: {name} is paused"))
+                && refused.contains("sandbox resume"),
             "{refused}"
         );
         place.resume(&name);
@@ -306,14 +348,18 @@ fn who_is_joining_when_it_is_paused_does_not_go_on_either() {
         place.pause(&name);
         let texts = || {
             let pids = guest.inside().into_iter();
-            let texts = pids.filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+            let texts =
+                pids.filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
             texts.collect::<Vec<_>>()
         };
-        eventually("it is stopped, whatever it was about to do, or was refused", || {
-            let before = texts();
-            std::thread::sleep(Duration::from_millis(50));
-            texts() == before && before.iter().all(|text| text.contains(") T "))
-        });
+        eventually(
+            "it is stopped, whatever it was about to do, or was refused",
+            || {
+                let before = texts();
+                std::thread::sleep(Duration::from_millis(50));
+                texts() == before && before.iter().all(|text| text.contains(") T "))
+            },
+        );
         place.resume(&name);
         guest.kill();
     }
@@ -356,7 +402,10 @@ fn pausing_is_no_ctrl_z() {
     let mut screen = Screen::shell(project);
     screen.types(&format!("export XDG_RUNTIME_DIR='{runtime}'\r"));
     let script = "touch ready; while ! [ -e go ]; do sleep 0.05; done; echo we''nt on";
-    screen.types(&format!("box --name {name} -- sh -c '{}'; echo co''de $?\r", script.replace('\'', "'\\''")));
+    screen.types(&format!(
+        "box --name {name} -- sh -c '{}'; echo co''de $?\r",
+        script.replace('\'', "'\\''")
+    ));
     eventually("it is ready", || project.path().join("ready").exists());
     for _ in 0..3 {
         place.pause(&name);
@@ -370,17 +419,28 @@ fn pausing_is_no_ctrl_z() {
         let processes = inspected["processes"].as_array().unwrap();
         let states = processes.iter().filter(|process| process["inside"] != 1);
         assert!(states.clone().count() > 0);
-        let states: Vec<_> = states.map(|process| process["state"].as_str().unwrap()).collect();
-        assert!(states.iter().all(|state| matches!(*state, "T" | "D")), "{states:?}");
+        let states: Vec<_> = states
+            .map(|process| process["state"].as_str().unwrap())
+            .collect();
+        assert!(
+            states.iter().all(|state| matches!(*state, "T" | "D")),
+            "{states:?}"
+        );
         place.resume(&name);
     }
     project.write("go", "");
     let shown = screen.shows("code 0\r\n");
-    assert!(shown.contains("went on\r\n") && !shown.contains("Stopped"), "{shown:?}");
+    assert!(
+        shown.contains("went on\r\n") && !shown.contains("Stopped"),
+        "{shown:?}"
+    );
     // Ctrl-Z is.
     std::fs::remove_file(project.path().join("go")).unwrap();
     std::fs::remove_file(project.path().join("ready")).unwrap();
-    screen.types(&format!("box --name {name} -- sh -c '{}'; echo co''de $?\r", script.replace('\'', "'\\''")));
+    screen.types(&format!(
+        "box --name {name} -- sh -c '{}'; echo co''de $?\r",
+        script.replace('\'', "'\\''")
+    ));
     eventually("it is ready", || project.path().join("ready").exists());
     screen.types("\x1a");
     screen.shows("Stopped");
@@ -459,7 +519,9 @@ fn without_a_freezer_and_without_an_init_pausing_is_refused_with_the_remedy() {
 fn stats_of_one_that_is_not_there_says_so() {
     let (place, name) = (Place::new(), name());
     let live = place.start(&name, PLAIN, HOLD);
-    let refused = place.done(&["stats", &name, "nobody-of-that-name"]).fails(125);
+    let refused = place
+        .done(&["stats", &name, "nobody-of-that-name"])
+        .fails(125);
     assert!(refused.contains("nobody-of-that-name"), "{refused}");
     assert_eq!(live.go(&place.project).code, 0);
 }
