@@ -110,7 +110,7 @@ fn all(record: &Record, live: &Live) -> BTreeMap<i32, Status> {
 }
 
 /// The entries of a folder of `/proc` that are numbers.
-fn numbers(folder: &str) -> impl Iterator<Item = i32> {
+fn numbers(folder: &str) -> impl Iterator<Item = i32> + use<> {
     let entries = entries(Path::new(folder)).unwrap_or_default().into_iter();
     entries.filter_map(|(name, _)| name.to_str()?.parse().ok())
 }
