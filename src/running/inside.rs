@@ -104,7 +104,19 @@ fn all(record: &Record, live: &Live) -> BTreeMap<i32, Status> {
         let mut line = std::iter::successors(own, parent).take(all.len());
         line.any(|pid| known.contains(&pid))
     };
-    let inside: BTreeSet<i32> = all.keys().copied().filter(|pid| is_inside(*pid)).collect();
+    let mut inside: BTreeSet<i32> = all.keys().copied().filter(|pid| is_inside(*pid)).collect();
+    // Who has joined and hides has a parent outside. It has a child inside, and is itself as deep: a process forks into
+    // its own pid namespace, or into one below.
+    let depth = |pid: &i32| {
+        let pids = all.get(pid).and_then(|status| status.get("NSpid"));
+        pids.map_or(0, |pids| pids.split_whitespace().count())
+    };
+    let own = depth(&record.init);
+    let hidden: Vec<i32> = inside.iter().filter_map(parent).collect();
+    let hidden = hidden
+        .into_iter()
+        .filter(|pid| own > 1 && depth(pid) >= own);
+    inside.extend(hidden.filter(|_| wanted.is_some()));
     all.retain(|pid, _| inside.contains(pid));
     all
 }

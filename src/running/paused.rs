@@ -32,8 +32,8 @@ pub const PAUSED: &CStr = c"sandbox-paused";
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long those of a generation may take to stop before those below them.
-const HEAD_START: Duration = Duration::from_millis(20);
+/// How long those that have children may take to stop before their children.
+const HEAD_START: Duration = Duration::from_secs(1);
 /// Between two looks.
 const SHORT: Duration = Duration::from_millis(5);
 
@@ -146,12 +146,12 @@ fn stop_parents(record: &Record, live: &Live) {
         .into_iter()
         .flatten()
         .collect();
+    let until = Instant::now() + HEAD_START;
     for mut generation in generations {
         generation.retain(|(pid, _)| still.contains(pid));
         for (_, pidfd) in &generation {
             let _ = signal::send(pidfd.as_raw_fd(), libc::SIGSTOP, Mark::NONE);
         }
-        let until = Instant::now() + HEAD_START;
         while !generation.iter().all(|(pid, _)| inside::has_stopped(*pid)) && Instant::now() < until
         {
             std::thread::sleep(Duration::from_millis(1));

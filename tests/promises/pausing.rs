@@ -307,7 +307,7 @@ fn who_joins_is_paused_with_the_rest_and_nobody_joins_what_is_paused() {
         let (place, name) = (Place::new(), name());
         let live = place.start(&name, &profile, HOLD);
         let joined = place.project.path().join("joined");
-        let script = "touch joined; while ! [ -e go ]; do :; done; echo done";
+        let script = "touch joined; while ! [ -e gone ]; do :; done; echo done";
         let words = ["exec", &name, "--", "sh", "-c", script];
         let mut guest = Live::spawn(&mut place.program(&words));
         guest.await_file(&joined);
@@ -331,9 +331,9 @@ fn who_joins_is_paused_with_the_rest_and_nobody_joins_what_is_paused() {
         );
         place.resume(&name);
         assert_eq!(place.exec(&name, "echo inside").ok(), "inside\n");
-        place.project.write("go", "");
+        place.project.write("gone", "");
         assert_eq!(guest.done().ok(), "done\n");
-        assert_eq!(live.done().code, 0);
+        assert_eq!(live.go(&place.project).code, 0);
     }
 }
 
@@ -342,9 +342,9 @@ fn who_is_joining_when_it_is_paused_does_not_go_on_either() {
     let (place, name) = (Place::new(), name());
     let live = place.start(&name, PLAIN, HOLD);
     let spin = ["exec", &name, "--", "sh", "-c", "while :; do :; done"];
-    for delay in 0..times(20, 200) {
+    for delay in 0..times(10, 200) {
         let mut guest = Live::spawn(&mut place.program(&spin));
-        std::thread::sleep(Duration::from_micros(u64::from(delay % 40) * 250));
+        std::thread::sleep(Duration::from_micros(u64::from(delay % 20) * 700));
         place.pause(&name);
         let texts = || {
             let pids = guest.inside().into_iter();
