@@ -451,7 +451,7 @@ fn pausing_is_no_ctrl_z() {
     place.resume(&name);
     project.write("go", "");
     screen.types("fg\r");
-    screen.shows("went on\r\n");
+    screen.shows("went on");
 }
 
 #[test]
