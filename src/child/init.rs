@@ -4,7 +4,9 @@ use super::{Child, Tag, message};
 use crate::plan::op::NamespaceKind;
 use crate::plan::order::Actor;
 use crate::plan::{Op, Step};
+use crate::running::paused::{self, PAUSE, RESUME};
 use crate::sys::process::Arguments;
+use crate::sys::signal::Arrived;
 use crate::sys::{self, descriptor, identity, keyring, process, signal};
 use nix::errno::Errno;
 use std::ffi::CStr;
@@ -212,7 +214,7 @@ pub(super) fn take_ids(uid: u32, gid: u32, socket: RawFd) -> sys::Result<()> {
 
 /// Nobody inside may read or trace this process, whatever its uid.
 pub(super) fn hide(arguments: &Arguments) -> sys::Result<()> {
-    process::forget_arguments(arguments, c"sandbox-init");
+    process::forget_arguments(arguments, paused::NAME);
     process::hide()
 }
 
@@ -286,15 +288,20 @@ impl Child<'_> {
     /// too, and have as long as the supervisor gives them.
     pub(super) fn stay(&self) -> ! {
         let _ = self.close_all_but_what_is_needed();
+        let mut paused = false;
         loop {
             while let Ok(Some(_)) = process::reap() {}
             match signal::wait() {
                 Ok(arrived) if arrived.signal == libc::SIGTERM => break,
-                _ => {}
+                Ok(arrived) => {
+                    self.pause_if_asked(arrived, &mut paused);
+                }
+                Err(_) => {}
             }
         }
-        // As pid 1, this reaches exactly those inside.
+        // As pid 1, this reaches exactly those inside. Who is stopped cannot end.
         let _ = signal::kill(-1, self.plan.watch.stop_signal.0);
+        let _ = signal::kill(-1, libc::SIGCONT);
         while signal::kill(-1, 0).is_ok() {
             while let Ok(Some(_)) = process::reap() {}
             process::pause_briefly();
@@ -303,11 +310,42 @@ impl Child<'_> {
         process::exit(if told.is_ok() { 0 } else { 125 })
     }
 
+    /// Stops everybody else in the pid namespace, or lets them go on, if that is what the signal asks for
+    /// ([`paused`]); false if it asks for nothing of the kind.
+    fn pause_if_asked(&self, arrived: Arrived, paused: &mut bool) -> bool {
+        // Only pid 1 reaches exactly those inside by -1, and nobody inside has a say in it.
+        let is_possible = self.plan.watch.new_pid_namespace && process::id() == 1;
+        match arrived.signal {
+            PAUSE | RESUME if !is_possible || !arrived.from_outside => false,
+            // The name first: who joins reads it once it is inside, and so is stopped or sees it.
+            PAUSE if !*paused => {
+                process::set_name(paused::PAUSING);
+                *paused = true;
+                true
+            }
+            PAUSE => {
+                let _ = signal::kill(-1, libc::SIGSTOP);
+                process::set_name(paused::PAUSED);
+                true
+            }
+            RESUME => {
+                process::set_name(paused::NAME);
+                // Whatever ends a run lets it go on, paused or not; what has stopped by itself is then left so.
+                if std::mem::take(paused) {
+                    let _ = signal::kill(-1, libc::SIGCONT);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Reaps and hands on signals until the payload or the supervisor ends; returns whether the
     /// payload had not become the command, and its wait status.
     fn serve(&self, payload: libc::pid_t) -> sys::Result<(bool, libc::c_int)> {
         let stops = self.plan.watch.terminal;
         let mut resumed = 0;
+        let mut paused = false;
         loop {
             // Children may have ended while no signal was waited for: look first, then wait.
             loop {
@@ -322,9 +360,9 @@ impl Child<'_> {
                     },
                 };
                 match ended {
-                    // Whoever looks after the caller's terminal has to know.
+                    // Whoever looks after the caller's terminal has to know, unless it is nobody's there.
                     Some((pid, status)) if libc::WIFSTOPPED(status) => {
-                        if pid == payload {
+                        if pid == payload && !paused {
                             let bytes = message(Tag::Stopped, resumed, status);
                             descriptor::write_all(self.socket, &bytes)?;
                         }
@@ -340,9 +378,16 @@ impl Child<'_> {
             if arrived.signal == libc::SIGTERM && descriptor::is_hung_up(self.socket) {
                 return Ok((false, libc::SIGKILL));
             }
+            if self.pause_if_asked(arrived, &mut paused) {
+                continue;
+            }
             if !matches!(arrived.signal, libc::SIGCHLD | libc::SIGURG) {
                 if arrived.signal == libc::SIGCONT && arrived.mark.number != 0 {
                     resumed = arrived.mark.number;
+                }
+                // What is paused goes on with all the others.
+                if paused && arrived.signal == libc::SIGCONT {
+                    continue;
                 }
                 let to = if arrived.mark.to_group {
                     payload.wrapping_neg()

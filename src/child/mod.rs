@@ -330,6 +330,7 @@ impl Child<'_> {
             | Op::ReservePort(_)
             | Op::Translate { .. }
             | Op::StartPasta(_)
+            | Op::RefusePaused { .. }
             | Op::Release
             | Op::OpenGate(_)
             | Op::HearRefused(_)

@@ -104,7 +104,9 @@ pub(super) enum Action {
     Wait(Which),
     /// Forget sandboxes that have ended: their records and logs
     Rm(Several),
-    /// Stop everything in a sandbox, by the freezer of its control group
+    /// Stop everything in a sandbox, until it is resumed or ends
+    ///
+    /// By the freezer of its control group, where that is one of cgroup v2; else its init sends SIGSTOP to all others.
     Pause(Which),
     /// Let a sandbox that was paused go on
     Resume(Which),

@@ -2,7 +2,7 @@
 
 use super::arguments::Inspect;
 use super::ps::columns;
-use super::{Refused, found, output, output_json};
+use super::{Refused, found, output, output_json, pause};
 use crate::diag::printable;
 use crate::report::Measured;
 use crate::running::inside::{self, Process};
@@ -22,6 +22,7 @@ struct Report {
     id: String,
     name: Option<String>,
     user: u32,
+    paused: bool,
     supervisor: i32,
     init: i32,
     started: u64,
@@ -85,6 +86,7 @@ fn report(live: &Live, record: Record, owner: u32) -> Report {
     Report {
         version: VERSION,
         user: owner,
+        paused: pause::is_paused(live, &record, owner),
         supervisor: live.pid,
         namespaces: namespaces.collect(),
         uid_map: inside::lines(&record, "uid_map"),
@@ -134,6 +136,7 @@ impl Report {
         line("id", &self.id);
         line("name", self.name.as_deref().unwrap_or(none));
         line("user", &self.user.to_string());
+        line("state", if self.paused { "paused" } else { "running" });
         line("supervisor", &self.supervisor.to_string());
         let command = self.command.join(" ");
         line(
@@ -164,15 +167,10 @@ impl Report {
             line(
                 "usage",
                 &format!(
-                    "cpu {cpu}, memory {} (peak {}), tasks {}{}",
+                    "cpu {cpu}, memory {} (peak {}), tasks {}",
                     number(usage.memory_bytes),
                     number(usage.memory_peak_bytes),
                     number(usage.tasks),
-                    if usage.frozen == Some(true) {
-                        ", paused"
-                    } else {
-                        ""
-                    }
                 ),
             );
         }

@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic, Origin};
 use crate::running::claim::remove_entry;
 use crate::running::live::{Opened, State};
 use crate::running::{Live, Record};
-use crate::sys::{descriptor, process, signal};
+use crate::sys::signal;
 use nix::errno::Errno;
 use std::os::fd::AsRawFd as _;
 
@@ -74,21 +74,8 @@ fn number(text: &str) -> Result<i32, Refused> {
 /// Kills init, and by that everything inside: the supervisor then clears away, as it could not if it
 /// were killed itself.
 fn kill_init(live: &Live, record: &Record) -> nix::Result<()> {
-    let pidfd = descriptor::own(process::open_pidfd(record.init)?);
-    // The supervisor's child: it has not been waited for then, and so the number is still its own.
-    let parent = || parent_of(record.init) == Some(live.pid);
-    if !parent() || live.send(0).is_err() {
-        return Err(Errno::ESRCH);
-    }
-    signal::send(pidfd.as_raw_fd(), libc::SIGKILL, signal::Mark::NONE)
-}
-
-/// The parent of a process (proc_pid_stat(5), field 4).
-fn parent_of(pid: libc::pid_t) -> Option<libc::pid_t> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field, the command's name, may contain anything.
-    let rest = stat.get(stat.rfind(')')? + 1..)?;
-    rest.split_whitespace().nth(1)?.parse().ok()
+    let init = live.init(record.init)?;
+    signal::send(init.as_raw_fd(), libc::SIGKILL, signal::Mark::NONE)
 }
 
 fn not_sent(name: &str, errno: Errno) -> Refused {

@@ -2,7 +2,7 @@
 
 use super::arguments::Ps;
 use super::watch::{Frame, watch};
-use super::{Refused, found, json_line, output, output_json};
+use super::{Refused, found, json_line, output, output_json, pause};
 use crate::diag::printable;
 use crate::running::live::{Opened, State};
 use crate::running::record::now;
@@ -31,7 +31,7 @@ impl List {
 struct Row {
     id: String,
     name: Option<String>,
-    /// `starting`, `running`, `unknown`: of another version; `ended`, `lost`, or `elsewhere`: in another pid namespace.
+    /// `starting`, `running`, `paused`, `unknown`: of another version; `ended`, `lost`, or `elsewhere`: in another pid namespace.
     state: &'static str,
     user: u32,
     /// The supervisor's pid.
@@ -88,6 +88,8 @@ fn look(arguments: &Ps) -> Result<Vec<Row>, Refused> {
 fn row(opened: &Opened) -> Row {
     let state = opened.state();
     let record = state.record();
+    let is_paused = matches!(&state, State::Running(live, record)
+        if pause::is_paused(live, record, opened.owner));
     let ended = record.and_then(|record| record.ended.as_ref());
     let supervisor = match &state {
         State::Running(live, _) | State::Starting(live) | State::Unknown(live) => Some(live.pid),
@@ -96,7 +98,7 @@ fn row(opened: &Opened) -> Row {
     Row {
         id: opened.entry.id.clone(),
         name: opened.entry.name.clone(),
-        state: state.word(),
+        state: if is_paused { "paused" } else { state.word() },
         user: opened.owner,
         supervisor,
         init: record.filter(|_| supervisor.is_some()).map(|r| r.init),

@@ -54,6 +54,8 @@ pub(super) fn begin(
             stop_signal: plan.watch.stop_signal.0,
             new_session: plan.watch.new_session,
             new_pid_namespace: plan.watch.new_pid_namespace,
+            // Where there is no command, init stays.
+            init: plan.watch.init || wanted.command.is_none(),
             relays_files: profile.process.relays_files(),
             keeps_terminals_away: profile.process.keeps_terminals_away().is_some(),
             is_displayed: profile.process.is_displayed(),

@@ -6,8 +6,8 @@ use super::watch::{Frame, watch};
 use super::{Refused, found, json_line, output};
 use crate::profile::value::Size;
 use crate::report::Measured;
-use crate::running::Record;
 use crate::running::live::{Opened, State};
+use crate::running::{Live, Record, paused};
 use crate::supervisor::cgroup::Group;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,6 +28,9 @@ struct Figures {
     memory_bytes: Option<u64>,
     memory_peak_bytes: Option<u64>,
     tasks: Option<u64>,
+    /// Whether it is paused, by whatever.
+    paused: bool,
+    /// Whether its control group is frozen.
     frozen: Option<bool>,
 }
 
@@ -61,15 +64,16 @@ fn look(
     before: &mut BTreeMap<String, (Instant, f64)>,
 ) -> Result<Vec<Figures>, Refused> {
     let mut all = Vec::new();
+    let is_first = before.is_empty();
     if arguments.names.is_empty() {
         let me = rustix::process::geteuid().as_raw();
         let folders = found::folders()?;
         for folder in folders.iter().filter(|folder| folder.owner() == me) {
             for entry in folder.entries().into_iter().filter(|entry| !entry.ended) {
-                if let Some(State::Running(_, record)) =
+                if let Some(State::Running(live, record)) =
                     Opened::new(folder, entry).map(|opened| opened.state())
                 {
-                    all.push(figures(&record, before));
+                    all.push(figures(&live, &record, before));
                 }
             }
         }
@@ -77,19 +81,19 @@ fn look(
     }
     for name in &arguments.names {
         match found::running(name) {
-            Ok((_, record, owner)) => {
+            Ok((live, record, owner)) => {
                 found::own(name, owner)?;
-                all.push(figures(&record, before));
+                all.push(figures(&live, &record, before));
             }
             // It was there at the first look.
-            Err(_) if !before.is_empty() => {}
+            Err(_) if !is_first => {}
             Err(refused) => return Err(refused),
         }
     }
     Ok(all)
 }
 
-fn figures(record: &Record, before: &mut BTreeMap<String, (Instant, f64)>) -> Figures {
+fn figures(live: &Live, record: &Record, before: &mut BTreeMap<String, (Instant, f64)>) -> Figures {
     let group = Group::look(&record.groups).ok();
     let group = group.filter(|_| !record.groups.is_empty());
     let now = group.as_ref().map(Group::now).unwrap_or_default();
@@ -113,6 +117,7 @@ fn figures(record: &Record, before: &mut BTreeMap<String, (Instant, f64)>) -> Fi
         memory_bytes: now.memory,
         memory_peak_bytes: measured.usage.memory_peak_bytes.map(|peak| peak.value),
         tasks: now.tasks,
+        paused: now.frozen == Some(true) || paused::is_paused(record.init, live.pid),
         frozen: now.frozen,
     }
 }
@@ -127,9 +132,10 @@ fn text(figures: &[Figures], arguments: &Stats) -> String {
         let none = || "-".to_owned();
         let size = |bytes: Option<u64>| bytes.map_or_else(none, |bytes| Size(bytes).to_string());
         let share = one.processors.map(|n| format!("{:.0}%", n * 100.0));
-        let share = match one.frozen {
-            Some(true) => Some("paused".into()),
-            _ => share,
+        let share = if one.paused {
+            Some("paused".into())
+        } else {
+            share
         };
         lines.push(vec![
             one.id.clone(),

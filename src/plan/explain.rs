@@ -657,6 +657,9 @@ impl fmt::Display for Op {
             Self::ReservePort(published) => network::reserve(published, f),
             Self::Translate { table, rules } => network::translate(table, rules, f),
             Self::StartPasta(pasta) => network::pasta(pasta, f),
+            Self::RefusePaused { init, .. } => {
+                write!(f, "go on unless the sandbox is paused, as the name of its init says (pid {init})")
+            }
             Self::Release => f.write_str("release init"),
             Self::OpenGate(rules) => {
                 f.write_str("open the gate: let through nothing")?;

@@ -174,6 +174,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         | Op::AddDefaultRoute { .. }
         | Op::ReservePort(_)
         | Op::ServePort { .. }
+        | Op::RefusePaused { .. }
         | Op::Release
         | Op::OpenGate(_)
         | Op::LinkGate(_)

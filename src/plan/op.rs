@@ -452,6 +452,14 @@ pub enum Op {
     },
     /// Starts pasta(1), which carries between the sandbox's network and sockets of the caller.
     StartPasta(network::Pasta),
+    /// Refuses to join a sandbox whose init has stopped those inside: asked once the joiner is in its pid namespace, where
+    /// from then on it is stopped with them.
+    RefusePaused {
+        /// Init's pid.
+        init: libc::pid_t,
+        /// Its supervisor's.
+        supervisor: libc::pid_t,
+    },
     /// Tells init to go on.
     Release,
     /// Takes the sockets of the gate from init, and lets through what the rules permit, from here on.

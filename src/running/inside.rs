@@ -4,7 +4,7 @@ use super::live::Live;
 use super::record::Record;
 use crate::host::tree::entries;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A process of a sandbox.
@@ -28,41 +28,106 @@ pub struct Process {
     pub no_new_privs: bool,
 }
 
-/// The processes in a sandbox's pid namespace; where it has none of its own, those below its supervisor.
+/// The processes in a sandbox's pid namespace, and below; where it has none of its own, those below its supervisor.
 #[must_use]
 pub fn processes(record: &Record, live: &Live) -> Vec<Process> {
-    let namespace = record.namespaces.iter().find(|ns| ns.kind == "pid");
-    let wanted = namespace.map(|ns| format!("pid:[{}]", ns.inode));
-    let all: BTreeMap<i32, BTreeMap<String, String>> = entries(Path::new("/proc"))
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(name, _)| name.to_str()?.parse().ok())
-        .filter_map(|pid: i32| Some((pid, status(pid)?)))
-        .collect();
-    let is_inside = |pid: i32| match &wanted {
-        // Init hides even from its owner, and is known by its number.
-        Some(wanted) => {
-            pid == record.init
-                || std::fs::read_link(format!("/proc/{pid}/ns/pid"))
-                    .is_ok_and(|link| link.to_str() == Some(wanted))
-        }
-        None => {
-            let mut at = pid;
-            loop {
-                let parent = all.get(&at).and_then(|status| status.get("PPid"));
-                match parent.and_then(|parent| parent.parse().ok()) {
-                    Some(parent) if parent == live.pid => break true,
-                    Some(parent) if parent > 1 && parent != at => at = parent,
-                    _ => break false,
-                }
-            }
-        }
-    };
-    let inside = all.iter().filter(|(pid, _)| is_inside(**pid));
+    let inside = all(record, live);
+    let inside = inside.iter();
     inside.map(|(pid, status)| process(*pid, status)).collect()
 }
 
-fn process(pid: i32, status: &BTreeMap<String, String>) -> Process {
+/// Whether all but init were stopped by a signal.
+#[must_use]
+pub(super) fn is_stopped(record: &Record, live: &Live) -> bool {
+    let mut inside = all(record, live).into_keys();
+    inside.all(|pid| pid == record.init || has_stopped(pid))
+}
+
+/// The same of one process, or that it is gone. One that waits in the kernel where no signal reaches it counts as stopped
+/// if the signal is there: it comes to its stop before it is back. So does who waits for a child by vfork(2), which lasts as
+/// long as that one is stopped.
+pub(super) fn has_stopped(pid: i32) -> bool {
+    const STOP: u64 = 1 << (libc::SIGSTOP - 1);
+    // The state of a process is that of its first thread, which may have ended before the others.
+    let threads = numbers(&format!("/proc/{pid}/task"));
+    let of = |thread| status(&format!("/proc/{pid}/task/{thread}/status"));
+    let threads: Vec<_> = threads.filter_map(of).collect();
+    let any = |states: &[char]| {
+        let mut all = threads.iter().filter_map(|thread| thread.get("State"));
+        all.any(|state| state.starts_with(states))
+    };
+    // Taken by one of the threads, it is none that waits any more, and stops the others too.
+    let is_sent = threads.iter().any(|thread| {
+        let waits = thread.get("ShdPnd");
+        waits.is_some_and(|set| u64::from_str_radix(set, 16).unwrap_or(0) & STOP != 0)
+    });
+    !any(&['R', 'S']) && (!any(&['D']) || is_sent || any(&['T', 't']))
+}
+
+/// Those inside, but for init, that have children: by generations, the oldest first.
+pub(super) fn parents(record: &Record, live: &Live) -> Vec<BTreeSet<i32>> {
+    let all = all(record, live);
+    let parent = |pid: &i32| all.get(pid)?.get("PPid")?.parse().ok();
+    let mut generations: BTreeMap<usize, BTreeSet<i32>> = BTreeMap::new();
+    let parents: BTreeSet<i32> = all.keys().filter_map(parent).collect();
+    for pid in parents {
+        if pid != record.init && all.contains_key(&pid) {
+            let line = std::iter::successors(Some(pid), parent).take(all.len());
+            generations.entry(line.count()).or_default().insert(pid);
+        }
+    }
+    generations.into_values().collect()
+}
+
+type Status = BTreeMap<String, String>;
+
+fn all(record: &Record, live: &Live) -> BTreeMap<i32, Status> {
+    let namespace = record.namespaces.iter().find(|ns| ns.kind == "pid");
+    let wanted = namespace.map(|ns| format!("pid:[{}]", ns.inode));
+    let mut all: BTreeMap<i32, Status> = numbers("/proc")
+        .filter_map(|pid| Some((pid, status(&format!("/proc/{pid}/status"))?)))
+        .collect();
+    // Who hides shows its namespace to nobody, and is known by its parent; init by its number.
+    let is_in = |pid: &i32| match &wanted {
+        Some(wanted) => {
+            *pid == record.init
+                || std::fs::read_link(format!("/proc/{pid}/ns/pid"))
+                    .is_ok_and(|link| link.to_str() == Some(wanted))
+        }
+        None => *pid == live.pid,
+    };
+    let known: BTreeSet<i32> = all.keys().copied().filter(is_in).collect();
+    let parent = |pid: &i32| all.get(pid)?.get("PPid")?.parse().ok();
+    let is_inside = |pid: i32| {
+        let own = wanted.is_some().then_some(pid).or_else(|| parent(&pid));
+        // Looked at one by one, parents may seem to go round in a circle.
+        let mut line = std::iter::successors(own, parent).take(all.len());
+        line.any(|pid| known.contains(&pid))
+    };
+    let mut inside: BTreeSet<i32> = all.keys().copied().filter(|pid| is_inside(*pid)).collect();
+    // Who has joined and hides has a parent outside. It has a child inside, and is itself as deep: a process forks into
+    // its own pid namespace, or into one below.
+    let depth = |pid: &i32| {
+        let pids = all.get(pid).and_then(|status| status.get("NSpid"));
+        pids.map_or(0, |pids| pids.split_whitespace().count())
+    };
+    let own = depth(&record.init);
+    let hidden: Vec<i32> = inside.iter().filter_map(parent).collect();
+    let hidden = hidden
+        .into_iter()
+        .filter(|pid| own > 1 && depth(pid) >= own);
+    inside.extend(hidden.filter(|_| wanted.is_some()));
+    all.retain(|pid, _| inside.contains(pid));
+    all
+}
+
+/// The entries of a folder of `/proc` that are numbers.
+fn numbers(folder: &str) -> impl Iterator<Item = i32> + use<> {
+    let entries = entries(Path::new(folder)).unwrap_or_default().into_iter();
+    entries.filter_map(|(name, _)| name.to_str()?.parse().ok())
+}
+
+fn process(pid: i32, status: &Status) -> Process {
     let text = |key: &str| status.get(key).cloned().unwrap_or_default();
     let first = |key: &str| text(key).split_whitespace().next().unwrap_or("").to_owned();
     let last = |key: &str| text(key).split_whitespace().last().unwrap_or("").to_owned();
@@ -78,9 +143,9 @@ fn process(pid: i32, status: &BTreeMap<String, String>) -> Process {
     }
 }
 
-/// The lines of `/proc/PID/status`.
-fn status(pid: i32) -> Option<BTreeMap<String, String>> {
-    let text = std::fs::read(format!("/proc/{pid}/status")).ok()?;
+/// The lines of a file such as `/proc/PID/status`.
+fn status(path: &str) -> Option<Status> {
+    let text = std::fs::read(path).ok()?;
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().filter_map(|line| line.split_once(':'));
     Some(

@@ -8,6 +8,7 @@
 //! supervisor of the sandbox has held since it was made, each compared with its number.
 
 use super::live::Live;
+use super::paused;
 use super::record::{Namespace, Record};
 use crate::diag::Origin;
 use crate::host;
@@ -71,6 +72,13 @@ pub fn plan(
         };
         entered.push((phase, op));
         held.push(fd);
+    }
+    if paused::is_possible(record) {
+        let op = Op::RefusePaused {
+            init: record.init,
+            supervisor: live.pid,
+        };
+        entered.push((Phase::Release, op));
     }
     // All of that was the supervisor's, if it still lives: a process that lives keeps its number.
     if live.ended(Some(Duration::ZERO)) {
@@ -170,7 +178,7 @@ impl Streams {
     }
 }
 
-/// The plan, given the operations that enter the namespaces and what becomes of the streams; `None` for a
+/// The plan, given what it does with the namespaces as they are now and what becomes of the streams; `None` for a
 /// record that is not understood.
 #[must_use]
 pub fn build(

@@ -1,7 +1,7 @@
 //! A sandbox whose network another run joins: what its plan has to know, and its descriptors.
 
 use super::folder::{self, Folder};
-use super::live::{Live, Opened, State};
+use super::live::{Live, Opened, State, stat};
 use super::{Entry, Record, found, join};
 use crate::host::Host;
 use crate::host::caller::IdRange;
@@ -49,7 +49,7 @@ pub fn find(name: &str) -> Result<Running, NotRunning> {
     let groups = ranges(init, "gid_map").ok_or_else(gone)?;
     let setgroups = text(init, "setgroups").ok_or_else(gone)? == "allow\n";
     // The pid was init's all the time: it is a child of the supervisor's, which lives.
-    if parent(init) != Some(live.pid) || live.ended(Some(Duration::ZERO)) {
+    if stat(init).map(|stat| stat.parent) != Some(live.pid) || live.ended(Some(Duration::ZERO)) {
         return Err(gone());
     }
     Ok(Running {
@@ -90,13 +90,6 @@ fn ranges(pid: libc::pid_t, file: &str) -> Option<Vec<IdRange>> {
     }
     ranges.sort_by_key(|range| range.inside);
     Some(ranges)
-}
-
-/// The parent of a process (proc_pid_stat(5)).
-fn parent(pid: libc::pid_t) -> Option<libc::pid_t> {
-    let text = text(pid, "stat")?;
-    let (_, behind) = text.rsplit_once(')')?;
-    behind.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Opens the sandbox that was planned with, and its namespaces.

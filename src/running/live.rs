@@ -77,6 +77,20 @@ impl Live {
         signal::send(self.pidfd.as_raw_fd(), number, signal::Mark::NONE)
     }
 
+    /// A descriptor of init, by the pid that the record names.
+    ///
+    /// # Errors
+    /// ESRCH if it has ended.
+    pub fn init(&self, pid: libc::pid_t) -> nix::Result<OwnedFd> {
+        let pidfd = descriptor::own(process::open_pidfd(pid)?);
+        // The supervisor's child: it has not been waited for then, and so the number is still its own.
+        let is_child = stat(pid).is_some_and(|stat| stat.parent == self.pid);
+        if !is_child || self.send(0).is_err() {
+            return Err(nix::errno::Errno::ESRCH);
+        }
+        Ok(pidfd)
+    }
+
     /// Waits until it has ended; false if `patience` is over first.
     #[must_use]
     pub fn ended(&self, patience: Option<std::time::Duration>) -> bool {
@@ -147,6 +161,28 @@ impl Opened {
             }
         }
     }
+}
+
+/// What `/proc/PID/stat` says of a process (proc_pid_stat(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its parent's pid.
+    pub parent: libc::pid_t,
+}
+
+/// What is known of a process; `None` if it is gone.
+pub(super) fn stat(pid: libc::pid_t) -> Option<Stat> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let open = text.iter().position(|byte| *byte == b'(')?;
+    // A name may contain anything.
+    let close = text.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
+    Some(Stat {
+        name: text.get(open + 1..close)?.to_owned(),
+        parent: rest.split_whitespace().nth(1)?.parse().ok()?,
+    })
 }
 
 enum Holder {

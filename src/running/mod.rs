@@ -12,6 +12,7 @@ pub mod inside;
 pub mod join;
 pub mod joined;
 pub mod live;
+pub mod paused;
 pub mod record;
 pub mod saved;
 

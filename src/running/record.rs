@@ -92,6 +92,9 @@ pub struct Watched {
     pub new_session: bool,
     /// Whether it is in a pid namespace of the sandbox's own.
     pub new_pid_namespace: bool,
+    /// Whether it has an init, which stops those inside when it is asked to ([`super::paused`]).
+    #[serde(default)]
+    pub init: bool,
     /// Whether files that output goes to are kept from the command, which writes to pipes instead.
     pub relays_files: bool,
     /// Whether the caller's terminals are kept from the command.

@@ -208,6 +208,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::CloneInit { .. }
         | Op::DenySetgroups
         | Op::WriteIdMap { .. }
+        | Op::RefusePaused { .. }
         | Op::Release
         | Op::JoinNamespace { .. }
         | Op::OpenSandbox { .. }

@@ -290,7 +290,8 @@ impl Group {
     /// freezer: a group of v1 has none, since who is frozen there could not even be killed.
     ///
     /// # Errors
-    /// The caller may not.
+    /// The caller may not (or whatever else the kernel says), it is gone (`NotFound`), or somebody in it has not come to
+    /// a stop (`TimedOut`).
     pub fn freeze(&self, frozen: bool) -> Result<bool, CgroupError> {
         let Some(group) = &self.v2 else {
             return Ok(false);
@@ -299,8 +300,13 @@ impl Group {
         limits::write(&file, if frozen { "1" } else { "0" })?;
         // What is in the middle of a call of the kernel comes to its end first.
         for _ in 0..1000 {
-            if self.now().frozen == Some(frozen) {
-                return Ok(true);
+            match self.frozen() {
+                Some(is) if is == frozen => return Ok(true),
+                Some(_) => {}
+                None => {
+                    let cause = io::ErrorKind::NotFound;
+                    return Err(CgroupError::new(&group.dir, Operation::Read, cause));
+                }
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -310,6 +316,18 @@ impl Group {
             found: (!frozen).to_string(),
         };
         Err(CgroupError::new(&file, operation, cause))
+    }
+
+    /// Lets everything in it go on, if it was stopped by [`Group::freeze`], without waiting for that.
+    pub fn thaw(&self) {
+        if let Some(group) = &self.v2 {
+            let _ = limits::write(&group.dir.join("cgroup.freeze"), "0");
+        }
+    }
+
+    /// Whether everything in it is stopped by its freezer.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen() == Some(true)
     }
 
     /// The directories, for messages.

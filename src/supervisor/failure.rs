@@ -155,6 +155,7 @@ impl Failure {
                 }
                 Op::OpenSandbox { ref name, .. } => format!("start {name} again, and then this: who joins a network ends with it"),
                 Op::WriteRecord(_) => "make room in the folder of the records".into(),
+                Op::RefusePaused { .. } => "let it go on first: `sandbox resume`".into(),
                 Op::OpenGroup(_) => {
                     "join it as the user who has started it, with the same rights".into()
                 }

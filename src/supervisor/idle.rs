@@ -14,7 +14,7 @@ const NEXT_TO_NOTHING: f64 = 0.01;
 pub(super) struct Done {
     /// Bytes that it wrote.
     pub written: u64,
-    /// Whether some of them wait for their reader: then it is that one who does nothing.
+    /// Whether it waits for somebody else, who does nothing: a reader of those, or who has paused it.
     pub waits: bool,
     /// Processor time.
     pub used: Duration,

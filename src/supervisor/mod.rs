@@ -44,7 +44,7 @@ use crate::plan::op::{IdmapNeed, Ids, MapWriter, Op};
 use crate::plan::order::Actor;
 use crate::plan::{Plan, Step};
 use crate::report::{Measured, Outcome, denial::Refusals, egress::Unreached, files::FailedCalls};
-use crate::running::{Live, Recording, joined};
+use crate::running::{Live, Recording, joined, paused};
 use crate::sys::mount::Depth;
 use crate::sys::process::{Arguments, Side, Spent};
 use crate::sys::{self, descriptor, process, scheduling, signal};
@@ -483,6 +483,11 @@ impl<'p> Run<'p> {
                 let init = self.pid();
                 let done = self.network.perform(&step.op, init);
                 done.map_err(|cause| Failure::because(number, cause))?;
+            }
+            Op::RefusePaused { init, supervisor } => {
+                if paused::stage(*init, *supervisor) != paused::Stage::Running {
+                    return Err(text("it is paused".into()));
+                }
             }
             Op::Release => {
                 self.network.settle();

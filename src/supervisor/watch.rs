@@ -17,6 +17,7 @@ use crate::plan::op::Op;
 use crate::plan::order::Actor;
 use crate::report::Outcome;
 use crate::report::usage::End;
+use crate::running::paused;
 use crate::sys::signal::{self, Mark};
 use crate::sys::{descriptor, memory};
 use nix::errno::Errno;
@@ -445,9 +446,8 @@ impl Run<'_> {
         }
         match Signal::try_from(number) {
             Ok(Signal::SIGTERM) if matches!(clock, Clock::Open | Clock::Wall(_)) => {
-                // A stopped command cannot end.
-                self.send(libc::SIGCONT, false);
-                let until = Instant::now().checked_add(watch.grace);
+                self.let_end();
+                let until = Instant::now().checked_add(self.plan.watch.grace);
                 *clock = Clock::Grace(until, Reason::Terminated);
             }
             // The shell that started us waits until we stop; SIGCONT then arrives as a signal to
@@ -534,6 +534,8 @@ impl Run<'_> {
     /// What was done so far, as far as it shows.
     fn done(&self, used: Option<Duration>) -> Done {
         let (written, waits) = self.relay.as_ref().map_or((0, false), Relay::came);
+        // Nor is it the command that does nothing, where nobody lets it.
+        let waits = waits || self.is_paused();
         // A counter that cannot be read any more shows nothing.
         let used = used.unwrap_or_default();
         Done {
@@ -546,9 +548,31 @@ impl Run<'_> {
     /// Asks the command to end, and gives it the grace period for it.
     fn over(&self, clock: &mut Clock, now: Instant, reason: Reason) {
         self.send(self.stop_signal(), false);
-        // A stopped command cannot end.
-        self.send(libc::SIGCONT, false);
+        self.let_end();
         *clock = Clock::Grace(now.checked_add(self.plan.watch.grace), reason);
+    }
+
+    /// Lets the command go on, whatever has stopped it: who is stopped or paused cannot end by itself.
+    fn let_end(&self) {
+        self.send(libc::SIGCONT, false);
+        if let Some(group) = &self.group {
+            group.thaw();
+        }
+        if self.pauses() {
+            self.send(paused::RESUME, false);
+        }
+    }
+
+    /// Whether init pauses what is inside when it is asked to.
+    fn pauses(&self) -> bool {
+        self.has_init() && self.plan.watch.new_pid_namespace
+    }
+
+    /// Whether the run is paused: `sandbox pause` and `resume` do not ask the supervisor.
+    fn is_paused(&self) -> bool {
+        let group = self.group.as_ref();
+        group.is_some_and(super::cgroup::Group::is_frozen)
+            || self.pauses() && paused::is_paused(self.pid(), std::process::id() as libc::pid_t)
     }
 
     /// What asks the command to end. An init without one asks all that are inside itself, upon SIGTERM.

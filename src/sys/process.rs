@@ -489,6 +489,11 @@ pub fn forget_arguments(arguments: &Arguments, name: &CStr) {
         // SAFETY: as above; n bytes fit into the range and are readable in name.
         unsafe { std::ptr::copy_nonoverlapping(name.as_ptr().cast::<u8>(), start as *mut u8, n) };
     }
+    set_name(name);
+}
+
+/// Names this process (`PR_SET_NAME`; proc_pid_comm(5)): by 15 bytes at most.
+pub fn set_name(name: &CStr) {
     // SAFETY: PR_SET_NAME reads a NUL-terminated string of which it takes 16 bytes.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
 }

@@ -10,6 +10,8 @@ pub struct Arrived {
     pub signal: libc::c_int,
     /// What the supervisor attached.
     pub mark: Mark,
+    /// Whether it was sent from outside of this pid namespace, by who may signal this process.
+    pub from_outside: bool,
 }
 
 /// What the supervisor attaches to a signal for init.
@@ -112,7 +114,13 @@ pub fn wait() -> Result<Arrived> {
                     } else {
                         Mark::NONE
                     };
-                    return Ok(Arrived { signal, mark });
+                    // The kernel writes the pid of who calls kill(2); who queues a signal writes what it likes.
+                    let from_outside = info.si_code == libc::SI_USER && info.si_pid() == 0;
+                    return Ok(Arrived {
+                        signal,
+                        mark,
+                        from_outside,
+                    });
                 }
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(errno) => return Err(errno),

@@ -160,6 +160,7 @@ fn every_code_has_a_test_that_shows_it() {
         // What only a sandbox shows.
         include_str!("../promises/proofs.rs"),
         include_str!("../promises/running.rs"),
+        include_str!("../promises/pausing.rs"),
     ];
     let page = crate::page::sections();
     for code in Code::ALL {

@@ -48,6 +48,7 @@ mod old_root;
 mod output;
 mod owners;
 mod parts;
+mod pausing;
 mod peers;
 mod privileges;
 mod process;

@@ -248,8 +248,9 @@ fn the_next_with_an_address_on_a_bridge_is_reached_by_those_who_knew_the_one_bef
     .ok();
     for address in ["10.9.0.2", "fd00:9::2"] {
         let bits = if address.contains(':') { 64 } else { 24 };
-        let profile =
-            format!("[network]\nmode = \"veth\"\nbridge = \"br0\"\naddress = [\"{address}/{bits}\"]\n");
+        let profile = format!(
+            "[network]\nmode = \"veth\"\nbridge = \"br0\"\naddress = [\"{address}/{bits}\"]\n"
+        );
         let mut known = Vec::new();
         for _ in 0..2 {
             let project = Project::new();

@@ -76,8 +76,14 @@ impl Group {
             cpu: cpu.or_else(|| keyed(&v2("cpu.stat")?, "usage_usec").map(Duration::from_micros)),
             memory: memory.or_else(|| number(&v2("memory.current")?)),
             tasks: v1(Controller::Pids, "pids.current").or_else(|| number(&v2("pids.current")?)),
-            frozen: v2("cgroup.events").and_then(|file| Some(keyed(&file, "frozen")? == 1)),
+            frozen: self.frozen(),
         }
+    }
+
+    /// Whether it is frozen; `None` where it has no freezer, or is gone.
+    pub(super) fn frozen(&self) -> Option<bool> {
+        let events = self.v2.as_ref()?.dir.join("cgroup.events");
+        Some(keyed(&events, "frozen")? == 1)
     }
 }
 
