@@ -110,7 +110,7 @@ fn a_paused_sandbox_uses_no_processor_time_and_goes_on_when_it_is_resumed() {
 
 #[test]
 fn whatever_ends_a_paused_sandbox_ends_all_of_it_at_once_and_leaves_nothing() {
-    // Asked to end, the command has its chance, and would have it for an hour; nothing else waits for that.
+    // Asked to end, the command has its chance, and would have it for two minutes; nothing else waits for that.
     let script = "trap 'touch told; exit 7' TERM; (trap '' TERM; touch ready; while :; do :; done) & \
                   while ! [ -e go ]; do sleep 0.05; done";
     type Way = fn(&Place, &str, Live) -> i32;
@@ -178,7 +178,7 @@ fn whatever_ends_a_paused_sandbox_ends_all_of_it_at_once_and_leaves_nothing() {
             let (place, name) = (Place::new(), name());
             let limits = match limits.contains("grace") {
                 true => limits.to_owned(),
-                false => format!("{limits}grace = \"1h\"\n"),
+                false => format!("{limits}grace = \"2m\"\n"),
             };
             let profile = match profile.contains("[limits]") {
                 true => format!("{profile}{limits}"),
@@ -345,7 +345,10 @@ fn who_is_joining_when_it_is_paused_does_not_go_on_either() {
     for delay in 0..times(10, 200) {
         let mut guest = Live::spawn(&mut place.program(&spin));
         std::thread::sleep(Duration::from_micros(u64::from(delay % 20) * 700));
+        // Held on its way, wherever that is, and let go when all others are stopped.
+        guest.signal(Signal::SIGSTOP);
         place.pause(&name);
+        guest.signal(Signal::SIGCONT);
         let texts = || {
             let pids = guest.inside().into_iter();
             let texts =
@@ -371,8 +374,8 @@ fn a_sandbox_without_a_command_is_paused_and_ended_too() {
     for profile in profiles() {
         let (place, name) = (Place::new(), name());
         let profile = match profile.contains("[limits]") {
-            true => format!("{profile}grace = \"1h\"\n"),
-            false => format!("{profile}[limits]\ngrace = \"1h\"\n"),
+            true => format!("{profile}grace = \"2m\"\n"),
+            false => format!("{profile}[limits]\ngrace = \"2m\"\n"),
         };
         place.project.write("sandbox.toml", &profile);
         assert_eq!(place.done(&["up", &name]).code, 0);
@@ -510,7 +513,7 @@ fn a_paused_sandbox_is_not_idle() {
         return;
     }
     let (place, name) = (Place::new(), name());
-    let profile = format!("{PLAIN}[limits]\nidle = \"1s\"\n");
+    let profile = format!("{PLAIN}[limits]\nidle = \"1s\"\ngrace = \"1ms\"\n");
     let script = "touch ready; sleep 600";
     let live = place.start(&name, &profile, script);
     place.pause(&name);
