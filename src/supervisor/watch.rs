@@ -436,7 +436,8 @@ impl Run<'_> {
                 _ => {}
             }
         }
-        if !from_terminal || watch.new_session {
+        let is_held = number == libc::SIGCONT && self.joins_paused();
+        if !is_held && (!from_terminal || watch.new_session) {
             let sent = if number == libc::SIGTERM {
                 self.stop_signal()
             } else {
@@ -476,9 +477,21 @@ impl Run<'_> {
         self.resume();
     }
 
+    /// Whether the sandbox that is joined is paused: nobody in it goes on alone.
+    fn joins_paused(&self) -> bool {
+        self.plan.steps.iter().any(|step| match step.op {
+            Op::RefusePaused { init, supervisor } => {
+                paused::stage(init, supervisor) != paused::Stage::Running
+            }
+            _ => false,
+        })
+    }
+
     /// Lets the command go on.
     fn resume(&self) {
-        if let Some(mark) = self.terminal.as_ref().map(Terminal::mark) {
+        if !self.joins_paused()
+            && let Some(mark) = self.terminal.as_ref().map(Terminal::mark)
+        {
             self.send_marked(libc::SIGCONT, mark);
         }
     }
