@@ -79,6 +79,7 @@ pub fn attempt(attack: &Attack, runner: Runner) -> Verdict {
             }
             // A sandbox that did not start, or a script that is wrong, has stopped nothing.
             false if matches!(code, Some(2 | 125..=127)) => Verdict::Unknown(said),
+            false if code == Some(1) && !said.contains("stopped: ") => Verdict::Unknown(said),
             false => Verdict::Blocked(said),
         };
     }
