@@ -11,6 +11,7 @@ mod error;
 mod limits;
 mod named;
 mod peers;
+mod programs;
 mod scope;
 mod share;
 mod sweep;

@@ -35,13 +35,7 @@ pub(super) fn devices(host: &Host) -> Found {
     if is_v1 || found.0 != super::State::Ok {
         return found;
     }
-    match bpf::load(Hook::DEVICES, &bpf::PERMIT_NOTHING) {
-        Ok(_) => found,
-        Err(errno) => Found::blocked(
-            format!("the kernel takes no program about devices: {errno}"),
-            "boot with a kernel that has CONFIG_CGROUP_BPF, or run with the capability sys_admin",
-        ),
-    }
+    programs(Hook::DEVICES, "devices").unwrap_or(found)
 }
 
 /// Rules about packets of the host's network: for root alone, and in the unified hierarchy.
@@ -56,13 +50,16 @@ pub(super) fn packets(host: &Host) -> Found {
     if found.0 != super::State::Ok {
         return found;
     }
-    match bpf::load(Hook::SENT, &bpf::PERMIT_NOTHING) {
-        Ok(_) => found,
-        Err(errno) => Found::blocked(
-            format!("the kernel takes no program about packets: {errno}"),
-            "boot with a kernel that has CONFIG_CGROUP_BPF, or run with the capability sys_admin",
-        ),
-    }
+    programs(Hook::SENT, "packets").unwrap_or(found)
+}
+
+/// Why there are no programs of a kind, if there are none.
+fn programs(hook: Hook, about: &str) -> Option<Found> {
+    let errno = bpf::load(hook, &bpf::PERMIT_NOTHING).err()?;
+    Some(Found::blocked(
+        format!("the kernel takes no program about {about}: {errno}"),
+        "boot with a kernel that has CONFIG_CGROUP_BPF, or run with the capability sys_admin",
+    ))
 }
 
 /// The limits of one controller.

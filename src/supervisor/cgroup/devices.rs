@@ -2,14 +2,13 @@
 //! on a group of v2 (Documentation/admin-guide/cgroup-v2.rst, "Device controller").
 
 use super::Group;
-use super::error::{CgroupError, Operation};
+use super::error::CgroupError;
 use super::limits::Files;
+use super::programs::{copy, instruction, word};
 use crate::host::cgroup::Controller;
 use crate::plan::op::DeviceRule;
-use crate::sys::bpf::{self, Hook, Instruction};
+use crate::sys::bpf::{Hook, Instruction};
 use std::collections::BTreeSet;
-use std::io;
-use std::os::fd::AsFd as _;
 
 impl Group {
     /// Lets the group open these devices and no others, and looks whether that is so.
@@ -24,35 +23,8 @@ impl Group {
         if let Some(dir) = v1 {
             return Files { dir, v2: false }.devices(rules);
         }
-        let (dir, group) = match &self.v2 {
-            Some(group) => (&group.dir, group.fd.as_fd()),
-            None => {
-                let cause =
-                    io::Error::new(io::ErrorKind::NotFound, "the group was made without it");
-                let operation = Operation::Write("rules".into());
-                let error = CgroupError::new("the group".as_ref(), operation, cause);
-                return Err(error.of(Controller::Devices));
-            }
-        };
-        let error = |what: &str, errno: nix::errno::Errno| {
-            let operation = Operation::Write(what.into());
-            CgroupError::new(dir, operation, io::Error::from(errno)).of(Controller::Devices)
-        };
-        let program = bpf::load(Hook::DEVICES, &program(rules))
-            .map_err(|errno| error("a program about devices", errno))?;
-        bpf::attach(Hook::DEVICES, group, program.as_fd())
-            .map_err(|errno| error("a program about devices", errno))?;
-        let count = bpf::count(Hook::DEVICES, group)
-            .map_err(|errno| error("a question about programs", errno))?;
-        if count == 0 {
-            let operation = Operation::Verify {
-                wanted: "a program about devices".into(),
-                found: "none".into(),
-            };
-            let cause = io::Error::other("the kernel does not enforce it");
-            return Err(CgroupError::new(dir, operation, cause).of(Controller::Devices));
-        }
-        Ok(())
+        let programs = [(Hook::DEVICES, program(rules))];
+        self.hang(Controller::Devices, "devices", &programs)
     }
 }
 
@@ -91,24 +63,6 @@ const CHARACTERS: i32 = 2;
 const READ: i32 = 2;
 const WRITE: i32 = 4;
 
-const fn instruction(code: u8, to: u8, from: u8, offset: i16, number: i32) -> Instruction {
-    Instruction {
-        code,
-        registers: to | (from << 4),
-        offset,
-        number,
-    }
-}
-
-/// Reads four bytes of what is asked.
-const fn word(to: u8, offset: i16) -> Instruction {
-    instruction(0x61, to, ASKED, offset, 0)
-}
-
-const fn copy(to: u8, from: u8) -> Instruction {
-    instruction(0xbf, to, from, 0, 0)
-}
-
 const fn and(to: u8, mask: i32) -> Instruction {
     instruction(0x57, to, 0, 0, mask)
 }
@@ -133,12 +87,12 @@ const fn answer(number: i32) -> [Instruction; 2] {
 /// (`m` of cgroup v1) is never permitted.
 fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
     let mut program = vec![
-        word(KIND, 0),
+        word(KIND, ASKED, 0),
         copy(ACCESS, KIND),
         and(KIND, 0xffff),
         shift(ACCESS, 16),
-        word(MAJOR, 4),
-        word(MINOR, 8),
+        word(MAJOR, ASKED, 4),
+        word(MINOR, ASKED, 8),
     ];
     for rule in rules {
         let mut permitted = 0;

@@ -4,13 +4,12 @@
 //! `struct bpf_sock_addr` of linux/bpf.h for what they see).
 
 use super::Group;
-use super::error::{CgroupError, Operation};
+use super::error::CgroupError;
+use super::programs::{copy, instruction, word};
 use crate::host::cgroup::Controller;
 use crate::plan::egress::Network;
-use crate::sys::bpf::{self, Hook, Instruction};
-use std::io;
+use crate::sys::bpf::{Hook, Instruction};
 use std::net::IpAddr;
-use std::os::fd::AsFd as _;
 
 impl Group {
     /// Lets the group exchange packets with these addresses and no others, and looks whether that is so.
@@ -18,35 +17,13 @@ impl Group {
     /// # Errors
     /// The kernel refuses it, or says something else afterwards.
     pub fn limit_peers(&self, peers: &[Network]) -> Result<(), CgroupError> {
-        let Some(group) = &self.v2 else {
-            let cause = io::Error::new(io::ErrorKind::NotFound, "the group was made without it");
-            let operation = Operation::Write("rules".into());
-            let error = CgroupError::new("the group".as_ref(), operation, cause);
-            return Err(error.of(Controller::Packets));
-        };
-        let (dir, fd) = (&group.dir, group.fd.as_fd());
-        let error = |errno: nix::errno::Errno| {
-            let operation = Operation::Write("a program about packets".into());
-            CgroupError::new(dir, operation, io::Error::from(errno)).of(Controller::Packets)
-        };
-        for (hook, program) in [
+        let programs = [
             (Hook::SENT, packets(peers, 16, 24)),
             (Hook::RECEIVED, packets(peers, 12, 8)),
             (Hook::CONNECTS, connects(peers)),
             (Hook::CONNECTS6, connects6(peers)),
-        ] {
-            let program = bpf::load(hook, &program).map_err(error)?;
-            bpf::attach(hook, fd, program.as_fd()).map_err(error)?;
-            if bpf::count(hook, fd).map_err(error)? == 0 {
-                let operation = Operation::Verify {
-                    wanted: "a program about packets".into(),
-                    found: "none".into(),
-                };
-                let cause = io::Error::other("the kernel does not enforce it");
-                return Err(CgroupError::new(dir, operation, cause).of(Controller::Packets));
-            }
-        }
-        Ok(())
+        ];
+        self.hang(Controller::Packets, "packets", &programs)
     }
 }
 
@@ -71,27 +48,9 @@ const LOAD_BYTES: i32 = 26;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
-const fn instruction(code: u8, to: u8, from: u8, offset: i16, number: i32) -> Instruction {
-    Instruction {
-        code,
-        registers: to | (from << 4),
-        offset,
-        number,
-    }
-}
-
-/// Reads four bytes of memory, in which they are as a packet has them.
-const fn word(to: u8, from: u8, offset: i16) -> Instruction {
-    instruction(0x61, to, from, offset, 0)
-}
-
 /// Keeps four bytes on the stack.
 const fn keep(from: u8, offset: i16) -> Instruction {
     instruction(0x63, STACK, from, offset, 0)
-}
-
-const fn copy(to: u8, from: u8) -> Instruction {
-    instruction(0xbf, to, from, 0, 0)
 }
 
 const fn set(to: u8, number: i32) -> Instruction {
