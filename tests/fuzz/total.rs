@@ -11,7 +11,7 @@ use sandbox::profile::overlay::Overlay;
 use sandbox::profile::show::{self, Detail};
 use sandbox::profile::table::Table as _;
 use sandbox::profile::variables::Variables;
-use sandbox::profile::{document, merge, node, shape};
+use sandbox::profile::{document, merge, shape};
 use sandbox::sections::{self, Raw};
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -37,7 +37,9 @@ pub(crate) fn total(bytes: &[u8]) {
     let mut document = document::assemble(&mut sources, id, &variables, &options, &mut problems);
     if let Some(below) = below {
         let id = sources.add(Source::new("below.toml", below));
-        let mut merged = node::parse(&sources, id, &mut problems);
+        // Its parameters are settled, too, before anything is shown.
+        let none = Overlay::default();
+        let mut merged = document::assemble(&mut sources, id, &variables, &none, &mut problems);
         merge::merge(&mut merged, document);
         document = merged;
     }
