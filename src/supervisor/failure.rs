@@ -4,6 +4,7 @@
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::exit;
 use crate::host::cgroup::Manager;
+use crate::plan::op::label::{Label, Module};
 use crate::plan::op::{NewRoot, Op, Upper};
 use crate::plan::{Phase, Plan, Step};
 use nix::errno::Errno;
@@ -226,7 +227,7 @@ impl Failure {
                 "this is no program: a script starts with a line such as `#!/bin/sh`".into()
             }
             (Op::Exec { .. }, Errno::EACCES) => {
-                "is it a file, executable for the uid inside, on a mount without `noexec`?".into()
+                "is it a file, executable for the uid inside, on a mount without `noexec`? Where `selinux` or `apparmor` asks for a label, the policy has to let this program take it, too".into()
             }
             (Op::StartBusProxy(_), Errno::EEXIST) => {
                 "another run has this folder; where none does, `sandbox gc` removes it".into()
@@ -367,6 +368,15 @@ impl Failure {
             }
             (Op::RefuseWriteExecute, Errno::EINVAL) => {
                 "this takes Linux 6.3: write `write_execute = \"prefer\"` under [enforce]".into()
+            }
+            (Op::SetLabel(Label { module: Module::Apparmor, .. }), Errno::ENOENT) => {
+                "the policy that is seen from here has no such profile: load it (`apparmor_parser -r FILE`), or correct the name; `aa-status` lists those that are loaded".into()
+            }
+            (Op::SetLabel(Label { module: Module::Selinux, .. }), Errno::EINVAL) => {
+                "the policy that is loaded has no such context: load the module that declares it (`semodule -i FILE`), or correct it; `seinfo -t` lists the types".into()
+            }
+            (Op::SetLabel(_), Errno::EACCES | Errno::EPERM) => {
+                "the policy does not let this program choose a label: permit it there (`process { setexec transition }` of SELinux, `change_profile` of AppArmor)".into()
             }
             (Op::SetClock(_), Errno::ERANGE) => {
                 "a clock shows no less than 0: compare it with /proc/uptime, and set it less far behind".into()

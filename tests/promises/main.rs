@@ -36,6 +36,7 @@ mod images;
 mod io;
 mod joined;
 mod joining;
+mod labels;
 mod leftovers;
 mod limits;
 mod live;
