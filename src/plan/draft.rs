@@ -1,6 +1,6 @@
 //! A plan in the making: sections add steps in any order, and the phases sort them.
 
-use super::op::{IdRange, NewRoot, Op, Slot, Stream, Target};
+use super::op::{IdRange, NewRoot, Op, Slot, Stream, Target, Upper};
 use super::order::Phase;
 use super::{Note, Plan, Step, Watch, Weight, needs};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
@@ -160,6 +160,35 @@ impl<'a> Draft<'a> {
             op,
             origin: origin.clone(),
         });
+    }
+
+    /// Has the files of each file system in memory, and terminals, bear a label (`context=`, mount(8)); in a user
+    /// namespace the kernel takes it for no others. Returns whether there is one.
+    pub fn label_files(&mut self, context: &CString) -> bool {
+        let mut labelled = false;
+        for step in &mut self.steps {
+            let memory = match &mut step.op {
+                Op::AttachStaging(options)
+                | Op::AttachRoot(
+                    NewRoot::Tmpfs(options) | NewRoot::Overlay(_, Upper::Memory(options), _),
+                )
+                | Op::MountOverlay {
+                    upper: Upper::Memory(options),
+                    ..
+                } => options,
+                Op::MountFilesystem { kind, options, .. }
+                    if [c"tmpfs", c"devpts"].contains(&kind.as_c_str()) =>
+                {
+                    options.push((c"context".into(), Some(context.clone())));
+                    labelled = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            memory.push((c"context".into(), context.clone()));
+            labelled = true;
+        }
+        labelled
     }
 
     /// The trees of the planned root that can be written to, none within another.

@@ -116,6 +116,14 @@ impl What {
             changes: None,
         }
     }
+
+    /// The same, which receives what the host mounts there later, or does not.
+    fn receiving(mut self, later: bool) -> Self {
+        if let Self::Bind { receives, .. } = &mut self {
+            *receives = later;
+        }
+        self
+    }
 }
 
 /// Where changes to a tree go that stays as it is.
@@ -159,6 +167,8 @@ pub enum Root {
         names: Names,
         /// How owners are mapped.
         idmap: Option<Idmap>,
+        /// Whether they receive what the host mounts there later.
+        receives: bool,
     },
     /// A directory itself, writable.
     Directory {
@@ -168,6 +178,8 @@ pub enum Root {
         idmap: Option<Idmap>,
         /// Where changes go, if not into it.
         changes: Option<Changes>,
+        /// Whether it receives what the host mounts there later.
+        receives: bool,
     },
 }
 
@@ -281,20 +293,26 @@ impl Layout<'_, '_> {
     fn place_root(&mut self, root: Root, origin: &Origin) -> bool {
         let attributes = Attributes::NOSUID.with(Attributes::NODEV);
         let (what, of, sealed) = match root {
-            Root::Scaffold { of, names, idmap } => (
+            Root::Scaffold {
+                of,
+                names,
+                idmap,
+                receives,
+            } => (
                 What::Directory(0o755.into()),
-                of.map(|of| (of, names, idmap)),
+                of.map(|of| (What::bind(of, idmap).receiving(receives), names)),
                 true,
             ),
             Root::Directory {
                 source,
                 idmap,
                 changes,
+                receives,
             } => {
                 if changes.is_none() {
                     self.grants.push(source.clone());
                 }
-                let mut what = What::bind(source, idmap);
+                let mut what = What::bind(source, idmap).receiving(receives);
                 if let What::Bind { changes: of, .. } = &mut what {
                     *of = changes;
                 }
@@ -318,10 +336,10 @@ impl Layout<'_, '_> {
                 named: false,
             },
         );
-        if let Some((of, names, idmap)) = of {
+        if let Some((what, names)) = of {
             let template = Entry {
                 target: "/".into(),
-                what: What::bind(of.clone(), idmap),
+                what,
                 attributes: attributes.with(Attributes::READ_ONLY),
                 optional: true,
                 origin: origin.clone(),

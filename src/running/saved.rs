@@ -228,7 +228,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::AwaitRelease
         | Op::MakeInnerUser { .. }
         | Op::ForbidUserNamespaces
-        | Op::AttachStaging
+        | Op::AttachStaging(_)
         | Op::StageFile { .. }
         | Op::StageSecret { .. }
         | Op::LockFile(_)

@@ -45,7 +45,7 @@ crate::table! {
         /// sockets to the outside. Nothing about files where the command may mount (`nested_user` under
         /// `[namespaces]`, the capability sys_admin): Landlock would refuse that too.
         landlock: Level = "prefer",
-        /// The labels of security modules (`apparmor` and `selinux` under `[process]`).
+        /// The labels of security modules (`apparmor`, `selinux` and `selinux_files` under `[process]`).
         labels: Level = "require",
     }
 }

@@ -142,6 +142,10 @@ crate::table! {
         /// The context of SELinux that the command runs in. The policy has to permit the transition, under
         /// no_new_privs (`nnp_transition`). Default: what the policy says of the program.
         selinux: String,
+        /// The context of SELinux that files have on what the sandbox makes: the root, /tmp and other tmpfs, files with
+        /// contents and terminals (`context=`, mount(8)). Binds and overlays show what their sources have. Default: what
+        /// the policy says of a tmpfs.
+        selinux_files: String,
         /// The processors to run on, as cpuset(7) lists them: `"0-3,7"` (sched_setaffinity(2)). Needs
         /// no cgroup, and is no bound: the command may choose others. Default: the caller's.
         affinity: String,

@@ -28,6 +28,11 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "directory = \"/srv/r\"\nchanges = \"write\"",
     ),
     ("rootfs", "empty = true", "directory = \"/srv/r\""),
+    (
+        "rootfs",
+        "host = \"all\"",
+        "host = \"all\"\npropagation = \"slave-as-is\"",
+    ),
     ("rootfs", "project = \"read\"", "project = \"keep\""),
     ("rootfs", "project = \"read\"", "project = \"discard\""),
     ("rootfs", "project = \"keep\"", "project = \"write\""),
@@ -664,6 +669,11 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "",
         "selinux = \"system_u:system_r:unconfined_t:s0\"",
     ),
+    (
+        "process",
+        "",
+        "selinux_files = \"system_u:object_r:tmp_t:s0\"",
+    ),
     ("enforce", "", "landlock = \"off\""),
     (
         "[mounts]",
@@ -1241,6 +1251,10 @@ pub(crate) const SAMPLES: &[(&str, &str)] = &[
     (
         "process",
         "selinux = \"system_u:system_r:unconfined_t:s0\"\n[enforce]\nlabels = \"prefer\"",
+    ),
+    (
+        "process",
+        "selinux_files = \"system_u:object_r:tmp_t:s0\"\n[enforce]\nlabels = \"prefer\"",
     ),
     (
         "rootfs",

@@ -119,6 +119,23 @@ fn a_context_of_selinux_holds_from_the_first_instruction_and_in_what_is_executed
     let expected = format!("{}{}\n", context("build_t"), context("base_t"));
     is_labelled(&profile, &context("build_t"), script, &expected);
 
+    // What the sandbox makes has the context that files are given, whoever makes it; what is shown has its own.
+    let files = format!(
+        "version = 1\n[process]\nselinux_files = \"system_u:object_r:made_t:s0\"\n[[mounts]]\ntype = \"file\"\n\
+         target = \"/etc/motd\"\ncontents = \"made\"\n{IDMAP}"
+    );
+    let script =
+        "stat -c '%n %C' / /tmp /dev/pts /etc/motd; touch /tmp/own; stat -c '%n %C' /tmp/own /usr";
+    let made = ["/", "/tmp", "/dev/pts", "/etc/motd", "/tmp/own"];
+    let line = |path: &str| format!("{path} system_u:object_r:made_t:s0\n");
+    let expected = made.map(line).concat();
+    let project = Project::new();
+    let said = project.run(&files, script).ok();
+    assert!(said.starts_with(&expected), "{said}");
+    assert!(!said[expected.len()..].contains("made_t"), "{said}");
+    let said = plain_user(&project, &files, script).ok();
+    assert!(said.starts_with(&expected), "{said}");
+
     let project = Project::new();
     let unknown = labelled("selinux", &context("nowhere_t"));
     let said = project.run(&unknown, "echo ran").fails(125);

@@ -48,6 +48,7 @@ fn plan(host: &[&str], entries: Vec<Entry>) -> Result<Plan, Diagnostics> {
         of: Some("/".into()),
         names: Names::Only(&["etc", "usr", "bin"]),
         idmap: None,
+        receives: false,
     };
     lay(&mut draft, root, &Origin::Default("rootfs"));
     draft.finish().whole()
