@@ -134,6 +134,15 @@ impl Enforce {
                 "ports",
                 profile.network.port_lists().collect(),
             ),
+            off(
+                &self.landlock,
+                "rights by path",
+                profile
+                    .landlock
+                    .bounds()
+                    .map(|bound| &bound.origin)
+                    .collect(),
+            ),
             off(&self.labels, "labels", profile.process.labelled().collect()),
         ];
         for problem in found.into_iter().flatten() {

@@ -18,6 +18,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use sandbox::diag::{Diagnostics, Origin, Source, Sources};
 use sandbox::plan::draft::Command;
+use sandbox::plan::op::landlock::{REFER, TRUNCATE, WRITE_FILE};
 use sandbox::plan::op::{NewRoot, Op, TerminalOwner, Upper};
 use sandbox::plan::order::{Phase, RULES};
 use sandbox::plan::terminal::OwnTerminal;
@@ -417,6 +418,8 @@ fn without_descriptors(op: Op) -> Op {
         },
         Op::Restrict(mut rules) => {
             rules.streams.retain(|stream| *stream < 3);
+            // So is a program that is executed by its descriptor.
+            rules.program = None;
             Op::Restrict(rules)
         }
         op => op,
@@ -489,15 +492,26 @@ fn check(text: &str, plan: &Plan) {
     landlock_permits_writing_where_mounts_do(plan);
 }
 
-/// What can be written to by the mounts can be by the rules of Landlock, and every rule is about such a mount.
+/// What can be written to by the mounts can be by the rules of Landlock, and every rule is about such a mount; with
+/// `write` under `[landlock]`, every rule is about a part of one.
 fn landlock_permits_writing_where_mounts_do(plan: &Plan) {
     let path = |text: &CStr| PathBuf::from("/").join(text.to_str().unwrap());
     let rules = plan.steps.iter().find_map(|step| match &step.op {
-        Op::Restrict(rules) if rules.handled.files != 0 => Some(&rules.writable),
+        Op::Restrict(rules) if rules.handled.files != 0 => Some(rules),
         _ => None,
     });
     let Some(rules) = rules else { return };
-    let rules: Vec<_> = rules.iter().map(|target| path(target)).collect();
+    let handled = rules.handled.files;
+    for rule in &rules.beneath {
+        assert!(rule.access != 0 && rule.access & !handled == 0, "{rules:?}");
+    }
+    // What is not handled is refused all the same.
+    assert_ne!(handled & REFER, 0, "{rules:?}");
+    let bounded = handled & TRUNCATE != 0;
+    let rules: Vec<_> = rules.trees(WRITE_FILE).map(|target| path(target)).collect();
+    if handled & WRITE_FILE == 0 {
+        return;
+    }
     let read_only = |attributes: &Attributes| attributes.contains(Attributes::READ_ONLY);
     let mut writable = std::collections::BTreeMap::new();
     for step in &plan.steps {
@@ -520,14 +534,17 @@ fn landlock_permits_writing_where_mounts_do(plan: &Plan) {
         };
         writable.insert(target, !read_only(attributes));
     }
-    for (target, _) in writable.iter().filter(|(_, writable)| **writable) {
-        let covered = rules.iter().any(|rule| target.starts_with(rule));
+    let is_writable = |at: &&Path| writable.get(*at) == Some(&true);
+    for target in writable.keys().filter(|at| is_writable(&at.as_path())) {
+        let covered = bounded || rules.iter().any(|rule| target.starts_with(rule));
         assert!(covered, "{} is not in {rules:?}", target.display());
     }
     for rule in &rules {
-        let devices = rule == Path::new("/dev");
+        let devices = rule.starts_with("/dev");
+        let within = if bounded { usize::MAX } else { 1 };
+        let mut of = rule.ancestors().take(within);
         assert!(
-            devices || writable.get(rule) == Some(&true),
+            devices || of.any(|at| is_writable(&at)),
             "{}",
             rule.display()
         );

@@ -49,7 +49,7 @@ fn plan(host: &[&str], entries: Vec<Entry>) -> Result<Plan, Diagnostics> {
         names: Names::Only(&["etc", "usr", "bin"]),
         idmap: None,
     };
-    lay(&mut draft, root, &Origin::Default("rootfs"));
+    lay(&mut draft, root, &Origin::Default("rootfs"), |_| ());
     draft.finish().whole()
 }
 
