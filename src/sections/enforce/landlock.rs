@@ -244,3 +244,72 @@ fn meet<'p>(one: &'p Path, other: &'p Path) -> Option<&'p Path> {
 fn absolute(target: &Target) -> PathBuf {
     Path::new("/").join(OsStr::from_bytes(target.to_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::op::landlock::{EXECUTE, READ_DIR, READ_FILE, TRUNCATE};
+
+    /// What is permitted where both the mounts and `[landlock]` say something.
+    fn rules(trees: Option<&[&str]>, bounds: &[(Right, &[&str])]) -> (u64, Vec<(String, u64)>) {
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect();
+        let placed = Placed {
+            bounds: bounds
+                .iter()
+                .map(|(right, all)| (*right, paths(all)))
+                .collect(),
+            ..Placed::default()
+        };
+        let bounded: Vec<_> = bounds.iter().map(|(right, _)| *right).collect();
+        let mut handled = if trees.is_some() { WRITES } else { 0 };
+        let trees = trees.map(|trees| trees.iter().map(c_string).collect());
+        let beneath = permitted(trees, &bounded, &placed, &mut handled);
+        let text = |rule: Beneath| (rule.target.into_string().unwrap(), rule.access);
+        (handled, beneath.into_iter().map(text).collect())
+    }
+
+    #[test]
+    fn writing_is_permitted_where_mounts_and_paths_both_permit_it() {
+        let mounts = ["tmp", "work/project", "etc/file"];
+        let write = Right::Write.access();
+        let listed = ["/tmp/mine", "/work", "/usr", "/tmp2"];
+        let (handled, rules) = rules(Some(&mounts), &[(Right::Write, &listed)]);
+        assert_eq!(handled, write);
+        let expected = ["tmp/mine", "work/project"].map(|path| (path.to_owned(), write));
+        assert_eq!(rules, expected);
+    }
+
+    #[test]
+    fn a_root_that_is_writable_leaves_all_that_is_listed() {
+        let (_, rules) = rules(Some(&[""]), &[(Right::Write, &["/", "/a/b"])]);
+        let write = Right::Write.access();
+        assert_eq!(rules, [(String::new(), write), ("a/b".into(), write)]);
+    }
+
+    #[test]
+    fn a_right_that_is_not_said_is_not_handled_and_moving_is_never_lost() {
+        let read = READ_FILE | READ_DIR;
+        let (handled, found) = rules(
+            None,
+            &[(Right::Read, &["/usr"]), (Right::Execute, &["/usr/bin"])],
+        );
+        assert_eq!(handled, read | EXECUTE | REFER);
+        let expected = [("", REFER), ("usr", read), ("usr/bin", EXECUTE)];
+        assert_eq!(
+            found,
+            expected.map(|(path, access)| (path.to_owned(), access))
+        );
+        // What the mounts say holds as it did, without truncation.
+        let (handled, found) = rules(Some(&["tmp"]), &[(Right::Read, &["/"])]);
+        assert_eq!(handled, WRITES | read);
+        assert_eq!(handled & TRUNCATE, 0);
+        assert_eq!(found, [(String::new(), read), ("tmp".into(), WRITES)]);
+    }
+
+    #[test]
+    fn nothing_listed_is_nothing_permitted() {
+        let (handled, found) = rules(Some(&["tmp", "dev"]), &[(Right::Write, &[])]);
+        assert_eq!((handled, found), (Right::Write.access(), Vec::new()));
+        assert_eq!(rules(None, &[]), (0, Vec::new()));
+    }
+}
