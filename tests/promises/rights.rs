@@ -152,6 +152,18 @@ fn what_lies_below_no_listed_path_is_not_executed() {
         words(&run(&keys)),
         ["system", "script", "interpreted", "env"]
     );
+    // Nothing is moved to where it could be executed.
+    std::fs::create_dir(project.path().join("bin")).unwrap();
+    let bin = project.path().join("bin");
+    let moved = project.run(
+        &profile(&format!("execute = [\"/usr\", {bin:?}]"), ""),
+        "ln script bin/script 2>&1 || echo; bin/script || echo kept",
+    );
+    assert!(
+        moved.stdout.contains("Invalid cross-device link"),
+        "{moved:?}"
+    );
+    assert!(moved.stdout.ends_with("kept\n"), "{moved:?}");
     // The interpreter is executed, too; without a loader nothing is.
     let keys = format!("execute = [{one:?}]");
     let refused = run(&keys).fails(125);
