@@ -196,7 +196,7 @@ fn permitted(
     let bounds = bounded
         .iter()
         .filter_map(|right| Some((*right, placed.paths(*right)?)));
-    let mut writes = trees.map(|trees| trees.iter().map(|tree| absolute(tree)).collect::<Vec<_>>());
+    let mut writes = trees.map(|trees| trees.iter().map(absolute).collect::<Vec<_>>());
     for (right, paths) in bounds {
         *handled |= right.access();
         if right == Right::Write {
