@@ -18,7 +18,7 @@ ambient = ["net_raw"]
 [landlock]
 read = ["/"]
 write = ["/dev", "/tmp", { name = "${PROJECT}", optional = true }]
-execute = ["/usr", "${PROJECT}"]
+execute = ["/usr", "/checker"]
 
 [rlimits]
 nofile = 256
