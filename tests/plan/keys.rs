@@ -1240,6 +1240,10 @@ pub(crate) const SAMPLES: &[(&str, &str)] = &[
     ),
     (
         "landlock",
+        "execute = []\nread = []\n[process]\nby_descriptor = true\ncommand = [\"/usr/bin/true\"]\n[seccomp]\nallow = [\"execveat\"]",
+    ),
+    (
+        "landlock",
         "write = []\n[namespaces]\nmount = \"shared\"\nuts = \"shared\"",
     ),
     (

@@ -124,6 +124,7 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
             | Op::TakeSecret { slot, .. }
             | Op::MakeNode { slot, .. }
             | Op::StageFile { slot, .. }
+            | Op::OpenProgram { slot, .. }
             | Op::MakeIdmap { slot, .. } => {
                 assert!(
                     !std::mem::replace(&mut open[*slot], true),
@@ -148,6 +149,9 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
                 );
             }
             Op::TakeStream { slot, .. } => assert!(open[*slot], "{step:?}"),
+            Op::Restrict(rules) => {
+                assert!(rules.program.iter().all(|slot| open[*slot]), "{step:?}");
+            }
             Op::OpenTerminal { slot, .. } => {
                 assert!(
                     !std::mem::replace(&mut open[*slot], true),
@@ -284,9 +288,13 @@ fn attempts_differ_in_the_end_only(plan: &Plan) {
         });
         // What installs a filter without no_new_privs.
         let steps = steps.cloned().map(|mut step| {
-            if let Op::SetCapabilities { sets, .. } = &mut step.op {
-                sets.permitted &= !SYS_ADMIN;
-                sets.effective &= !SYS_ADMIN;
+            match &mut step.op {
+                Op::SetCapabilities { sets, .. } => {
+                    sets.permitted &= !SYS_ADMIN;
+                    sets.effective &= !SYS_ADMIN;
+                }
+                Op::Restrict(rules) => rules.program = None,
+                _ => {}
             }
             step
         });

@@ -382,6 +382,11 @@ fn a_program_that_is_executed_by_descriptor_needs_no_path() {
     ];
     let run = done(&mut project.command(&profile(keys, by), &arguments));
     assert_eq!(run.stdout, "static\n126\n", "{run:?}");
+    // Who only tries something opens no program.
+    let test = "[[test]]\nname = \"closed\"\ncannot_read = [\"/etc/hostname\"]\ncannot_execute = [\"/bin/busybox\"]\n";
+    project.write("sandbox.toml", format!("{}{test}", profile(keys, by)));
+    let proven = done(&mut project.program(&["test", "sandbox.toml"]));
+    assert_eq!(proven.code, 0, "{proven:?}");
 }
 
 #[test]

@@ -182,6 +182,9 @@ impl fmt::Display for Ruleset {
         if self.handled.files & WRITES == REFER {
             part(f, "moving files anywhere")?;
         }
+        if self.program.is_some() && self.handled.files & (EXECUTE | READ_FILE) != 0 {
+            part(f, "executing the program that was opened")?;
+        }
         for (access, what) in [
             (CONNECT_TCP, "connections over TCP"),
             (BIND_TCP, "servers over TCP"),
