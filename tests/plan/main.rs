@@ -313,6 +313,9 @@ fn attempts_differ_in_the_end_only(plan: &Plan) {
         assert_eq!(count(&tried, |op| matches!(op, Op::ShedAsExec { .. })), 1);
         assert_eq!(count(&tried, |op| matches!(op, Op::TellRefusals { .. })), 0);
         assert_eq!(count(&tried, |op| matches!(op, Op::NoNewPrivileges)), 1);
+        // What is not opened is in no rule.
+        let named = |op: &Op| matches!(op, Op::Restrict(rules) if rules.program.is_some());
+        assert_eq!(count(&tried, named), 0);
         let last = tried.steps.last().map(|step| &step.op);
         assert_eq!(last, Some(&Op::Attempt(attempt)));
     }

@@ -182,7 +182,7 @@ impl fmt::Display for Ruleset {
         if self.handled.files & WRITES == REFER {
             part(f, "moving files anywhere")?;
         }
-        if self.program.is_some() && self.handled.files & (EXECUTE | READ_FILE) != 0 {
+        if self.program.is_some() {
             part(f, "executing the program that was opened")?;
         }
         for (access, what) in [

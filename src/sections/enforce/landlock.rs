@@ -11,7 +11,7 @@ use super::Level;
 use crate::host::probe::Mechanism;
 use crate::plan::draft::c_string;
 use crate::plan::op::landlock::{
-    ABSTRACT_SOCKETS, Beneath, REFER, Right, Ruleset, SIGNALS, TCP, WRITES,
+    ABSTRACT_SOCKETS, Beneath, EXECUTE, READ_FILE, REFER, Right, Ruleset, SIGNALS, TCP, WRITES,
 };
 use crate::plan::op::{Op, Target};
 use crate::plan::{Draft, Phase};
@@ -97,7 +97,9 @@ impl Profile {
             handled,
             beneath,
             streams: if files { draft.streams() } else { Vec::new() },
-            program: draft.opened_program().filter(|_| files),
+            program: draft
+                .opened_program()
+                .filter(|_| handled.files & (EXECUTE | READ_FILE) != 0),
             ports: match handled.network {
                 0 => Vec::new(),
                 _ => self.network.bounded_ports().1,
@@ -248,7 +250,7 @@ fn absolute(target: &Target) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::op::landlock::{EXECUTE, READ_DIR, READ_FILE, TRUNCATE};
+    use crate::plan::op::landlock::{READ_DIR, TRUNCATE};
 
     /// What is permitted where both the mounts and `[landlock]` say something.
     fn rules(trees: Option<&[&str]>, bounds: &[(Right, &[&str])]) -> (u64, Vec<(String, u64)>) {
