@@ -350,3 +350,45 @@ const fn done(right: Right) -> &'static str {
         Right::Ioctl => "given commands",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::profile;
+    use super::*;
+    use crate::host::caller::{Caller, SubordinateIds};
+    use crate::host::tree::Tree;
+    use crate::plan::{Attempt, Op, Plan};
+
+    #[test]
+    fn an_attempt_has_no_rule_for_a_program_that_it_does_not_open() {
+        let profile = profile(
+            "[process]\nby_descriptor = true\n[seccomp]\nallow = [\"execveat\"]\n[landlock]\nread = []\n",
+        );
+        let folders = [
+            "/",
+            "/proc",
+            "/proc/self",
+            "/proc/self/ns",
+            "/usr",
+            "/usr/bin",
+        ];
+        let nodes = folders.map(|path| (path.into(), Kind::Directory));
+        let nodes = nodes
+            .into_iter()
+            .chain([("/usr/bin/true".into(), Kind::File)]);
+        let host = Host::fixed(
+            Caller::default(),
+            Tree::fixed(nodes),
+            SubordinateIds::default(),
+        );
+        let command = Command::new([c"/usr/bin/true".into()], &Origin::CommandLine);
+        let plan = super::super::draft(&profile, &host, &command).plan;
+        let names = |plan: &Plan| {
+            let named = |op: &Op| matches!(op, Op::Restrict(rules) if rules.program.is_some());
+            plan.steps.iter().any(|step| named(&step.op))
+        };
+        assert!(names(&plan));
+        let attempt = Attempt::See(c"/".into());
+        assert!(!names(&plan.attempting(attempt, &Origin::CommandLine)));
+    }
+}
