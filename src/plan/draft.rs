@@ -279,6 +279,22 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// Whether this plan prepares a run, as [`Plan::is_preparation`] says.
+    #[must_use]
+    pub fn is_preparation(&self) -> bool {
+        let unpacks = |step: &Step| matches!(step.op, Op::Unpack(_));
+        self.steps.iter().any(unpacks)
+    }
+
+    /// The slot of the program that is executed by its descriptor, if one is.
+    #[must_use]
+    pub fn opened_program(&self) -> Option<Slot> {
+        self.steps.iter().find_map(|step| match &step.op {
+            Op::OpenProgram { slot, .. } => Some(*slot),
+            _ => None,
+        })
+    }
+
     /// The descriptors of the caller that the command keeps.
     #[must_use]
     pub fn streams(&self) -> Vec<i32> {

@@ -219,8 +219,19 @@ struct Layout<'d, 'h> {
     receives: bool,
 }
 
-/// Places all entries of the draft in a root and adds the steps that build it.
-pub fn lay(draft: &mut Draft<'_>, root: Root, origin: &Origin) {
+pub use lookup::Place;
+
+/// Says what is at a path of a root, or why its links may not be followed.
+pub type Look<'l> = dyn Fn(&Path) -> Result<Place, Diagnostic> + 'l;
+
+/// Places all entries of the draft in a root and adds the steps that build it. What is `asked` of the root before
+/// it is forgotten is what is returned.
+pub fn lay<T>(
+    draft: &mut Draft<'_>,
+    root: Root,
+    origin: &Origin,
+    asked: impl FnOnce(&Look<'_>) -> T,
+) -> T {
     let entries = chosen(draft);
     let grants = entries
         .iter()
@@ -246,7 +257,9 @@ pub fn lay(draft: &mut Draft<'_>, root: Root, origin: &Origin) {
     for entry in entries {
         layout.place(entry);
     }
+    let answer = asked(&|path| layout.place_at(path));
     layout.emit(sealed);
+    answer
 }
 
 /// One entry a target, parents first; what a profile names wins over a default.

@@ -388,6 +388,12 @@ impl Process {
         self.output_files.value == OutputFiles::Relay
     }
 
+    /// Whether the program is executed by its descriptor, and need not be inside.
+    #[must_use]
+    pub fn is_by_descriptor(&self) -> bool {
+        self.by_descriptor.value
+    }
+
     /// Which lines ask for labels.
     pub fn labelled(&self) -> impl Iterator<Item = &Origin> {
         self.labels.asked()
@@ -575,7 +581,8 @@ impl Process {
 
     /// The working directory: the profile's, else the caller's if it lies in the project and the
     /// project is shown, or is the home, else the root.
-    fn working_directory(&self, profile: &Profile) -> (PathBuf, Origin) {
+    #[must_use]
+    pub fn working_directory(&self, profile: &Profile) -> (PathBuf, Origin) {
         if let Some(cwd) = &self.cwd {
             return (cwd.value.clone(), cwd.origin.clone());
         }

@@ -5,6 +5,7 @@ use crate::diag::{Code, Diagnostic, Origin};
 use crate::exit;
 use crate::host::cgroup::Manager;
 use crate::plan::op::label::{Label, Module};
+use crate::plan::op::landlock::{EXECUTE, READ_FILE};
 use crate::plan::op::{NewRoot, Op, Upper};
 use crate::plan::{Phase, Plan, Step};
 use nix::errno::Errno;
@@ -126,11 +127,11 @@ impl Failure {
                 )
             }
         };
-        Diagnostic::new(Code::StepFailed, &step.origin, message).help(self.remedy(step))
+        Diagnostic::new(Code::StepFailed, &step.origin, message).help(self.remedy(step, plan))
     }
 
     /// What to do. One errno, one hint, where the step tells what it means.
-    fn remedy(&self, step: &Step) -> String {
+    fn remedy(&self, step: &Step, plan: &Plan) -> String {
         let Cause::Errno(errno) = self.cause else {
             return match step.op {
                 Op::AwaitTracer => {
@@ -189,6 +190,12 @@ impl Failure {
             (Op::Exec { opened: Some(_), .. }, Errno::ENOENT) => {
                 "the loader of the program is missing inside: a program that is executed by descriptor loads from the root what it loads, unless it is static".into()
             }
+            (Op::Restrict(_), Errno::ENOENT | Errno::ENOTDIR) => {
+                "a path of [landlock] is not there: correct it, or write { name = \"…\", optional = true }".into()
+            }
+            (Op::Restrict(_), Errno::ELOOP) => {
+                "a symbolic link lies on the way to a path of [landlock]: name what it leads to".into()
+            }
             (Op::OpenProgram { .. }, Errno::ELOOP) => {
                 "the path was changed since it was looked at: a link lies on its way".into()
             }
@@ -226,8 +233,14 @@ impl Failure {
             (Op::Exec { .. }, Errno::ENOEXEC) => {
                 "this is no program: a script starts with a line such as `#!/bin/sh`".into()
             }
+            (Op::Exec { .. }, Errno::EACCES) if bounds_execution(plan) => {
+                "is it a file, executable for the uid inside, on a mount without `noexec`? And do `execute` and `read` under [landlock] have it, and its interpreter or its loader?".into()
+            }
+            (Op::Exec { .. }, Errno::EACCES) if plan.steps.iter().any(|step| matches!(step.op, Op::SetLabel(_))) => {
+                "is it a file, executable for the uid inside, on a mount without `noexec`? And does the policy let this program take the label that is asked for (`file { entrypoint execute }` and `process2 nnp_transition` of SELinux)?".into()
+            }
             (Op::Exec { .. }, Errno::EACCES) => {
-                "is it a file, executable for the uid inside, on a mount without `noexec`? Where `selinux` or `apparmor` asks for a label, the policy has to let this program take it, too".into()
+                "is it a file, executable for the uid inside, on a mount without `noexec`?".into()
             }
             (Op::StartBusProxy(_), Errno::EEXIST) => {
                 "another run has this folder; where none does, `sandbox gc` removes it".into()
@@ -467,4 +480,12 @@ fn overlay(op: &Op, errno: Errno) -> String {
         Errno::ENOSPC | Errno::EDQUOT => "there is no room for the changes: free some, or raise `changes_size` and `changes_inodes`".into(),
         _ => "`sandbox explain --why` shows this step among the others; the log of the kernel (`dmesg`) says what overlayfs did not like".into(),
     }
+}
+
+/// Whether Landlock lets the command execute, or read, below some paths alone.
+fn bounds_execution(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| match &step.op {
+        Op::Restrict(rules) => rules.handled.files & (EXECUTE | READ_FILE) != 0,
+        _ => false,
+    })
 }

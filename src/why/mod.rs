@@ -5,15 +5,17 @@
 
 mod devices;
 mod inside;
+mod landlock;
 mod refused;
 
 pub use refused::explain as explain_failed;
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest, printable};
-use crate::host::Host;
+use crate::host::{Host, program};
 use crate::plan::attempt::Address;
 use crate::plan::draft::c_string;
 use crate::plan::egress::Name;
+use crate::plan::op::landlock::Right;
 use crate::plan::op::network::Protocol;
 use crate::plan::{Op, Plan, bpf};
 use crate::profile::variables::Variables;
@@ -163,7 +165,7 @@ impl Question {
             About::Read(path) => {
                 let inside = inside();
                 devices::refused(path, false, &inside, plan, host)
-                    .unwrap_or_else(|| inside.reads(path))
+                    .unwrap_or_else(|| inside.reads(path, profile))
             }
             About::Write(path) => {
                 let inside = inside();
@@ -546,15 +548,15 @@ impl Inside<'_> {
         }
     }
 
-    fn reads(&self, path: &Path) -> Answer {
+    fn reads(&self, path: &Path, profile: &Profile) -> Answer {
         match self.find(path) {
             Ok(found) if is_closed_device(&found) => closed_device(&found),
             Ok(found) if found.is == Is::Socket => {
                 Answer::denied("it is a socket", found.origin, "ask with `connect unix:…`")
             }
-            Ok(found) if self.may(&found, 4) => {
-                Answer::allowed("it is there, and may be read", found.origin)
-            }
+            Ok(found) if self.may(&found, 4) => self
+                .unlisted(&found.path, Right::Read, profile)
+                .unwrap_or_else(|| Answer::allowed("it is there, and may be read", found.origin)),
             Ok(found) => not_permitted(&found),
             Err(lost) => self.lost(path, lost),
         }
@@ -589,6 +591,9 @@ impl Inside<'_> {
         if !self.may(&found, bits) {
             return not_permitted(&found);
         }
+        if let Some(denied) = self.unlisted(&found.path, Right::Write, profile) {
+            return denied;
+        }
         let reason = match (new, found.is) {
             (true, _) => format!(
                 "it is not there, and can be made in {}",
@@ -610,28 +615,37 @@ impl Inside<'_> {
     }
 
     /// Why the kernel cannot execute a file that may be executed: it is neither ELF nor a script whose interpreter
-    /// is there (execve(2)).
-    fn program(&self, found: &Found<'_>) -> Option<Answer> {
-        const NAME: usize = 256;
-        let file = std::fs::File::open(found.on_host.as_ref()?).ok()?;
-        let mut start = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, NAME as u64), &mut start).ok()?;
-        if start.starts_with(b"\x7fELF") {
-            return None;
+    /// is there (execve(2)); or the rules of Landlock hold it, its interpreter or its loader back.
+    fn program(&self, found: &Found<'_>, profile: &Profile) -> Option<Answer> {
+        let unlisted = |path: &Path| {
+            let mut rights = [Right::Execute, Right::Read].into_iter();
+            rights.find_map(|right| self.unlisted(path, right, profile))
+        };
+        if let Some(denied) = unlisted(&found.path) {
+            return Some(denied);
         }
+        let on_host = found.on_host.as_ref()?;
+        let mut start = [0; 4];
+        let mut file = std::fs::File::open(on_host).ok()?;
+        let length = std::io::Read::read(&mut file, &mut start).ok()?;
+        let start = start.get(..length).unwrap_or_default();
         let denied = |reason: String| Answer::denied(reason, found.origin, "correct the file");
-        let Some(line) = start.strip_prefix(b"#!") else {
+        let is_elf = start == b"\x7fELF";
+        if !is_elf && !start.starts_with(b"#!") {
             let path = found.path.display();
             return Some(denied(format!(
                 "{path} is no program: neither ELF nor a script"
             )));
+        }
+        let named = program::executed_for(on_host);
+        let path = match named {
+            // A static program.
+            None if is_elf => return None,
+            named => named.unwrap_or_default(),
         };
-        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let mut words = line.split(|byte| b" \t".contains(byte));
-        let name = words.find(|word| !word.is_empty()).unwrap_or_default();
-        let path = Path::new(OsStr::from_bytes(name));
-        match self.find(&self.folder.join(path)) {
-            Ok(found) if self.may(&found, 1) => None,
+        match self.find(&self.folder.join(&path)) {
+            Ok(found) if self.may(&found, 1) => unlisted(&found.path),
+            _ if is_elf => None,
             _ => Some(denied(format!(
                 "its interpreter {} is not there, or may not be executed",
                 path.display()
@@ -668,7 +682,7 @@ impl Inside<'_> {
                     bind(&path, ", noexec = false"),
                 ),
                 Ok(found) if !self.may(&found, 1) => not_permitted(&found),
-                Ok(found) => match self.program(&found) {
+                Ok(found) => match self.program(&found, profile) {
                     Some(denied) => denied,
                     None => {
                         let reason = format!("{} may be executed", found.path.display());

@@ -652,6 +652,34 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
     ("enforce", "", "seccomp = \"prefer\""),
     ("enforce", "", "write_execute = \"prefer\""),
     ("enforce", "landlock = \"require\"", ""),
+    (
+        "landlock",
+        "read = [\"/usr\"]",
+        "read = [\"/usr\", { name = \"/srv/none\", optional = true }]",
+    ),
+    ("landlock", "read = [\"/usr/lib\"]", "read = [\"/usr\"]"),
+    (
+        "landlock",
+        "write = []",
+        "write = [{ name = \"/tmp\", optional = true }]",
+    ),
+    ("landlock", "write = [\"/tmp\", \"/dev\"]", ""),
+    (
+        "landlock",
+        "execute = [\"/usr/bin\"]",
+        "execute = [\"/usr/bin\", { name = \"/opt\", optional = true }]",
+    ),
+    ("landlock", "execute = [\"/usr\"]", ""),
+    (
+        "landlock",
+        "ioctl = [\"/dev/null\"]",
+        "ioctl = [{ name = \"/dev\", optional = true }]",
+    ),
+    (
+        "landlock",
+        "ioctl = [\"/\"]\nread = [\"/usr\"]",
+        "ioctl = [\"/\"]",
+    ),
     ("enforce", "", "labels = \"prefer\""),
     (
         "network",
@@ -1211,6 +1239,22 @@ pub(crate) const SAMPLES: &[(&str, &str)] = &[
     (
         "environment",
         "files = [{ name = \"/srv/none.env\", optional = true }]",
+    ),
+    (
+        "landlock",
+        "read = [\"/\"]\nwrite = [{ name = \"/tmp\", optional = true }, { name = \"/bin\", optional = true }]\nexecute = [{ name = \"/usr\", optional = true }]",
+    ),
+    (
+        "landlock",
+        "read = [{ name = \"/proc\", optional = true }, { name = \"/link\", optional = true }]\nioctl = [{ name = \"/dev\", optional = true }]",
+    ),
+    (
+        "landlock",
+        "execute = []\nread = []\n[process]\nby_descriptor = true\ncommand = [\"/usr/bin/true\"]\n[seccomp]\nallow = [\"execveat\"]",
+    ),
+    (
+        "landlock",
+        "write = []\n[namespaces]\nmount = \"shared\"\nuts = \"shared\"",
     ),
     (
         "[mounts]",

@@ -145,7 +145,7 @@ fn a_context_of_selinux_holds_from_the_first_instruction_and_in_what_is_executed
     let closed = labelled("selinux", &context("closed_t"));
     let said = project.run(&closed, "echo ran").fails(126);
     assert!(
-        said.contains("the policy has to let this program take it"),
+        said.contains("does the policy let this program take the label"),
         "{said}"
     );
 }

@@ -55,6 +55,7 @@ mod privileges;
 mod process;
 mod proofs;
 mod report;
+mod rights;
 mod running;
 mod scope;
 mod screen;

@@ -50,7 +50,7 @@ fn plan(host: &[&str], entries: Vec<Entry>) -> Result<Plan, Diagnostics> {
         idmap: None,
         receives: false,
     };
-    lay(&mut draft, root, &Origin::Default("rootfs"));
+    lay(&mut draft, root, &Origin::Default("rootfs"), |_| ());
     draft.finish().whole()
 }
 
