@@ -377,19 +377,71 @@ allow = [{ calls = ["socket", "read"], when = [{ arg = 0, is = 1 }] }]
 
 #[test]
 fn what_cannot_be_told_apart_is_not_permitted() {
-    let wrong = checked(
+    let said = checked(
         r#"
 [seccomp]
 foreign = "log"
 "#,
     );
-    insta::assert_snapshot!(wrong, @r#"
-    error[SBX0004]: calls of other architectures cannot be permitted, not even when they are logged
-     --> sandbox.toml:2:11
-      |
-    2 | foreign = "log"
-      |           ^^^^^ their numbers mean other calls
-      |
-      = help: write an errno, "kill" or "trap"
-    "#);
+    insta::assert_snapshot!(said, @"");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn names_of_another_abi_that_is_refused() {
+    let said = warned(
+        r#"
+[seccomp]
+allow = ["socketcall", "mmap2"]
+deny = ["stat64"]
+"#,
+    );
+    insta::assert_snapshot!(said, @"");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn another_abi_without_a_filter() {
+    let said = warned(
+        r#"
+[seccomp]
+preset = "off"
+foreign = "same"
+"#,
+    );
+    insta::assert_snapshot!(said, @"");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_call_that_is_many_of_which_one_is_denied() {
+    let said = warned(
+        r#"
+[network]
+families = ["unix"]
+
+[seccomp]
+foreign = "same"
+allow = ["socketcall", "ipc"]
+deny = ["semop"]
+"#,
+    );
+    insta::assert_snapshot!(said, @"");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_call_by_which_bounded_ports_would_be_passed() {
+    let said = warned(
+        r#"
+[network]
+mode = "host"
+connect_ports = [443]
+
+[seccomp]
+foreign = "same"
+allow = ["socketcall"]
+"#,
+    );
+    insta::assert_snapshot!(said, @"");
 }

@@ -342,6 +342,14 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
     ("seccomp", "", "allow = [\"clone\"]"),
     ("seccomp", "deny = [\"ptrace\"]", ""),
     ("seccomp", "preset = \"none\"", "preset = \"strict\""),
+    ("seccomp", "foreign = \"kill\"", "foreign = \"same\""),
+    ("seccomp", "", "foreign = \"same\""),
+    (
+        "seccomp",
+        "foreign = \"same\"",
+        "foreign = \"same\"\nallow = [\"socketcall\"]",
+    ),
+    ("seccomp", "foreign = \"same\"", "preset = \"off\""),
     (
         "seccomp",
         "preset = \"off\"\nforeign = \"kill\"",

@@ -312,7 +312,7 @@ fn privileges() -> BoxedStrategy<String> {
                 "refuse",
                 one_of_plain(&["\"EACCES\"", "\"kill\"", "\"trap\"", "\"log\"", "0", "1337"]),
             ),
-            ("foreign", one_of(&["ENOSYS", "kill", "trap"])),
+            ("foreign", one_of(&["ENOSYS", "kill", "trap", "same"])),
             (
                 "allow",
                 calls(&[
