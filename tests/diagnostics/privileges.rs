@@ -383,7 +383,15 @@ fn what_cannot_be_told_apart_is_not_permitted() {
 foreign = "log"
 "#,
     );
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    error[SBX0004]: calls of another ABI cannot be permitted as such, not even when they are logged
+     --> sandbox.toml:2:11
+      |
+    2 | foreign = "log"
+      |           ^^^^^ their numbers mean other calls
+      |
+      = help: write an errno, "kill" or "trap"; or "same", to permit what is permitted of the native calls
+    "#);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -396,7 +404,33 @@ allow = ["socketcall", "mmap2"]
 deny = ["stat64"]
 "#,
     );
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    warning[SBX0042]: `i386 socketcall` is refused, as every call of its ABI is
+     --> sandbox.toml:2:10
+      |
+    2 | allow = ["socketcall", "mmap2"]
+      |          ^^^^^^^^^^^^
+      |
+      = help: remove it, or write foreign = "same"
+
+    warning[SBX0042]: there is no system call `mmap2` on this architecture
+     --> sandbox.toml:2:24
+      |
+    2 | allow = ["socketcall", "mmap2"]
+      |                        ^^^^^^^
+      |
+      = help: i386 has it for `mmap`: write "mmap", which counts for both
+
+    warning[SBX0042]: `i386 stat64` is refused, as every call of its ABI is
+     --> sandbox.toml:3:9
+      |
+    3 | deny = ["stat64"]
+      |         ^^^^^^^^
+      |
+      = help: remove it, or write foreign = "same"
+
+    sandbox: 3 warnings in 1 profile
+    "#);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -409,13 +443,26 @@ preset = "off"
 foreign = "same"
 "#,
     );
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    warning[SBX0049]: without a filter, calls of the other ABI are permitted as all others are
+     --> sandbox.toml:3:11
+      |
+    3 | foreign = "same"
+      |           ^^^^^^
+      |
+     ::: sandbox.toml:2:10
+      |
+    2 | preset = "off"
+      |          ----- off here
+      |
+      = help: remove `foreign`, or choose a preset
+    "#);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn a_call_that_is_many_of_which_one_is_denied() {
-    let said = warned(
+    let said = checked(
         r#"
 [network]
 families = ["unix"]
@@ -426,7 +473,33 @@ allow = ["socketcall", "ipc"]
 deny = ["semop"]
 "#,
     );
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    warning[SBX0160]: by socketcall(2), 32-bit programs make sockets of any family
+     --> sandbox.toml:6:10
+      |
+    6 | allow = ["socketcall", "ipc"]
+      |          ^^^^^^^^^^^^
+      |
+     ::: sandbox.toml:2:12
+      |
+    2 | families = ["unix"]
+      |            -------- only these here
+      |
+      = help: do not allow `socketcall`, or remove `families`
+
+    error[SBX0039]: `i386 ipc` stays refused: it can be `semop` too, which is denied
+     --> sandbox.toml:6:24
+      |
+    6 | allow = ["socketcall", "ipc"]
+      |                        ^^^^^
+      |
+     ::: sandbox.toml:7:9
+      |
+    7 | deny = ["semop"]
+      |         ------- denied here
+      |
+      = help: remove it from one of the two lists
+    "#);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -443,5 +516,23 @@ foreign = "same"
 allow = ["socketcall"]
 "#,
     );
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    note[SBX0031]: the command reaches what the caller reaches, services on localhost included, and abstract sockets of the desktop where Landlock does not refuse them
+     --> sandbox.toml:2:8
+      |
+    2 | mode = "host"
+      |        ^^^^^^
+      |
+      = help: write `mode = "loopback"` under [network] where no network is needed
+
+    warning[SBX0049]: `i386 socketcall` stays refused: ports that `connect_ports` and `bind_ports` bound would be passed by
+     --> sandbox.toml:7:10
+      |
+    7 | allow = ["socketcall"]
+      |          ^^^^^^^^^^^^
+      |
+      = help: remove it, or the ports under [network]
+
+    sandbox: 1 warning and 1 note in 1 profile
+    "#);
 }

@@ -11,7 +11,7 @@ low = mmap.mmap(-1, 8192, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40, mmap.PRO
 start = ctypes.addressof(ctypes.c_char.from_buffer(low))
 assert start + 8192 < 1 << 32
 # push rbx; mov eax, edi; mov rbx, rsi; xchg rcx, rdx; mov rsi, r8; mov rdi, r9; int 0x80; pop rbx; ret
-low[:20] = bytes.fromhex('53 89f8 4889f3 4887d1 4c89c6 4c89cf cd80 5b c3')
+low[:19] = bytes.fromhex('53 89f8 4889f3 4887d1 4c89c6 4c89cf cd80 5b c3')
 entrance = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, *[ctypes.c_ulong] * 5)(start)
 libc = ctypes.CDLL(None, use_errno=True)
 taken = 4096
@@ -38,11 +38,16 @@ fn has_i386(test: &str) -> bool {
         "preset = \"off\"",
         "print(foreign(20) == os.getpid())",
     );
-    let has = run.code == 0 && run.stdout == "True\n";
-    if !has {
-        skip(test, "the kernel takes no calls of i386");
+    // Without them, `int 0x80` is a fault, or answered with ENOSYS.
+    let killed = run.code == 128 + libc::SIGSEGV || run.code == 128 + libc::SIGILL;
+    match run.stdout.as_str() {
+        "True\n" => true,
+        said if killed || said == "False\n" => {
+            skip(test, "the kernel takes no calls of i386");
+            false
+        }
+        _ => panic!("{run:?}"),
     }
-    has
 }
 
 fn python(project: &Project, seccomp: &str, script: &str) -> Done {
@@ -217,8 +222,8 @@ fn calls_of_32_bits_are_refused_where_the_profile_does_not_say_otherwise() {
 }
 
 #[test]
-fn sockets_are_made_by_socketcall_where_it_is_named_and_none_is_denied() {
-    if !has_i386("sockets_are_made_by_socketcall_where_it_is_named_and_none_is_denied") {
+fn what_is_many_calls_is_permitted_where_all_are_or_by_its_name() {
+    if !has_i386("what_is_many_calls_is_permitted_where_all_are_or_by_its_name") {
         return;
     }
     let project = Project::new();
@@ -239,9 +244,7 @@ fn sockets_are_made_by_socketcall_where_it_is_named_and_none_is_denied() {
     assert_ne!(ipc, -libc::ENOSYS);
     let [unix, audit, _] = of("allow = [\"socketcall\"]");
     assert!(unix > 0 && audit != -libc::ENOSYS, "{unix} {audit}");
-    let denied = of(
-        "allow = [\"socketcall\"]\ndeny = [{ calls = \"socket\", when = [{ arg = 0, is = 40 }] }, \"semop\"]",
-    );
+    let denied = of("deny = [{ calls = \"socket\", when = [{ arg = 0, is = 40 }] }, \"semop\"]");
     assert_eq!(denied, [-libc::ENOSYS, -libc::ENOSYS, -libc::EPERM]);
 }
 

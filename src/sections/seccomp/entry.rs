@@ -162,18 +162,25 @@ impl Value for Answer {
     ]);
 
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        Self::read_or(node, "\"kill\", \"trap\", \"log\"", problems)
+    }
+}
+
+impl Answer {
+    /// Reads one; `words` are those that may stand there besides the errnos.
+    fn read_or(node: Node, words: &str, problems: &mut Diagnostics) -> Option<Self> {
         if matches!(node.value, Content::Integer(..)) {
             let errno = read_integer(node, problems, 0, LARGEST_ERRNO.into())?;
             return errno.try_into().ok().map(Self::Errno);
         }
         let origin = node.origin.clone();
         let text = read_string(node, problems)?;
-        let words = [
+        let answers = [
             ("kill", Self::Kill),
             ("trap", Self::Trap),
             ("log", Self::Log),
         ];
-        let known = words.into_iter().chain(errnos());
+        let known = answers.into_iter().chain(errnos());
         let found = known.clone().find(|(word, _)| *word == text);
         if found.is_none() {
             let lower = known.map(|(word, _)| (word.to_lowercase(), word));
@@ -182,9 +189,7 @@ impl Value for Answer {
             let near = near.and_then(|near| lower.iter().find(|(lower, _)| lower == near));
             let help = match near {
                 Some((_, word)) => format!("did you mean \"{word}\"?"),
-                None => {
-                    "the name of an errno such as \"EPERM\", or \"kill\", \"trap\", \"log\"".into()
-                }
+                None => format!("the name of an errno such as \"EPERM\", or {words}"),
             };
             wrong(
                 &origin,
@@ -215,7 +220,8 @@ impl Value for Foreign {
         if matches!(&node.value, Content::String(text) if text == "same") {
             return Some(Self::Same);
         }
-        Answer::read(node, problems).map(Self::Refuse)
+        let answer = Answer::read_or(node, "\"same\", \"kill\", \"trap\"", problems);
+        answer.map(Self::Refuse)
     }
 }
 

@@ -627,7 +627,10 @@ impl Seccomp {
             Err(error) => draft.refuse(
                 &self.origin,
                 format!("the system call filter cannot be compiled: {error}"),
-                "shorten `allow` and `deny`",
+                match self.policy.follows() {
+                    true => "shorten `allow` and `deny`, or do not judge calls of another ABI (`foreign`)",
+                    false => "shorten `allow` and `deny`",
+                },
             ),
         }
         if let Some(added) = &self.added {

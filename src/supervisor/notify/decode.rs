@@ -67,15 +67,19 @@ impl Reader {
     /// Reads what there is; what cannot be read is left out.
     pub(super) fn read(&self, call: &Notification) -> Read {
         let mut numbers = [0; 6];
-        let signature = signature_of(Made::of(call.number, call.architecture));
-        let words = signature.map(|kinds| {
-            let arguments = call.arguments.iter().zip(numbers.iter_mut());
+        let made = Made::of(call.number, call.architecture);
+        let given = match made {
+            Made::Known(Call::Foreign(_)) => call.arguments.map(|it| it & u64::from(u32::MAX)),
+            _ => call.arguments,
+        };
+        let words = signature_of(made).map(|kinds| {
+            let arguments = given.iter().zip(numbers.iter_mut());
             let words = kinds.iter().zip(arguments).enumerate();
             let words = words.map(|(at, (is, (value, shown)))| {
                 if !matches!(is, Is::Text | Is::Address | Is::More) {
                     *shown = *value;
                 }
-                let length = call.arguments.get(at + 1).copied().unwrap_or(0);
+                let length = given.get(at + 1).copied().unwrap_or(0);
                 word(*is, *value, length, call.thread)
             });
             words.collect::<Vec<_>>().join(", ")
