@@ -340,5 +340,6 @@ fn sized(call: I386, half: Half, permits: bool) -> Half {
     }
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
+#[cfg(target_arch = "x86_64")]
 mod tests;

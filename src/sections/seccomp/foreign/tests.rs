@@ -19,7 +19,8 @@ fn same(policy: Policy) -> Policy {
 
 /// What the compiled program says of a call of i386.
 fn answers(program: &[libc::sock_filter], call: I386, arguments: &[u64; 6]) -> u32 {
-    bpf::answer(program, call.id().cast_unsigned(), I386_ARCH, arguments).unwrap()
+    let number = call.id().cast_unsigned();
+    bpf::answer(program, number, I386_ARCH, arguments).expect("a known instruction")
 }
 
 fn permits(answer: u32) -> bool {
@@ -378,7 +379,12 @@ fn ids_of_16_bits_are_not_told_apart() {
 fn a_negative_number_of_64_bits_is_met() {
     let refuse = Answer::Errno(EPERM);
     let minus = when(Sysno::lseek, 1, true, Is::Equal(u64::MAX));
-    let denies = same(Policy::new(Preset::Off, refuse, &[], &[minus.clone()]));
+    let denies = same(Policy::new(
+        Preset::Off,
+        refuse,
+        &[],
+        std::slice::from_ref(&minus),
+    ));
     let of = |policy: &Policy, half| {
         policy
             .foreign_verdict(I386::lseek)
@@ -421,7 +427,7 @@ fn requests_with_another_size_are_the_same() {
         [refuse; 3]
     );
     let masked = when(Sysno::ioctl, 1, false, Is::Masked(LOW, WIDE));
-    let denies = Policy::new(Preset::Off, refuse, &[], &[masked.clone()]);
+    let denies = Policy::new(Preset::Off, refuse, &[], std::slice::from_ref(&masked));
     assert_eq!([WIDE, NARROW].map(|it| of(&denies, it)), [refuse; 2]);
     let allows = Policy::new(Preset::None, refuse, &[masked], &[]);
     assert_eq!([WIDE, NARROW].map(|it| of(&allows, it)), [refuse; 2]);
