@@ -202,6 +202,32 @@ fn what_a_native_call_is_refused_the_call_of_32_bits_is_too() {
 }
 
 #[test]
+fn what_the_kernel_does_not_take_of_a_register_lets_no_condition_be_passed_by() {
+    if !has_i386("what_the_kernel_does_not_take_of_a_register_lets_no_condition_be_passed_by") {
+        return;
+    }
+    let project = Project::new();
+    let run = python(
+        &project,
+        "foreign = \"same\"\ndeny = [
+            { calls = \"lseek\", when = [{ arg = 0, is = 77, wide = true }], with = 99 },
+            { calls = \"kill\", when = [{ arg = 0, is = -1, wide = true }], with = 98 },
+            { calls = \"setuid\", when = [{ arg = 0, is = 0 }], with = 97 },
+            { calls = \"pread64\", when = [{ arg = 3, is = 5 }], with = 96 },
+        ]",
+        "high = 5 << 32
+print(foreign(19, 77), foreign(19, 77 | high), foreign(19, 78 | high))
+print(foreign(37, 0xffffffff, 0), foreign(37, 0xffffffff | high, 0))
+# setuid32; and setuid, which takes 16 bits.
+print(foreign(213, 0 | high), foreign(23, 0x10000))
+print(foreign(180, 0, 0, 0, 5))",
+    );
+    let [refused, bad, absent] = [99, libc::EBADF, libc::ENOSYS];
+    let expected = format!("-{refused} -{refused} -{bad}\n-98 -98\n-97 -{absent}\n-{absent}\n");
+    assert_eq!(run.stdout, expected, "{run:?}");
+}
+
+#[test]
 fn calls_of_32_bits_are_refused_where_the_profile_does_not_say_otherwise() {
     if !has_i386("calls_of_32_bits_are_refused_where_the_profile_does_not_say_otherwise") {
         return;
