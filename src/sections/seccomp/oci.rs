@@ -444,6 +444,75 @@ mod tests {
         assert_eq!(answer(Sysno::chown, 0), Answer::Allow);
     }
 
+    /// As libseccomp has it, a name counts by itself there; and no further than the native call that does the same.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn names_of_the_other_architecture_count_where_the_file_is_about_it() {
+        use super::super::call::I386;
+        let calls = r#"
+            { "names": ["mmap", "mmap2", "read", "stat", "socketcall", "chown32"], "action": "SCMP_ACT_ALLOW" },
+            { "names": ["fcntl", "fcntl64"], "action": "SCMP_ACT_ALLOW",
+              "args": [{ "index": 1, "value": 1, "op": "SCMP_CMP_EQ" }] },
+            { "names": ["personality"], "action": "SCMP_ACT_ALLOW",
+              "args": [{ "index": 0, "value": 4294967295, "op": "SCMP_CMP_EQ" }] },
+            { "names": ["lstat", "lstat64"], "action": "SCMP_ACT_KILL" }"#;
+        let file = |more: &str| {
+            let text = entries(calls);
+            let (start, rest) = text.split_at(1);
+            policy(&format!("{start}{more},{rest}"))
+        };
+        let x86 = r#""SCMP_ARCH_X86""#;
+        for more in [
+            format!(r#""architectures": ["SCMP_ARCH_X86_64", {x86}]"#),
+            format!(
+                r#""archMap": [{{ "architecture": "SCMP_ARCH_X86_64", "subArchitectures": [{x86}, "SCMP_ARCH_X32"] }},
+                    {{ "architecture": "SCMP_ARCH_AARCH64", "subArchitectures": ["SCMP_ARCH_ARM"] }}]"#
+            ),
+        ] {
+            let policy = file(&more);
+            let of = |call: I386, first: u64| {
+                policy
+                    .foreign_verdict(call)
+                    .answer(&[first, first, 0, 0, 0, 0])
+            };
+            let refused = Answer::Errno(38);
+            for call in [
+                I386::mmap2,
+                I386::mmap,
+                I386::read,
+                I386::stat,
+                I386::socketcall,
+            ] {
+                assert_eq!(of(call, 0), Answer::Allow, "{call}");
+            }
+            // Not named, while the native call is; named, while it is not.
+            for call in [
+                I386::stat64,
+                I386::oldstat,
+                I386::chown32,
+                I386::fcntl64,
+                I386::ipc,
+            ] {
+                assert_eq!(of(call, 1), refused, "{call}");
+            }
+            assert_eq!(
+                [0, 1].map(|cmd| of(I386::fcntl, cmd)),
+                [refused, Answer::Allow]
+            );
+            assert_eq!(of(I386::personality, 0xffff_ffff), Answer::Allow);
+            assert_eq!(of(I386::lstat64, 0), Answer::Kill);
+        }
+        for more in [
+            r#""architectures": ["SCMP_ARCH_X86_64"]"#,
+            r#""archMap": [{ "architecture": "SCMP_ARCH_X86_64" },
+                { "architecture": "SCMP_ARCH_S390X", "subArchitectures": ["SCMP_ARCH_X86"] }]"#,
+        ] {
+            let policy = file(more);
+            assert!(!policy.follows());
+            assert_eq!(policy.foreign_verdict(I386::read), Answer::Errno(38).into());
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (text, said) in [
