@@ -83,8 +83,8 @@ crate::table! {
         /// at, and refuses the call. So it is with `socketcall` and `ipc`, which each stand for many calls: they are
         /// refused, mostly with ENOSYS, unless all of these are permitted with any arguments. `allow` may name either,
         /// and thereby permits all of these to 32-bit programs, whatever the preset and `families` say, unless `deny`
-        /// names one. Most distributions build the C library of i386 so that it makes sockets by `socketcall` alone:
-        /// with it, programs have a network only with `allow = ["socketcall"]`.
+        /// names one; `deny` may name whatever i386 alone has. Most distributions build the C library of i386 so that it
+        /// makes sockets by `socketcall` alone: with it, programs have a network only with `allow = ["socketcall"]`.
         foreign: Foreign,
         /// Whether refused calls are told of in the end: each call once, with its arguments, the program that made
         /// it, the line that refuses it, and what to write to allow it.
@@ -312,10 +312,11 @@ impl Seccomp {
 
     /// What has no effect.
     fn vain(&self, problems: &mut Diagnostics) {
-        // What stands for many calls of the other ABI is not allowed by the lack of a preset alone.
-        let native = |calls: &[Named]| calls.iter().any(|named| named.call.native().is_some());
+        // Where calls of the other ABI are judged, one that stands for many is not allowed by the lack of a preset alone.
+        let judged = self.policy.follows();
+        let counts = |named: &Named| named.call.native().is_some() || !judged;
         let mut names = self.allow.iter().flat_map(|placed| &placed.names);
-        let first = names.find(|(_, calls)| native(calls));
+        let first = names.find(|(_, calls)| calls.iter().any(counts));
         if let (Preset::Off, Some((name, _))) = (self.preset.value, first) {
             problems.push(
                 Diagnostic::new(
@@ -404,6 +405,10 @@ impl Seccomp {
                     let Call::Foreign(call) = named.call else {
                         continue;
                     };
+                    if !follows && self.policy.is_off() {
+                        // That is said of the preset.
+                        continue;
+                    }
                     if !follows {
                         let message =
                             format!("`{}` is refused, as every call of its ABI is", named.call);
