@@ -20,7 +20,9 @@ use crate::plan::op::network::Protocol;
 use crate::plan::{Op, Plan, bpf};
 use crate::profile::variables::Variables;
 use crate::sections::network::{Mode, Network};
+use crate::sections::seccomp::call::{Call, Made};
 use crate::sections::seccomp::compile::NATIVE;
+use crate::sections::seccomp::foreign::ABI;
 use crate::sections::test::{Subject, subject};
 use crate::sections::{Profile, environment};
 use crate::sys::mount::Attributes;
@@ -51,7 +53,7 @@ enum About {
     /// A host by its name, and its port.
     Host(String, u16),
     Connect(Address),
-    Call(Sysno, Option<[u64; 6]>),
+    Call(Call, Option<[u64; 6]>),
     Capability(Capability),
     Variable(String),
 }
@@ -125,9 +127,14 @@ impl Question {
                     _ => None,
                 },
             },
-            "call" => match subject::system_call(&value, &mut problems) {
-                Some(Subject::Call(call)) => Some(About::Call(call.call(), call.arguments())),
-                _ => None,
+            "call" => match subject::foreign_call(text) {
+                Some((call, arguments)) => Some(About::Call(call.into(), arguments)),
+                None => match subject::system_call(&value, &mut problems) {
+                    Some(Subject::Call(call)) => {
+                        Some(About::Call(call.call().into(), call.arguments()))
+                    }
+                    _ => None,
+                },
             },
             "capability" => capability(text, &mut problems),
             "env" => Some(About::Variable(text.to_owned())),
@@ -248,9 +255,12 @@ fn capability(text: &str, problems: &mut Diagnostics) -> Option<About> {
     None
 }
 
-fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile, plan: &Plan) -> Answer {
+fn calls(call: Call, arguments: Option<&[u64; 6]>, profile: &Profile, plan: &Plan) -> Answer {
     let seccomp = &profile.seccomp;
-    let verdict = seccomp.verdict(call, profile);
+    let verdict = match call {
+        Call::Native(call) => seccomp.verdict(call, profile),
+        Call::Foreign(call) => seccomp.foreign_verdict(call, profile),
+    };
     // Without arguments: whether there are some with which it runs.
     let examples;
     let arguments = match arguments {
@@ -260,7 +270,8 @@ fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile, plan: &Pl
             examples.first().unwrap_or(&[0; 6])
         }
     };
-    let decision = seccomp.decide(profile, call, arguments);
+    let made = Made::Known(call);
+    let decision = seccomp.decide_made(profile, made, arguments);
     let reason = if verdict.cases.is_empty() {
         format!("{} by {}", decision.answer, decision.rule)
     } else {
@@ -279,13 +290,13 @@ fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile, plan: &Pl
             None => Answer::allowed(reason, decision.origin),
         };
     }
-    let remedy = seccomp.remedy(&decision, call, arguments);
+    let remedy = seccomp.remedy_made(&decision, made, arguments);
     Answer::denied(reason, decision.origin, remedy)
 }
 
 /// What the compiled filter of a file says of a call that the policy permits.
 fn refused_besides<'p>(
-    call: Sysno,
+    call: Call,
     arguments: &[u64; 6],
     plan: &'p Plan,
 ) -> Option<(String, &'p Origin)> {
@@ -293,8 +304,11 @@ fn refused_besides<'p>(
         let Op::AddFilter { program, .. } = &step.op else {
             return None;
         };
-        let number = call.id().cast_unsigned();
-        let answer = bpf::answer(program, number, NATIVE.0, arguments)?;
+        let (number, architecture) = match call {
+            Call::Native(call) => (call.id(), NATIVE.0),
+            Call::Foreign(call) => (call.id(), ABI?.architecture),
+        };
+        let answer = bpf::answer(program, number.cast_unsigned(), architecture, arguments)?;
         Some((bpf::refusal(answer)?, &step.origin))
     })
 }
@@ -355,7 +369,7 @@ fn network(
     family: u64,
 ) -> Answer {
     for (call, arguments) in [(call, [family, 1, 0, 0, 0, 0]), (Sysno::connect, [0; 6])] {
-        let answer = calls(call, Some(&arguments), profile, plan);
+        let answer = calls(call.into(), Some(&arguments), profile, plan);
         if !answer.allowed {
             return Answer {
                 reason: format!("{call}(2) is {}", answer.reason),
@@ -456,7 +470,12 @@ fn connects(address: &Address, profile: &Profile, plan: &Plan, inside: &Inside<'
         Address::V4(address) => to(address.ip().into(), address.port(), 2),
         Address::V6(address) => to(address.ip().into(), address.port(), 10),
         Address::Vsock(_) => {
-            let answer = calls(Sysno::socket, Some(&[40, 1, 0, 0, 0, 0]), profile, plan);
+            let answer = calls(
+                Sysno::socket.into(),
+                Some(&[40, 1, 0, 0, 0, 0]),
+                profile,
+                plan,
+            );
             Answer {
                 reason: format!("socket(2) is {}", answer.reason),
                 ..answer

@@ -347,6 +347,18 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
     ("seccomp", "", "allow = [\"clone\"]"),
     ("seccomp", "deny = [\"ptrace\"]", ""),
     ("seccomp", "preset = \"none\"", "preset = \"strict\""),
+    #[cfg(target_arch = "x86_64")]
+    ("seccomp", "foreign = \"kill\"", "foreign = \"same\""),
+    #[cfg(target_arch = "x86_64")]
+    ("seccomp", "", "foreign = \"same\""),
+    #[cfg(target_arch = "x86_64")]
+    (
+        "seccomp",
+        "foreign = \"same\"",
+        "foreign = \"same\"\nallow = [\"socketcall\"]",
+    ),
+    #[cfg(target_arch = "x86_64")]
+    ("seccomp", "foreign = \"same\"", "preset = \"off\""),
     (
         "seccomp",
         "preset = \"off\"\nforeign = \"kill\"",

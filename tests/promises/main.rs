@@ -27,6 +27,7 @@ mod explained;
 mod fail_closed;
 mod families;
 mod files;
+mod foreign;
 mod gc;
 mod given_back;
 mod group_path;
