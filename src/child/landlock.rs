@@ -1,7 +1,7 @@
 //! Landlock: the rules are made here, after the last mount, since each names a file by a descriptor.
 
 use super::Child;
-use crate::plan::op::landlock::{Ruleset, WRITE_FILE};
+use crate::plan::op::landlock::{EXECUTE, ON_FILES, READ_FILE, Ruleset, TRUNCATE, WRITE_FILE};
 use crate::sys::descriptor::{self, Resolve};
 use crate::sys::{self, landlock};
 use nix::errno::Errno;
@@ -29,12 +29,16 @@ impl Child<'_> {
             super::UNOPENED => descriptor::open_path(libc::AT_FDCWD, c"/", Resolve::Anywhere)?,
             root => root,
         };
-        for target in &rules.writable {
-            let path = if target.is_empty() { c"." } else { target };
+        for rule in &rules.beneath {
+            let path = if rule.target.is_empty() {
+                c"."
+            } else {
+                &rule.target
+            };
             let tree = descriptor::open_path(root, path, Resolve::BeneathWithoutLinks)?;
-            let permitted = match landlock::permit_beneath(ruleset, tree, rules.handled.files) {
+            let permitted = match landlock::permit_beneath(ruleset, tree, rule.access) {
                 // A file: what concerns directories cannot be permitted for it.
-                Err(Errno::EINVAL) => landlock::permit_beneath(ruleset, tree, WRITE_FILE),
+                Err(Errno::EINVAL) => permit_file(ruleset, tree, rule.access & ON_FILES),
                 result => result,
             };
             descriptor::close(tree);
@@ -43,14 +47,31 @@ impl Child<'_> {
         // `echo >/dev/stderr` opens the caller's file anew. What lies outside of all trees needs a rule
         // of its own; a pipe needs none (EBADFD).
         for stream in &rules.streams {
-            if !descriptor::is_file_for_writing(*stream) {
-                continue;
+            let mut access = 0;
+            if descriptor::is_file_for_writing(*stream) {
+                access |= WRITE_FILE | TRUNCATE;
             }
-            match landlock::permit_beneath(ruleset, *stream, WRITE_FILE) {
+            if descriptor::is_file_for_reading(*stream) {
+                access |= READ_FILE;
+            }
+            match permit_file(ruleset, *stream, rules.handled.files & access) {
                 Err(Errno::EBADFD) => {}
                 result => result?,
             }
         }
-        Ok(())
+        // On a mount of its own, it lies in no tree.
+        let program = rules.program.and_then(|slot| self.slots.get(slot));
+        program.map_or(Ok(()), |program| {
+            let access = rules.handled.files & (EXECUTE | READ_FILE);
+            permit_file(ruleset, *program, access)
+        })
+    }
+}
+
+/// The kernel takes no rule that permits nothing (ENOMSG).
+fn permit_file(ruleset: RawFd, file: RawFd, access: u64) -> sys::Result<()> {
+    match access {
+        0 => Ok(()),
+        access => landlock::permit_beneath(ruleset, file, access),
     }
 }

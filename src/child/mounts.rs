@@ -3,7 +3,7 @@
 
 use super::Child;
 use crate::plan::Op;
-use crate::plan::op::{Dress, HostPath, NewName, NewRoot, Slot};
+use crate::plan::op::{Dress, HostPath, MountOption, NewName, NewRoot, Slot};
 use crate::sys::descriptor::{self, Resolve};
 use crate::sys::mount::{self, Attributes, Depth};
 use crate::sys::{self};
@@ -69,9 +69,8 @@ impl Child<'_> {
                 mount::set_attributes(copy, attributes)?;
                 self.put(*slot, copy)
             }
-            Op::AttachStaging => {
-                let options = [(c"mode", c"700"), (c"size", c"64M")];
-                let tmpfs = new_tmpfs(options.into_iter())?;
+            Op::AttachStaging(options) => {
+                let tmpfs = new_tmpfs(options)?;
                 // On top of the old root: it goes away with it.
                 attach_to_old_root(tmpfs)?;
                 self.staging = tmpfs;
@@ -194,11 +193,7 @@ impl Child<'_> {
 
     fn attach_root(&mut self, root: &NewRoot) -> sys::Result<()> {
         self.root = match root {
-            NewRoot::Tmpfs(options) => new_tmpfs(
-                options
-                    .iter()
-                    .map(|(key, value)| (key.as_c_str(), value.as_c_str())),
-            )?,
+            NewRoot::Tmpfs(options) => new_tmpfs(options)?,
             NewRoot::Tree(slot, attributes) => {
                 let tree = self.take(*slot)?;
                 mount::set_attributes(tree, *attributes)?;
@@ -265,9 +260,7 @@ fn put_on(fd: RawFd, dress: Dress) -> sys::Result<()> {
     descriptor::set_mode(fd, dress.mode)
 }
 
-pub(super) fn new_tmpfs<'a>(
-    options: impl Iterator<Item = (&'a CStr, &'a CStr)>,
-) -> sys::Result<RawFd> {
+pub(super) fn new_tmpfs(options: &[MountOption]) -> sys::Result<RawFd> {
     let context = Fd(mount::open_filesystem(c"tmpfs")?);
     for (key, value) in options {
         mount::configure(context.0, key, Some(value))?;

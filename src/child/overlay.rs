@@ -29,11 +29,7 @@ impl Child<'_> {
         mount::attach(lower.0, aside.0)?;
         let layers = match upper {
             Upper::Disk(slot) => Fd(self.take(*slot)?),
-            Upper::Memory(options) => {
-                let options = options.iter();
-                let options = options.map(|(key, value)| (key.as_c_str(), value.as_c_str()));
-                Fd(new_tmpfs(options)?)
-            }
+            Upper::Memory(options) => Fd(new_tmpfs(options)?),
         };
         mount::attach(layers.0, aside.0)?;
         if let Upper::Memory(_) = upper {

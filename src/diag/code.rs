@@ -215,6 +215,8 @@ codes! {
     PublishedWithoutNetwork = "SBX0170",
     /// Addresses, ports or packets of a network that do not fit together.
     BadNetwork = "SBX0171",
+    /// A command that the rules of its own profile do not let start.
+    CannotStart = "SBX0172",
 }
 
 /// How bad a problem is, the worst first.

@@ -223,6 +223,12 @@ impl Host {
         }
     }
 
+    /// What the kernel executes for a program, as [`program::executed_for`] says; nothing on a machine of given facts.
+    #[must_use]
+    pub fn executed_for(&self, path: &Path) -> Option<PathBuf> {
+        program::executed_for(path).filter(|_| !self.is_fixed)
+    }
+
     /// Whether a file begins as a script does; what cannot be read is none, as far as anybody knows.
     #[must_use]
     pub fn is_script(&self, path: &Path) -> bool {

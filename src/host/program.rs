@@ -3,8 +3,10 @@
 
 use lddtree::DependencyAnalyzer;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::Read as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Why the files of a program cannot be named.
@@ -79,6 +81,65 @@ pub fn files(name: &str, search: &str) -> Result<Vec<PathBuf>, ProgramError> {
     Ok(all.into_iter().collect())
 }
 
+/// What the kernel executes for a program: the interpreter that the first line of a script names, or the loader that
+/// an ELF file does (execve(2)). `None` for a static program, and for what cannot be read as either.
+#[must_use]
+pub fn executed_for(path: &Path) -> Option<PathBuf> {
+    /// As many bytes of a script's first line as the kernel reads.
+    const LINE: usize = 256;
+    // O_NONBLOCK: opening a FIFO would otherwise wait for somebody to write into it.
+    let file = std::fs::File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY)
+        .open(path)
+        .ok()?;
+    let mut head = Vec::new();
+    (&file).take(LINE as u64).read_to_end(&mut head).ok()?;
+    let named = match head.strip_prefix(b"#!") {
+        Some(line) => {
+            let line = line.split(|byte| *byte == b'\n').next()?;
+            let mut words = line.split(|byte| b" \t".contains(byte));
+            words.find(|word| !word.is_empty())?.to_vec()
+        }
+        None => loader(&file, &head)?,
+    };
+    Some(OsString::from_vec(named).into())
+}
+
+/// The loader that a 64-bit ELF file of this machine's byte order names: its segment of the type PT_INTERP (elf(5)).
+fn loader(file: &std::fs::File, head: &[u8]) -> Option<Vec<u8>> {
+    const CLASS_64: u8 = 2;
+    const PT_INTERP: u32 = 3;
+    let bytes = |of: &[u8], at: usize, length: usize| {
+        let mut word = [0; 8];
+        let (start, _) = word.split_at_mut(length);
+        start.copy_from_slice(of.get(at..at + length)?);
+        Some(u64::from_le_bytes(word))
+    };
+    if !head.starts_with(b"\x7fELF") || head.get(4) != Some(&CLASS_64) {
+        return None;
+    }
+    let (table, size, count) = (
+        bytes(head, 32, 8)?,
+        bytes(head, 54, 2)?,
+        bytes(head, 56, 2)?,
+    );
+    (0..count).find_map(|number| {
+        let mut entry = [0; 56];
+        let at = table.checked_add(number * size)?;
+        file.read_exact_at(&mut entry, at).ok()?;
+        if bytes(&entry, 0, 4)? != u64::from(PT_INTERP) {
+            return None;
+        }
+        let (offset, length) = (bytes(&entry, 8, 8)?, bytes(&entry, 32, 8)?);
+        // PATH_MAX bounds it for the kernel, too.
+        let mut name = vec![0; usize::try_from(length).ok().filter(|most| *most <= 4096)?];
+        file.read_exact_at(&mut name, offset).ok()?;
+        name.truncate(name.iter().position(|byte| *byte == 0)?);
+        Some(name)
+    })
+}
+
 fn collect(path: &Path, all: &mut BTreeSet<PathBuf>, depth: u32) -> Result<(), ProgramError> {
     let unreadable = |cause: String| ProgramError::Unreadable {
         path: path.into(),
@@ -133,4 +194,34 @@ fn collect(path: &Path, all: &mut BTreeSet<PathBuf>, depth: u32) -> Result<(), P
         all.insert(library.path);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_executed_for_a_program_is_read_off_it() {
+        let folder = std::env::temp_dir().join(format!("sandbox-program-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let of = |contents: &[u8]| {
+            let path = folder.join("program");
+            std::fs::write(&path, contents).unwrap();
+            executed_for(&path)
+        };
+        assert_eq!(of(b"#! \t/bin/sh -e\n"), Some("/bin/sh".into()));
+        assert_eq!(of(b"#!\n"), None);
+        assert_eq!(of(b"echo"), None);
+        assert_eq!(of(b"\x7fELF\x02"), None);
+        // A table of segments that lies nowhere, of as many as can be.
+        let mut elf = [255; 64];
+        elf[..5].copy_from_slice(b"\x7fELF\x02");
+        assert_eq!(of(&elf), None);
+        std::fs::remove_dir_all(&folder).unwrap();
+        // This test's own loader, if it has one: a file that is there.
+        let own = executed_for(&std::env::current_exe().unwrap());
+        assert!(own.is_none_or(|loader| loader.exists()));
+        let shell = executed_for(Path::new("/bin/sh"));
+        assert!(shell.is_none_or(|loader| loader.exists()));
+    }
 }

@@ -89,6 +89,11 @@ impl Plan {
             step.phase != Phase::Exec
                 && !matches!(step.op, Op::TellRefusals { .. } | Op::OpenProgram { .. })
         });
+        for step in &mut self.steps {
+            if let Op::Restrict(rules) = &mut step.op {
+                rules.program = None;
+            }
+        }
         self = self.with_callers_streams();
         self.freeze_privileges(asked);
         let ambient = self.steps.iter().find_map(|step| match step.op {

@@ -1,6 +1,6 @@
 //! A plan in the making: sections add steps in any order, and the phases sort them.
 
-use super::op::{IdRange, NewRoot, Op, Slot, Stream, Target};
+use super::op::{IdRange, NewRoot, Op, Slot, Stream, Target, Upper};
 use super::order::Phase;
 use super::{Note, Plan, Step, Watch, Weight, needs};
 use crate::diag::{Code, Diagnostic, Diagnostics, Origin};
@@ -162,6 +162,35 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// Has the files of each file system in memory, and terminals, bear a label (`context=`, mount(8)); in a user
+    /// namespace the kernel takes it for no others. Returns whether there is one.
+    pub fn label_files(&mut self, context: &CString) -> bool {
+        let mut labelled = false;
+        for step in &mut self.steps {
+            let memory = match &mut step.op {
+                Op::AttachStaging(options)
+                | Op::AttachRoot(
+                    NewRoot::Tmpfs(options) | NewRoot::Overlay(_, Upper::Memory(options), _),
+                )
+                | Op::MountOverlay {
+                    upper: Upper::Memory(options),
+                    ..
+                } => options,
+                Op::MountFilesystem { kind, options, .. }
+                    if [c"tmpfs", c"devpts"].contains(&kind.as_c_str()) =>
+                {
+                    options.push((c"context".into(), Some(context.clone())));
+                    labelled = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            memory.push((c"context".into(), context.clone()));
+            labelled = true;
+        }
+        labelled
+    }
+
     /// The trees of the planned root that can be written to, none within another.
     #[must_use]
     pub fn writable_trees(&self) -> Vec<Target> {
@@ -247,6 +276,22 @@ impl<'a> Draft<'a> {
         self.steps.iter().any(|step| match &step.op {
             Op::TakeTerminal { streams, .. } => streams.contains(&stream),
             _ => false,
+        })
+    }
+
+    /// Whether this plan prepares a run, as [`Plan::is_preparation`] says.
+    #[must_use]
+    pub fn is_preparation(&self) -> bool {
+        let unpacks = |step: &Step| matches!(step.op, Op::Unpack(_));
+        self.steps.iter().any(unpacks)
+    }
+
+    /// The slot of the program that is executed by its descriptor, if one is.
+    #[must_use]
+    pub fn opened_program(&self) -> Option<Slot> {
+        self.steps.iter().find_map(|step| match &step.op {
+            Op::OpenProgram { slot, .. } => Some(*slot),
+            _ => None,
         })
     }
 

@@ -6,8 +6,8 @@ use super::egress::{Host, Protocol};
 use super::op::gate::Listen;
 use super::op::network::Assigned;
 use super::op::{
-    ClockOffset, Dress, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, NamespaceKind, NewName,
-    NewRoot, Op, Over, SecretFrom, Slot, Stream, USUAL_PERIOD_US, Upper,
+    ClockOffset, Dress, HostPath, INFINITY, IdRange, Ids, Limit, MapWriter, MountOption,
+    NamespaceKind, NewName, NewRoot, Op, Over, SecretFrom, Slot, Stream, USUAL_PERIOD_US, Upper,
 };
 use super::order::{Actor, RULES};
 use super::{Plan, Step};
@@ -143,6 +143,14 @@ impl fmt::Display for Upper {
                 write!(f, "in memory ({})", options.join(", "))
             }
         }
+    }
+}
+
+/// What is said of a tmpfs whose files have a label of their own.
+fn context(f: &mut fmt::Formatter<'_>, options: &[MountOption]) -> fmt::Result {
+    match options.iter().find(|(key, _)| key.as_c_str() == c"context") {
+        Some((_, context)) => write!(f, " (context={})", s(context)),
+        None => Ok(()),
     }
 }
 
@@ -772,15 +780,19 @@ impl fmt::Display for Op {
             Self::EnterInnerUser => {
                 f.write_str("enter the inner user namespace, away from the mounts")
             }
-            Self::AttachStaging => f.write_str("mount a tmpfs aside, for files of the profile"),
+            Self::AttachStaging(options) => {
+                f.write_str("mount a tmpfs aside, for files of the profile")?;
+                context(f, options)
+            }
             Self::StageFile {
                 contents, dress, ..
             } => {
                 write!(f, "write a file of {} bytes aside ({dress})", contents.len())
             }
             Self::StageSecret { dress, .. } => write!(f, "write a secret aside ({dress})"),
-            Self::AttachRoot(NewRoot::Tmpfs(_)) => {
-                f.write_str("mount an empty tmpfs as the new root")
+            Self::AttachRoot(NewRoot::Tmpfs(options)) => {
+                f.write_str("mount an empty tmpfs as the new root")?;
+                context(f, options)
             }
             Self::AttachRoot(NewRoot::Tree(_, attributes)) => {
                 write!(f, "mount the root's tree as the new root ({attributes})")

@@ -116,6 +116,14 @@ impl What {
             changes: None,
         }
     }
+
+    /// The same, which receives what the host mounts there later, or does not.
+    fn receiving(mut self, later: bool) -> Self {
+        if let Self::Bind { receives, .. } = &mut self {
+            *receives = later;
+        }
+        self
+    }
 }
 
 /// Where changes to a tree go that stays as it is.
@@ -159,6 +167,8 @@ pub enum Root {
         names: Names,
         /// How owners are mapped.
         idmap: Option<Idmap>,
+        /// Whether they receive what the host mounts there later.
+        receives: bool,
     },
     /// A directory itself, writable.
     Directory {
@@ -168,6 +178,8 @@ pub enum Root {
         idmap: Option<Idmap>,
         /// Where changes go, if not into it.
         changes: Option<Changes>,
+        /// Whether it receives what the host mounts there later.
+        receives: bool,
     },
 }
 
@@ -207,8 +219,19 @@ struct Layout<'d, 'h> {
     receives: bool,
 }
 
-/// Places all entries of the draft in a root and adds the steps that build it.
-pub fn lay(draft: &mut Draft<'_>, root: Root, origin: &Origin) {
+pub use lookup::Place;
+
+/// Says what is at a path of a root, or why its links may not be followed.
+pub type Look<'l> = dyn Fn(&Path) -> Result<Place, Diagnostic> + 'l;
+
+/// Places all entries of the draft in a root and adds the steps that build it. What is `asked` of the root before
+/// it is forgotten is what is returned.
+pub fn lay<T>(
+    draft: &mut Draft<'_>,
+    root: Root,
+    origin: &Origin,
+    asked: impl FnOnce(&Look<'_>) -> T,
+) -> T {
     let entries = chosen(draft);
     let grants = entries
         .iter()
@@ -234,7 +257,9 @@ pub fn lay(draft: &mut Draft<'_>, root: Root, origin: &Origin) {
     for entry in entries {
         layout.place(entry);
     }
+    let answer = asked(&|path| layout.place_at(path));
     layout.emit(sealed);
+    answer
 }
 
 /// One entry a target, parents first; what a profile names wins over a default.
@@ -281,20 +306,26 @@ impl Layout<'_, '_> {
     fn place_root(&mut self, root: Root, origin: &Origin) -> bool {
         let attributes = Attributes::NOSUID.with(Attributes::NODEV);
         let (what, of, sealed) = match root {
-            Root::Scaffold { of, names, idmap } => (
+            Root::Scaffold {
+                of,
+                names,
+                idmap,
+                receives,
+            } => (
                 What::Directory(0o755.into()),
-                of.map(|of| (of, names, idmap)),
+                of.map(|of| (What::bind(of, idmap).receiving(receives), names)),
                 true,
             ),
             Root::Directory {
                 source,
                 idmap,
                 changes,
+                receives,
             } => {
                 if changes.is_none() {
                     self.grants.push(source.clone());
                 }
-                let mut what = What::bind(source, idmap);
+                let mut what = What::bind(source, idmap).receiving(receives);
                 if let What::Bind { changes: of, .. } = &mut what {
                     *of = changes;
                 }
@@ -318,10 +349,10 @@ impl Layout<'_, '_> {
                 named: false,
             },
         );
-        if let Some((of, names, idmap)) = of {
+        if let Some((what, names)) = of {
             let template = Entry {
                 target: "/".into(),
-                what: What::bind(of.clone(), idmap),
+                what,
                 attributes: attributes.with(Attributes::READ_ONLY),
                 optional: true,
                 origin: origin.clone(),

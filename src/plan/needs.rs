@@ -84,7 +84,7 @@ fn add(op: &Op, needs: &mut BTreeSet<Mechanism>) {
         Op::OpenSource { .. }
         | Op::ReadInput { .. }
         | Op::OpenProgram { .. }
-        | Op::AttachStaging
+        | Op::AttachStaging(_)
         | Op::StageFile { .. }
         | Op::StageSecret { .. }
         | Op::AttachRoot(_)

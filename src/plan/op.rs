@@ -144,11 +144,14 @@ pub struct NamespaceKind {
 /// `RLIM_INFINITY` of getrlimit(2).
 pub const INFINITY: u64 = u64::MAX;
 
+/// An option of a file system, and its value: `size` and `1M`.
+pub type MountOption = (CString, CString);
+
 /// What the new root is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewRoot {
     /// A tmpfs with these options, on which mount points are made.
-    Tmpfs(Vec<(CString, CString)>),
+    Tmpfs(Vec<MountOption>),
     /// A tree opened before.
     Tree(Slot, Attributes),
     /// A tree opened before, with changes to it elsewhere.
@@ -159,7 +162,7 @@ pub enum NewRoot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upper {
     /// Into a tmpfs with these options, which goes with the mounts.
-    Memory(Vec<(CString, CString)>),
+    Memory(Vec<MountOption>),
     /// Into a directory opened before.
     Disk(Slot),
 }
@@ -606,8 +609,8 @@ pub enum Op {
     },
     /// Writes 0 to `user.max_user_namespaces` of init's user namespace, and reads it back.
     ForbidUserNamespaces,
-    /// Attaches a tmpfs outside of the new root, for files with contents from the profile.
-    AttachStaging,
+    /// Attaches a tmpfs with these options outside of the new root, for files with contents from the profile.
+    AttachStaging(Vec<MountOption>),
     /// Writes a file there and opens it as a detached mount.
     StageFile {
         /// Where the descriptor goes.

@@ -2,12 +2,11 @@
 
 use crate::diag::Sources;
 use crate::sections::Profile;
-use crate::sections::seccomp::decide::Decision;
+use crate::sections::seccomp::call::Made;
 use crate::sections::seccomp::policy::Answer;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use syscalls::Sysno;
 
 /// A call that was refused, once or more often.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +52,7 @@ pub struct Refusals {
 /// A refused call, explained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Denial {
-    /// Its name; a number if it has none here.
+    /// Its name, of another ABI with that (`i386 mount`); a number if it has none here.
     pub call: String,
     /// Its arguments in words. `None` where they were different, or not looked at.
     pub arguments: Option<String>,
@@ -135,22 +134,14 @@ fn about<'d>(refusal: &'d Refusal, denial: &'d Denial) -> impl Ord + 'd {
 fn one(refusal: &Refusal, profile: &Profile, sources: &Sources) -> Denial {
     let seccomp = &profile.seccomp;
     let arguments = &refusal.arguments;
-    let call = Some(refusal.number)
-        .filter(|_| refusal.is_native())
-        .and_then(|number| Sysno::new(number as usize));
-    let decision: Decision<'_> = match call {
-        Some(call) => seccomp.decide(profile, call, arguments),
-        None => seccomp.decide_unknown(!refusal.is_native()),
-    };
-    let remedy = match call {
-        Some(call) => seccomp.remedy(&decision, call, arguments),
-        None => seccomp.remedy(&decision, Sysno::read, arguments),
-    };
+    let made = Made::of(refusal.number, refusal.architecture);
+    let decision = seccomp.decide_made(profile, made, arguments);
+    let remedy = seccomp.remedy_made(&decision, made, arguments);
     Denial {
-        call: call.map_or_else(
-            || format!("call {}", refusal.number),
-            |call| call.name().to_owned(),
-        ),
+        call: match made {
+            Made::Known(call) => call.to_string(),
+            Made::Unlisted { .. } | Made::Elsewhere => format!("call {}", refusal.number),
+        },
         arguments: refusal.words.clone(),
         times: refusal.times,
         process: refusal.process.as_ref().map(ToString::to_string),
@@ -171,13 +162,6 @@ fn errno(number: i32) -> String {
     match syscalls::Errno::new(number).name() {
         Some(name) => name.to_owned(),
         None => Answer::Errno(number).to_string(),
-    }
-}
-
-impl Refusal {
-    /// Whether it is a call of the architecture that filters here are made for.
-    fn is_native(&self) -> bool {
-        crate::sections::seccomp::compile::is_native(self.number, self.architecture)
     }
 }
 

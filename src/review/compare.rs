@@ -5,6 +5,7 @@ use super::names::{Names, within};
 use super::tree::{Forest, Hole, Tree};
 use crate::diag::Origin;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What one list permits and the other does not: one sentence for a reviewer.
 #[derive(Clone, Debug)]
@@ -203,6 +204,13 @@ impl<'g> Index<'g> {
                 }))
             }),
             Extent::Trees(trees) => trees.iter().all(|tree| self.forest.covers(tree)),
+            // By the words of the paths: what a link leads to is another place.
+            Extent::Below(paths) => same.any(|other| {
+                let holds = |path: &PathBuf, theirs: &[PathBuf]| {
+                    theirs.iter().any(|above| path.starts_with(above))
+                };
+                matches!(other, Extent::Below(theirs) if paths.iter().all(|path| holds(path, theirs)))
+            }),
             // The whole of a network of somebody else's holds all that can be reached there.
             Extent::Reach(rule, except, within) => {
                 let whole = self.by_key.get("network").into_iter().flatten();

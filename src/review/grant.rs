@@ -6,6 +6,7 @@ use super::tree::Tree;
 use crate::diag::Origin;
 use crate::plan::egress::Rule;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// One thing that a profile permits, or a bound that it sets.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +55,8 @@ pub enum Extent {
     Bounds(BTreeMap<String, u64>),
     /// Files of the host.
     Trees(Vec<Tree>),
+    /// Paths inside, and what lies below them.
+    Below(Vec<PathBuf>),
     /// Names of environment variables.
     Names(Names),
     /// A line of what may be reached, the lines of what may not although it may, and the rank from which on a network

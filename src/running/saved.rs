@@ -4,7 +4,7 @@
 use crate::diag::{Origin, Sources};
 use crate::plan::op::Over;
 use crate::plan::op::label::{Label, Module};
-use crate::plan::op::landlock::{Port, Ruleset};
+use crate::plan::op::landlock::{Beneath, Port, Ruleset};
 use crate::plan::{Op, Phase, Plan, Step};
 use crate::sys::identity::CapabilitySets;
 use crate::sys::landlock::Handled;
@@ -71,7 +71,12 @@ enum SavedOp {
         files: u64,
         network: u64,
         scoped: u64,
+        /// Where all is permitted that is handled, in records of before there was `beneath`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         writable: Vec<String>,
+        /// Paths, and what may be done there.
+        #[serde(default)]
+        beneath: Vec<(String, u64)>,
         streams: Vec<i32>,
         /// Ports, and how they may be used.
         #[serde(default)]
@@ -175,7 +180,12 @@ fn save_op(op: &Op) -> Option<SavedOp> {
             files: rules.handled.files,
             network: rules.handled.network,
             scoped: rules.handled.scoped,
-            writable: rules.writable.iter().map(|path| text(path)).collect(),
+            writable: Vec::new(),
+            beneath: rules
+                .beneath
+                .iter()
+                .map(|rule| (text(&rule.target), rule.access))
+                .collect(),
             streams: rules.streams.clone(),
             ports: rules.ports.iter().map(|port| (port.port, port.access)).collect(),
         },
@@ -228,7 +238,7 @@ fn save_op(op: &Op) -> Option<SavedOp> {
         | Op::AwaitRelease
         | Op::MakeInnerUser { .. }
         | Op::ForbidUserNamespaces
-        | Op::AttachStaging
+        | Op::AttachStaging(_)
         | Op::StageFile { .. }
         | Op::StageSecret { .. }
         | Op::LockFile(_)
@@ -417,6 +427,7 @@ impl SavedOp {
                 network,
                 scoped,
                 writable,
+                beneath,
                 streams,
                 ports,
             } => Op::Restrict(Ruleset {
@@ -425,10 +436,17 @@ impl SavedOp {
                     network: *network,
                     scoped: *scoped,
                 },
-                writable: writable
+                beneath: writable
                     .iter()
-                    .map(|path| bytes(path))
+                    .map(|path| (path, *files))
+                    .chain(beneath.iter().map(|(path, access)| (path, *access)))
+                    .map(|(path, access)| {
+                        let target = bytes(path)?;
+                        Some(Beneath { target, access })
+                    })
                     .collect::<Option<_>>()?,
+                // That of who has started the sandbox.
+                program: None,
                 // Of descriptors beyond these, none is kept.
                 streams: streams.iter().copied().filter(|fd| *fd < 3).collect(),
                 ports: ports

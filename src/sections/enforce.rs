@@ -43,9 +43,10 @@ crate::table! {
         /// That Landlock (landlock(7)) refuses once more what the mounts and the namespaces refuse:
         /// writing outside of the writable trees, TCP where there is no network, signals and abstract
         /// sockets to the outside. Nothing about files where the command may mount (`nested_user` under
-        /// `[namespaces]`, the capability sys_admin): Landlock would refuse that too.
+        /// `[namespaces]`, the capability sys_admin): Landlock would refuse that too. What `[landlock]` and the ports of `[network]` ask for
+        /// is required unless this is said.
         landlock: Level = "prefer",
-        /// The labels of security modules (`apparmor` and `selinux` under `[process]`).
+        /// The labels of security modules (`apparmor`, `selinux` and `selinux_files` under `[process]`).
         labels: Level = "require",
     }
 }
@@ -133,6 +134,15 @@ impl Enforce {
                 &self.landlock,
                 "ports",
                 profile.network.port_lists().collect(),
+            ),
+            off(
+                &self.landlock,
+                "rights by path",
+                profile
+                    .landlock
+                    .bounds()
+                    .map(|bound| &bound.origin)
+                    .collect(),
             ),
             off(&self.labels, "labels", profile.process.labelled().collect()),
         ];

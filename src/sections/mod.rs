@@ -11,6 +11,7 @@ pub mod changes;
 pub mod devices;
 pub mod enforce;
 pub mod environment;
+pub mod landlock;
 pub mod limits;
 pub mod mounts;
 pub mod names;
@@ -29,6 +30,7 @@ pub mod wanted;
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, SourceId, Sources};
 use crate::host::Host;
 use crate::plan::draft::{Command, Draft, Drafted};
+use crate::plan::layout::Look;
 use crate::plan::{Plan, layout};
 use crate::profile::overlay::Overlay;
 use crate::profile::parameters::Params;
@@ -37,6 +39,7 @@ use crate::profile::variables::Variables;
 use crate::profile::{document, node};
 use crate::review::Grant;
 use crate::review::view::View;
+use landlock::Placed;
 use std::path::{Component, Path, PathBuf};
 
 crate::table! {
@@ -85,6 +88,8 @@ crate::table! {
         capabilities: capabilities::RawCapabilities,
         /// Which system calls the command may make.
         seccomp: seccomp::RawSeccomp,
+        /// What may be done with files by their paths.
+        landlock: landlock::RawLandlock,
         /// What the command and all its descendants may use together.
         limits: limits::RawLimits,
         /// What each process may use.
@@ -127,6 +132,8 @@ pub struct Profile {
     pub capabilities: capabilities::Capabilities,
     /// The system calls.
     pub seccomp: seccomp::Seccomp,
+    /// Rights by path.
+    pub landlock: landlock::Landlock,
     /// The limits of the group.
     pub limits: limits::Limits,
     /// The limits of each process.
@@ -195,6 +202,7 @@ pub fn check(
             problems,
         ),
         capabilities,
+        landlock: landlock::Landlock::check(raw.landlock, problems),
         limits: limits::Limits::check(raw.limits, variables, problems),
         rlimits: rlimits::Rlimits::check(raw.rlimits, &namespaces, problems),
         environment: environment::Environment::check(raw.environment, variables, problems),
@@ -215,6 +223,7 @@ pub fn check(
     profile.buses.relate(&profile, problems);
     profile.capabilities.relate(&profile, problems);
     profile.process.relate(&profile, problems);
+    profile.landlock.relate(&profile, problems);
     let ruled = profile.devices.ruled().is_some();
     profile.limits.relate_group(ruled, problems);
     profile.enforce.relate(&profile, problems);
@@ -240,6 +249,7 @@ impl Profile {
             network,
             capabilities,
             seccomp,
+            landlock,
             limits,
             rlimits,
             environment,
@@ -269,6 +279,7 @@ impl Profile {
         grants.extend(user.grants(self));
         grants.extend(capabilities.grants(self));
         grants.extend(seccomp.grants(self));
+        grants.extend(landlock.grants());
         grants.extend(limits.grants(self));
         grants.extend(rlimits.grants());
         grants.extend(environment.grants());
@@ -321,14 +332,21 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     profile.namespaces.steps(&identity, profile, &mut draft);
     profile.namespaces.settings(&identity, profile, &mut draft);
     profile.user.steps(&identity, profile, &mut draft);
-    if profile.namespaces.builds_root() {
+    let rights = |look: &Look<'_>| profile.landlock.placed(profile, host, command, look);
+    let mut rights = if profile.namespaces.builds_root() {
         profile.mounts.entries(profile, &identity, &mut draft);
         profile.devices.entries(profile, &identity, &mut draft);
         profile.secrets.entries(profile, &identity, &mut draft);
         profile.buses.entries(profile, &mut draft);
         profile.network.entries(profile, &mut draft);
         let (root, origin) = profile.rootfs.root(profile, &identity, &mut draft);
-        layout::lay(&mut draft, root, &origin);
+        layout::lay(&mut draft, root, &origin, rights)
+    } else {
+        rights(&|path| Ok(landlock::place_outside(path, profile, host)))
+    };
+    if draft.is_preparation() {
+        // Of a root that is not unpacked yet, nobody knows what is in it.
+        rights = Placed::default();
     }
     profile.names.steps(profile, &mut draft);
     profile.network.steps(&identity, profile, &mut draft);
@@ -336,10 +354,10 @@ pub fn draft(profile: &Profile, host: &Host, command: &Command) -> Drafted {
     profile.limits.relay(profile, &mut draft);
     profile.rlimits.steps(&mut draft);
     profile.capabilities.steps(profile, &mut draft);
-    profile.restrict(&mut draft);
     draft.keep_flags();
     profile.seccomp.steps(profile, &mut draft);
     profile.environment.steps(profile, &mut draft);
+    profile.restrict(rights, &mut draft);
     profile.report.note(&mut draft);
     if let Some(doubt) = host.tree.doubt.sentence() {
         // What is not known may be what the profile is about.

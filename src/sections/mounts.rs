@@ -14,6 +14,7 @@ mod relate;
 mod several;
 
 pub use copies::Propagation;
+pub(super) use copies::hears;
 pub use defaults::home;
 pub(super) use exposure::in_one_home;
 pub use kernel::{Hidepid, Subset};

@@ -142,6 +142,10 @@ crate::table! {
         /// The context of SELinux that the command runs in. The policy has to permit the transition, under
         /// no_new_privs (`nnp_transition`). Default: what the policy says of the program.
         selinux: String,
+        /// The context of SELinux that files have on what the sandbox makes: the root, /tmp and other tmpfs, files with
+        /// contents and terminals (`context=`, mount(8)). Binds and overlays show what their sources have. Default: what
+        /// the policy says of a tmpfs.
+        selinux_files: String,
         /// The processors to run on, as cpuset(7) lists them: `"0-3,7"` (sched_setaffinity(2)). Needs
         /// no cgroup, and is no bound: the command may choose others. Default: the caller's.
         affinity: String,
@@ -384,6 +388,12 @@ impl Process {
         self.output_files.value == OutputFiles::Relay
     }
 
+    /// Whether the program is executed by its descriptor, and need not be inside.
+    #[must_use]
+    pub fn is_by_descriptor(&self) -> bool {
+        self.by_descriptor.value
+    }
+
     /// Which lines ask for labels.
     pub fn labelled(&self) -> impl Iterator<Item = &Origin> {
         self.labels.asked()
@@ -571,7 +581,8 @@ impl Process {
 
     /// The working directory: the profile's, else the caller's if it lies in the project and the
     /// project is shown, or is the home, else the root.
-    fn working_directory(&self, profile: &Profile) -> (PathBuf, Origin) {
+    #[must_use]
+    pub fn working_directory(&self, profile: &Profile) -> (PathBuf, Origin) {
         if let Some(cwd) = &self.cwd {
             return (cwd.value.clone(), cwd.origin.clone());
         }

@@ -1,10 +1,12 @@
 //! `[rootfs]`: what the root is, and what of the project and of changes to the root is kept.
 
+mod later;
 mod packed;
 
 pub use packed::{REGISTRY, credentials};
 
 use super::changes::{self, Aside, Changes, Place};
+use super::mounts::Propagation;
 use super::wanted::{self, Item, Wanted};
 use super::{Profile, host_path, mounts, split, user::Identity};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, Sources};
@@ -91,6 +93,9 @@ crate::table! {
         /// What becomes of changes to the root. All but `"forbid"` take a root that is a directory, or one that
         /// is unpacked: that stays as it is, since others use it too, so that `"write"` is for directories alone.
         changes: Changes = "forbid",
+        /// What becomes of what the host mounts later within a root that is the host's own or a directory:
+        /// `"slave-as-is"` shows it, as the host has it mounted, writable for instance. Owners are not mapped then.
+        propagation: Propagation = "private",
         /// How the command sees the project's folder.
         project: Project = "write",
         /// `changes = "keep"`: the name of the changes. Default: that of the directory; of what is unpacked, the
@@ -130,6 +135,8 @@ pub struct Rootfs {
     pub source: At<Source>,
     /// What becomes of changes.
     pub changes: At<Changes>,
+    /// What becomes of what the host mounts later.
+    propagation: At<Propagation>,
     /// How the command sees the project.
     pub project: At<Project>,
     /// What becomes of changes to the root that do not go into it.
@@ -227,6 +234,7 @@ impl Rootfs {
                 .help("set `directory`, or grant single folders with [[mounts]]"),
             );
         }
+        later::check(&raw.propagation, &source, &changes, problems);
         let project = raw.project;
         let of_root = |what| Some(&changes.origin).filter(|_| changes.value == what);
         let of_project = |what| Some(&project.origin).filter(|_| project.value == what);
@@ -283,6 +291,7 @@ impl Rootfs {
         Self {
             source,
             changes,
+            propagation: raw.propagation,
             project,
             aside,
             project_aside,
@@ -356,6 +365,8 @@ impl Rootfs {
         let Self {
             source,
             changes,
+            // A grant of its own.
+            propagation: _,
             project: _,
             aside: _,
             project_aside: _,
@@ -476,10 +487,11 @@ impl Rootfs {
     /// What a root that is unpacked permits besides that its contents are seen.
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
-        match &self.source.value {
+        let packed = match &self.source.value {
             Source::Packed(packed) => packed.grants(&self.source.origin),
             _ => Vec::new(),
-        }
+        };
+        packed.into_iter().chain(self.later_grants()).collect()
     }
 
     /// The root, and which line asked for it; adds the entries that come with it.
@@ -490,10 +502,13 @@ impl Rootfs {
         draft: &mut Draft<'_>,
     ) -> (Root, Origin) {
         let origin = self.source.origin.clone();
+        self.can_receive(draft);
+        let receives = self.receives();
         let scaffold = |of: Option<&Path>, names, idmap| Root::Scaffold {
             of: of.map(Path::to_owned),
             names,
             idmap,
+            receives,
         };
         let root = match &self.source.value {
             Source::Host(Part::Public) => scaffold(Some(Path::new("/")), Names::Only(PUBLIC), None),
@@ -516,12 +531,14 @@ impl Rootfs {
                     );
                     return (scaffold(None, Names::All, None), origin);
                 }
-                let idmap = identity.root_map();
+                // What is mounted later has no map either.
+                let idmap = identity.root_map().filter(|_| !receives);
                 match self.changes.value {
                     Changes::Write => Root::Directory {
                         source: path.clone(),
                         idmap,
                         changes: None,
+                        receives,
                     },
                     Changes::Discard | Changes::Keep => {
                         let place = &self.changes.origin;
@@ -548,6 +565,7 @@ impl Rootfs {
                                 source: path.clone(),
                                 idmap,
                                 changes,
+                                receives,
                             },
                         }
                     }

@@ -4,6 +4,8 @@
 use crate::diag::{Code, Diagnostic, Origin};
 use crate::exit;
 use crate::host::cgroup::Manager;
+use crate::plan::op::label::{Label, Module};
+use crate::plan::op::landlock::{EXECUTE, READ_FILE};
 use crate::plan::op::{NewRoot, Op, Upper};
 use crate::plan::{Phase, Plan, Step};
 use nix::errno::Errno;
@@ -125,11 +127,11 @@ impl Failure {
                 )
             }
         };
-        Diagnostic::new(Code::StepFailed, &step.origin, message).help(self.remedy(step))
+        Diagnostic::new(Code::StepFailed, &step.origin, message).help(self.remedy(step, plan))
     }
 
     /// What to do. One errno, one hint, where the step tells what it means.
-    fn remedy(&self, step: &Step) -> String {
+    fn remedy(&self, step: &Step, plan: &Plan) -> String {
         let Cause::Errno(errno) = self.cause else {
             return match step.op {
                 Op::AwaitTracer => {
@@ -188,6 +190,12 @@ impl Failure {
             (Op::Exec { opened: Some(_), .. }, Errno::ENOENT) => {
                 "the loader of the program is missing inside: a program that is executed by descriptor loads from the root what it loads, unless it is static".into()
             }
+            (Op::Restrict(_), Errno::ENOENT | Errno::ENOTDIR) => {
+                "a path of [landlock] is not there: correct it, or write { name = \"…\", optional = true }".into()
+            }
+            (Op::Restrict(_), Errno::ELOOP) => {
+                "a symbolic link lies on the way to a path of [landlock]: name what it leads to".into()
+            }
             (Op::OpenProgram { .. }, Errno::ELOOP) => {
                 "the path was changed since it was looked at: a link lies on its way".into()
             }
@@ -224,6 +232,12 @@ impl Failure {
             }
             (Op::Exec { .. }, Errno::ENOEXEC) => {
                 "this is no program: a script starts with a line such as `#!/bin/sh`".into()
+            }
+            (Op::Exec { .. }, Errno::EACCES) if bounds_execution(plan) => {
+                "is it a file, executable for the uid inside, on a mount without `noexec`? And do `execute` and `read` under [landlock] have it, and its interpreter or its loader?".into()
+            }
+            (Op::Exec { .. }, Errno::EACCES) if plan.steps.iter().any(|step| matches!(step.op, Op::SetLabel(_))) => {
+                "is it a file, executable for the uid inside, on a mount without `noexec`? And does the policy let this program take the label that is asked for (`file { entrypoint execute }` and `process2 nnp_transition` of SELinux)?".into()
             }
             (Op::Exec { .. }, Errno::EACCES) => {
                 "is it a file, executable for the uid inside, on a mount without `noexec`?".into()
@@ -368,6 +382,15 @@ impl Failure {
             (Op::RefuseWriteExecute, Errno::EINVAL) => {
                 "this takes Linux 6.3: write `write_execute = \"prefer\"` under [enforce]".into()
             }
+            (Op::SetLabel(Label { module: Module::Apparmor, .. }), Errno::ENOENT) => {
+                "the policy that is seen from here has no such profile: load it (`apparmor_parser -r FILE`), or correct the name; `aa-status` lists those that are loaded".into()
+            }
+            (Op::SetLabel(Label { module: Module::Selinux, .. }), Errno::EINVAL) => {
+                "the policy that is loaded has no such context: load the module that declares it (`semodule -i FILE`), or correct it; `seinfo -t` lists the types".into()
+            }
+            (Op::SetLabel(_), Errno::EACCES | Errno::EPERM) => {
+                "the policy does not let this program choose a label: permit it there (`process { setexec transition }` of SELinux, `change_profile` of AppArmor)".into()
+            }
             (Op::SetClock(_), Errno::ERANGE) => {
                 "a clock shows no less than 0: compare it with /proc/uptime, and set it less far behind".into()
             }
@@ -457,4 +480,12 @@ fn overlay(op: &Op, errno: Errno) -> String {
         Errno::ENOSPC | Errno::EDQUOT => "there is no room for the changes: free some, or raise `changes_size` and `changes_inodes`".into(),
         _ => "`sandbox explain --why` shows this step among the others; the log of the kernel (`dmesg`) says what overlayfs did not like".into(),
     }
+}
+
+/// Whether Landlock lets the command execute, or read, below some paths alone.
+fn bounds_execution(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| match &step.op {
+        Op::Restrict(rules) => rules.handled.files & (EXECUTE | READ_FILE) != 0,
+        _ => false,
+    })
 }

@@ -388,6 +388,16 @@ pub fn is_writable(fd: RawFd) -> bool {
     })
 }
 
+/// Whether a descriptor is open, for reading, and not that of a directory.
+#[must_use]
+pub fn is_file_for_reading(fd: RawFd) -> bool {
+    let readable = flags(fd).is_ok_and(|flags| {
+        flags & libc::O_PATH == 0
+            && matches!(flags & libc::O_ACCMODE, libc::O_RDONLY | libc::O_RDWR)
+    });
+    readable && is_directory(fd) == Ok(false)
+}
+
 /// Whether a descriptor is closed at exec (fcntl(2), F_GETFD).
 pub fn is_closed_at_exec(fd: RawFd) -> Result<bool> {
     // SAFETY: no pointers.

@@ -22,8 +22,8 @@ pub enum Stop {
 /// At which end of a system call somebody is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
-    /// Before it: its number and arguments.
-    Entry(u64, [u64; 6]),
+    /// Before it: its number, `AUDIT_ARCH_*` and arguments.
+    Entry(u64, u32, [u64; 6]),
     /// After it: the errno, if it has failed.
     Exit(Option<Errno>),
     /// Elsewhere.
@@ -96,7 +96,9 @@ pub fn call(pid: libc::pid_t) -> Result<At> {
             &raw mut info,
         ))?;
         Ok(match info.op {
-            libc::PTRACE_SYSCALL_INFO_ENTRY => At::Entry(info.u.entry.nr, info.u.entry.args),
+            libc::PTRACE_SYSCALL_INFO_ENTRY => {
+                At::Entry(info.u.entry.nr, info.arch, info.u.entry.args)
+            }
             libc::PTRACE_SYSCALL_INFO_EXIT => {
                 let exit = info.u.exit;
                 let errno = i32::try_from(exit.sval.wrapping_neg()).unwrap_or(0);

@@ -2,6 +2,7 @@
 
 use crate::diag::Origin;
 use crate::host::Host;
+use crate::plan::op::landlock::Ruleset;
 use crate::plan::op::{Dress, IdRange, Ids, NewName, NewNode, NewRoot, Op, Upper};
 use crate::plan::{Plan, Step};
 use crate::sys::mount::Attributes;
@@ -68,6 +69,8 @@ pub(super) struct Inside<'p> {
     asker: Asker,
     /// The folder in which the command starts.
     pub(super) folder: PathBuf,
+    /// The rules of Landlock.
+    pub(super) rules: Option<&'p Ruleset>,
 }
 
 /// What is found at a path.
@@ -241,6 +244,7 @@ impl<'p> Inside<'p> {
             things: BTreeMap::new(),
             asker: Asker::of(plan, host),
             folder: "/".into(),
+            rules: None,
         };
         let mut opened = BTreeMap::new();
         let mut maps = BTreeMap::new();
@@ -390,6 +394,7 @@ impl<'p> Inside<'p> {
                 }
             }
             Op::ChangeDirectory(folder) => self.folder = path_of(folder),
+            Op::Restrict(rules) => self.rules = Some(rules),
             _ => {}
         }
     }

@@ -5,20 +5,24 @@
 
 mod devices;
 mod inside;
+mod landlock;
 mod refused;
 
 pub use refused::explain as explain_failed;
 
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest, printable};
-use crate::host::Host;
+use crate::host::{Host, program};
 use crate::plan::attempt::Address;
 use crate::plan::draft::c_string;
 use crate::plan::egress::Name;
+use crate::plan::op::landlock::Right;
 use crate::plan::op::network::Protocol;
 use crate::plan::{Op, Plan, bpf};
 use crate::profile::variables::Variables;
 use crate::sections::network::{Mode, Network};
+use crate::sections::seccomp::call::{Call, Made};
 use crate::sections::seccomp::compile::NATIVE;
+use crate::sections::seccomp::foreign::ABI;
 use crate::sections::test::{Subject, subject};
 use crate::sections::{Profile, environment};
 use crate::sys::mount::Attributes;
@@ -49,7 +53,7 @@ enum About {
     /// A host by its name, and its port.
     Host(String, u16),
     Connect(Address),
-    Call(Sysno, Option<[u64; 6]>),
+    Call(Call, Option<[u64; 6]>),
     Capability(Capability),
     Variable(String),
 }
@@ -123,9 +127,14 @@ impl Question {
                     _ => None,
                 },
             },
-            "call" => match subject::system_call(&value, &mut problems) {
-                Some(Subject::Call(call)) => Some(About::Call(call.call(), call.arguments())),
-                _ => None,
+            "call" => match subject::foreign_call(text) {
+                Some((call, arguments)) => Some(About::Call(call.into(), arguments)),
+                None => match subject::system_call(&value, &mut problems) {
+                    Some(Subject::Call(call)) => {
+                        Some(About::Call(call.call().into(), call.arguments()))
+                    }
+                    _ => None,
+                },
             },
             "capability" => capability(text, &mut problems),
             "env" => Some(About::Variable(text.to_owned())),
@@ -163,7 +172,7 @@ impl Question {
             About::Read(path) => {
                 let inside = inside();
                 devices::refused(path, false, &inside, plan, host)
-                    .unwrap_or_else(|| inside.reads(path))
+                    .unwrap_or_else(|| inside.reads(path, profile))
             }
             About::Write(path) => {
                 let inside = inside();
@@ -246,9 +255,12 @@ fn capability(text: &str, problems: &mut Diagnostics) -> Option<About> {
     None
 }
 
-fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile, plan: &Plan) -> Answer {
+fn calls(call: Call, arguments: Option<&[u64; 6]>, profile: &Profile, plan: &Plan) -> Answer {
     let seccomp = &profile.seccomp;
-    let verdict = seccomp.verdict(call, profile);
+    let verdict = match call {
+        Call::Native(call) => seccomp.verdict(call, profile),
+        Call::Foreign(call) => seccomp.foreign_verdict(call, profile),
+    };
     // Without arguments: whether there are some with which it runs.
     let examples;
     let arguments = match arguments {
@@ -258,7 +270,8 @@ fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile, plan: &Pl
             examples.first().unwrap_or(&[0; 6])
         }
     };
-    let decision = seccomp.decide(profile, call, arguments);
+    let made = Made::Known(call);
+    let decision = seccomp.decide_made(profile, made, arguments);
     let reason = if verdict.cases.is_empty() {
         format!("{} by {}", decision.answer, decision.rule)
     } else {
@@ -277,13 +290,13 @@ fn calls(call: Sysno, arguments: Option<&[u64; 6]>, profile: &Profile, plan: &Pl
             None => Answer::allowed(reason, decision.origin),
         };
     }
-    let remedy = seccomp.remedy(&decision, call, arguments);
+    let remedy = seccomp.remedy_made(&decision, made, arguments);
     Answer::denied(reason, decision.origin, remedy)
 }
 
 /// What the compiled filter of a file says of a call that the policy permits.
 fn refused_besides<'p>(
-    call: Sysno,
+    call: Call,
     arguments: &[u64; 6],
     plan: &'p Plan,
 ) -> Option<(String, &'p Origin)> {
@@ -291,8 +304,11 @@ fn refused_besides<'p>(
         let Op::AddFilter { program, .. } = &step.op else {
             return None;
         };
-        let number = call.id().cast_unsigned();
-        let answer = bpf::answer(program, number, NATIVE.0, arguments)?;
+        let (number, architecture) = match call {
+            Call::Native(call) => (call.id(), NATIVE.0),
+            Call::Foreign(call) => (call.id(), ABI?.architecture),
+        };
+        let answer = bpf::answer(program, number.cast_unsigned(), architecture, arguments)?;
         Some((bpf::refusal(answer)?, &step.origin))
     })
 }
@@ -353,7 +369,7 @@ fn network(
     family: u64,
 ) -> Answer {
     for (call, arguments) in [(call, [family, 1, 0, 0, 0, 0]), (Sysno::connect, [0; 6])] {
-        let answer = calls(call, Some(&arguments), profile, plan);
+        let answer = calls(call.into(), Some(&arguments), profile, plan);
         if !answer.allowed {
             return Answer {
                 reason: format!("{call}(2) is {}", answer.reason),
@@ -454,7 +470,12 @@ fn connects(address: &Address, profile: &Profile, plan: &Plan, inside: &Inside<'
         Address::V4(address) => to(address.ip().into(), address.port(), 2),
         Address::V6(address) => to(address.ip().into(), address.port(), 10),
         Address::Vsock(_) => {
-            let answer = calls(Sysno::socket, Some(&[40, 1, 0, 0, 0, 0]), profile, plan);
+            let answer = calls(
+                Sysno::socket.into(),
+                Some(&[40, 1, 0, 0, 0, 0]),
+                profile,
+                plan,
+            );
             Answer {
                 reason: format!("socket(2) is {}", answer.reason),
                 ..answer
@@ -546,15 +567,15 @@ impl Inside<'_> {
         }
     }
 
-    fn reads(&self, path: &Path) -> Answer {
+    fn reads(&self, path: &Path, profile: &Profile) -> Answer {
         match self.find(path) {
             Ok(found) if is_closed_device(&found) => closed_device(&found),
             Ok(found) if found.is == Is::Socket => {
                 Answer::denied("it is a socket", found.origin, "ask with `connect unix:…`")
             }
-            Ok(found) if self.may(&found, 4) => {
-                Answer::allowed("it is there, and may be read", found.origin)
-            }
+            Ok(found) if self.may(&found, 4) => self
+                .unlisted(&found.path, Right::Read, profile)
+                .unwrap_or_else(|| Answer::allowed("it is there, and may be read", found.origin)),
             Ok(found) => not_permitted(&found),
             Err(lost) => self.lost(path, lost),
         }
@@ -589,6 +610,9 @@ impl Inside<'_> {
         if !self.may(&found, bits) {
             return not_permitted(&found);
         }
+        if let Some(denied) = self.unlisted(&found.path, Right::Write, profile) {
+            return denied;
+        }
         let reason = match (new, found.is) {
             (true, _) => format!(
                 "it is not there, and can be made in {}",
@@ -610,28 +634,37 @@ impl Inside<'_> {
     }
 
     /// Why the kernel cannot execute a file that may be executed: it is neither ELF nor a script whose interpreter
-    /// is there (execve(2)).
-    fn program(&self, found: &Found<'_>) -> Option<Answer> {
-        const NAME: usize = 256;
-        let file = std::fs::File::open(found.on_host.as_ref()?).ok()?;
-        let mut start = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, NAME as u64), &mut start).ok()?;
-        if start.starts_with(b"\x7fELF") {
-            return None;
+    /// is there (execve(2)); or the rules of Landlock hold it, its interpreter or its loader back.
+    fn program(&self, found: &Found<'_>, profile: &Profile) -> Option<Answer> {
+        let unlisted = |path: &Path| {
+            let mut rights = [Right::Execute, Right::Read].into_iter();
+            rights.find_map(|right| self.unlisted(path, right, profile))
+        };
+        if let Some(denied) = unlisted(&found.path) {
+            return Some(denied);
         }
+        let on_host = found.on_host.as_ref()?;
+        let mut start = [0; 4];
+        let mut file = std::fs::File::open(on_host).ok()?;
+        let length = std::io::Read::read(&mut file, &mut start).ok()?;
+        let start = start.get(..length).unwrap_or_default();
         let denied = |reason: String| Answer::denied(reason, found.origin, "correct the file");
-        let Some(line) = start.strip_prefix(b"#!") else {
+        let is_elf = start == b"\x7fELF";
+        if !is_elf && !start.starts_with(b"#!") {
             let path = found.path.display();
             return Some(denied(format!(
                 "{path} is no program: neither ELF nor a script"
             )));
+        }
+        let named = program::executed_for(on_host);
+        let path = match named {
+            // A static program.
+            None if is_elf => return None,
+            named => named.unwrap_or_default(),
         };
-        let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let mut words = line.split(|byte| b" \t".contains(byte));
-        let name = words.find(|word| !word.is_empty()).unwrap_or_default();
-        let path = Path::new(OsStr::from_bytes(name));
-        match self.find(&self.folder.join(path)) {
-            Ok(found) if self.may(&found, 1) => None,
+        match self.find(&self.folder.join(&path)) {
+            Ok(found) if self.may(&found, 1) => unlisted(&found.path),
+            _ if is_elf => None,
             _ => Some(denied(format!(
                 "its interpreter {} is not there, or may not be executed",
                 path.display()
@@ -668,7 +701,7 @@ impl Inside<'_> {
                     bind(&path, ", noexec = false"),
                 ),
                 Ok(found) if !self.may(&found, 1) => not_permitted(&found),
-                Ok(found) => match self.program(&found) {
+                Ok(found) => match self.program(&found, profile) {
                     Some(denied) => denied,
                     None => {
                         let reason = format!("{} may be executed", found.path.display());

@@ -7,6 +7,7 @@ use super::{Answer, bind};
 use crate::diag::Sources;
 use crate::host::Host;
 use crate::plan::Plan;
+use crate::plan::op::landlock::Right;
 use crate::report::denial::Denial;
 use crate::report::files::{FailedCall, FailedCalls, Wants};
 use crate::sections::Profile;
@@ -95,16 +96,23 @@ impl Inside<'_> {
             (_, Err(Lost::Nothing(_))) => return None,
             (_, Err(lost)) => self.lost(path, lost),
             (Wants::See, Ok(_)) => return None,
-            (Wants::Read, Ok(_)) => self.reads(path),
+            (Wants::Read, Ok(_)) => self.reads(path, profile),
             (Wants::Execute, Ok(_)) => self.executes(path.to_str()?, profile),
             (Wants::Write, Ok(_)) => {
                 let file = self.writes(path, profile);
                 match path.parent() {
-                    Some(parent) if file.allowed => Answer {
+                    Some(parent) if file.allowed => {
                         // To make or to remove something changes its folder.
-                        remedy: Some(bind(parent, ", read_only = false")),
-                        ..self.writes(parent, profile)
-                    },
+                        let answer = self.writes(parent, profile);
+                        let listed = profile.landlock.bound(Right::Write);
+                        match listed.is_some_and(|bound| bound.origin == answer.origin) {
+                            true => answer,
+                            false => Answer {
+                                remedy: Some(bind(parent, ", read_only = false")),
+                                ..answer
+                            },
+                        }
+                    }
                     _ => file,
                 }
             }

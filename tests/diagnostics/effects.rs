@@ -13,13 +13,13 @@ deny = ["modify_ldt", "clock_gettime64"]
 "#,
     );
     insta::assert_snapshot!(odd, @r#"
-    warning[SBX0042]: there is no system call `clock_gettime64` on this architecture
+    warning[SBX0042]: `i386 clock_gettime64` is refused, as every call of its ABI is
      --> sandbox.toml:2:23
       |
     2 | deny = ["modify_ldt", "clock_gettime64"]
       |                       ^^^^^^^^^^^^^^^^^
       |
-      = help: another one has it, and there this line counts; here it does nothing
+      = help: remove it, or write foreign = "same"
     "#);
 }
 

@@ -777,6 +777,7 @@ fn origins_are_shown_beside_every_value() {
 
     # [rootfs]
     # changes = "forbid"  # default
+    # propagation = "private"  # default
     # project = "write"  # default
 
     # [namespaces]

@@ -377,19 +377,162 @@ allow = [{ calls = ["socket", "read"], when = [{ arg = 0, is = 1 }] }]
 
 #[test]
 fn what_cannot_be_told_apart_is_not_permitted() {
-    let wrong = checked(
+    let said = checked(
         r#"
 [seccomp]
 foreign = "log"
 "#,
     );
-    insta::assert_snapshot!(wrong, @r#"
-    error[SBX0004]: calls of other architectures cannot be permitted, not even when they are logged
+    insta::assert_snapshot!(said, @r#"
+    error[SBX0004]: calls of another ABI cannot be permitted as such, not even when they are logged
      --> sandbox.toml:2:11
       |
     2 | foreign = "log"
       |           ^^^^^ their numbers mean other calls
       |
-      = help: write an errno, "kill" or "trap"
+      = help: write an errno, "kill" or "trap"; or "same", to permit what is permitted of the native calls
+    "#);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn names_of_another_abi_that_is_refused() {
+    let said = warned(
+        r#"
+[seccomp]
+allow = ["socketcall", "mmap2"]
+deny = ["stat64"]
+"#,
+    );
+    insta::assert_snapshot!(said, @r#"
+    warning[SBX0042]: `i386 socketcall` is refused, as every call of its ABI is
+     --> sandbox.toml:2:10
+      |
+    2 | allow = ["socketcall", "mmap2"]
+      |          ^^^^^^^^^^^^
+      |
+      = help: remove it, or write foreign = "same"
+
+    warning[SBX0042]: there is no system call `mmap2` on this architecture
+     --> sandbox.toml:2:24
+      |
+    2 | allow = ["socketcall", "mmap2"]
+      |                        ^^^^^^^
+      |
+      = help: i386 has it for `mmap`: write "mmap", which counts for both
+
+    warning[SBX0042]: `i386 stat64` is refused, as every call of its ABI is
+     --> sandbox.toml:3:9
+      |
+    3 | deny = ["stat64"]
+      |         ^^^^^^^^
+      |
+      = help: remove it, or write foreign = "same"
+
+    sandbox: 3 warnings in 1 profile
+    "#);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn another_abi_without_a_filter() {
+    let said = warned(
+        r#"
+[seccomp]
+preset = "off"
+foreign = "same"
+"#,
+    );
+    insta::assert_snapshot!(said, @r#"
+    warning[SBX0049]: without a filter, calls of the other ABI are permitted as all others are
+     --> sandbox.toml:3:11
+      |
+    3 | foreign = "same"
+      |           ^^^^^^
+      |
+     ::: sandbox.toml:2:10
+      |
+    2 | preset = "off"
+      |          ----- off here
+      |
+      = help: remove `foreign`, or choose a preset
+    "#);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_call_that_is_many_of_which_one_is_denied() {
+    let said = checked(
+        r#"
+[network]
+families = ["unix"]
+
+[seccomp]
+foreign = "same"
+allow = ["socketcall", "ipc"]
+deny = ["semop"]
+"#,
+    );
+    insta::assert_snapshot!(said, @r#"
+    warning[SBX0160]: by socketcall(2), 32-bit programs make sockets of any family
+     --> sandbox.toml:6:10
+      |
+    6 | allow = ["socketcall", "ipc"]
+      |          ^^^^^^^^^^^^
+      |
+     ::: sandbox.toml:2:12
+      |
+    2 | families = ["unix"]
+      |            -------- only these here
+      |
+      = help: do not allow `socketcall`, or remove `families`
+
+    error[SBX0039]: `i386 ipc` stays refused: it can be `semop` too, which is denied
+     --> sandbox.toml:6:24
+      |
+    6 | allow = ["socketcall", "ipc"]
+      |                        ^^^^^
+      |
+     ::: sandbox.toml:7:9
+      |
+    7 | deny = ["semop"]
+      |         ------- denied here
+      |
+      = help: remove it from one of the two lists
+    "#);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_call_by_which_bounded_ports_would_be_passed() {
+    let said = warned(
+        r#"
+[network]
+mode = "host"
+connect_ports = [443]
+
+[seccomp]
+foreign = "same"
+allow = ["socketcall"]
+"#,
+    );
+    insta::assert_snapshot!(said, @r#"
+    note[SBX0031]: the command reaches what the caller reaches, services on localhost included, and abstract sockets of the desktop where Landlock does not refuse them
+     --> sandbox.toml:2:8
+      |
+    2 | mode = "host"
+      |        ^^^^^^
+      |
+      = help: write `mode = "loopback"` under [network] where no network is needed
+
+    warning[SBX0049]: `i386 socketcall` stays refused: ports that `connect_ports` and `bind_ports` bound would be passed by
+     --> sandbox.toml:7:10
+      |
+    7 | allow = ["socketcall"]
+      |          ^^^^^^^^^^^^
+      |
+      = help: remove it, or the ports under [network]
+
+    sandbox: 1 warning and 1 note in 1 profile
     "#);
 }

@@ -497,7 +497,7 @@ fn one_line_that_opens_much_is_one_refusal() {
       |
       = help: permit less in the profile, or have admin.toml permit more
 
-    error[SBX0110]: the profile exceeds the ceiling admin.toml: it may make system calls of @module: init_module, finit_module, delete_module; make system calls of @mount: mount, umount2, pivot_root, chroot, fsopen, fsconfig, fsmount, fspick and 4 more; make system calls of @kernel-surface: bpf, perf_event_open, userfaultfd, lookup_dcookie, syslog, fanotify_init, fanotify_mark; and 23 more
+    error[SBX0110]: the profile exceeds the ceiling admin.toml: it may make system calls of @module: init_module, finit_module, delete_module; make system calls of @mount: mount, umount2, pivot_root, chroot, fsopen, fsconfig, fsmount, fspick and 4 more; make system calls of @kernel-surface: bpf, perf_event_open, userfaultfd, lookup_dcookie, syslog, fanotify_init, fanotify_mark; and 25 more
      --> [project]/sandbox.toml:2:10
       |
     2 | preset = "off"

@@ -423,3 +423,45 @@ nodes = ["no-such-device"]
       = help: make it, correct the path, or set `optional = true`
     "#);
 }
+
+#[test]
+fn what_the_host_mounts_later_shows_in_no_root_that_cannot_have_it() {
+    insta::assert_snapshot!(checked("\n[rootfs]\npropagation = \"slave\"\n"), @r#"
+    error[SBX0012]: what holds of the root cannot hold for what the host mounts there later, which comes as it is there
+     --> sandbox.toml:2:15
+      |
+    2 | propagation = "slave"
+      |               ^^^^^^^
+      |
+      = help: write propagation = "slave-as-is", where it shall hold for what is there now alone
+    "#);
+    insta::assert_snapshot!(checked("\n[rootfs]\nempty = true\npropagation = \"slave-as-is\"\n"), @r#"
+    error[SBX0007]: the host mounts nothing in a root that is made for this run or unpacked
+     --> sandbox.toml:3:15
+      |
+    3 | propagation = "slave-as-is"
+      |               ^^^^^^^^^^^^^
+      |
+     ::: sandbox.toml:2:9
+      |
+    2 | empty = true
+      |         ---- the root
+      |
+      = help: remove one of the two lines
+    "#);
+    let discards = "\n[rootfs]\ndirectory = \"/srv/debian\"\nchanges = \"discard\"\npropagation = \"slave-as-is\"\n";
+    insta::assert_snapshot!(checked(discards), @r#"
+    error[SBX0007]: what is mounted below an overlay does not show in it
+     --> sandbox.toml:4:15
+      |
+    4 | propagation = "slave-as-is"
+      |               ^^^^^^^^^^^^^
+      |
+     ::: sandbox.toml:3:11
+      |
+    3 | changes = "discard"
+      |           --------- changes go elsewhere by an overlay
+      |
+      = help: remove one of the two lines
+    "#);
+}

@@ -36,8 +36,12 @@ fn missing(profile: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_translated_profile_is_accepted() {
-    let names = profiles().into_keys().map(|name| name + ".toml");
-    let paths: Vec<_> = names.map(|name| folder().join(name)).collect();
+    // Another ABI is judged on x86_64 alone, and elsewhere a mistake.
+    let here = |text: &str| cfg!(target_arch = "x86_64") || !text.contains("foreign = \"same\"");
+    let profiles = profiles().into_iter().filter(|(_, text)| here(text));
+    let paths: Vec<_> = profiles
+        .map(|(name, _)| folder().join(name + ".toml"))
+        .collect();
     assert!(paths.len() >= 25, "{paths:?}");
     let here = Folder::with("version = 1\n");
     let output = here.program(&["check"]).args(paths).output().unwrap();

@@ -15,6 +15,11 @@ boottime = "1h"
 keep = ["net_raw", "kill"]
 ambient = ["net_raw"]
 
+[landlock]
+read = ["/"]
+write = ["/dev", "/tmp", { name = "${PROJECT}", optional = true }]
+execute = ["/usr", "/checker"]
+
 [rlimits]
 nofile = 256
 

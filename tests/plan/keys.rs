@@ -28,6 +28,11 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "directory = \"/srv/r\"\nchanges = \"write\"",
     ),
     ("rootfs", "empty = true", "directory = \"/srv/r\""),
+    (
+        "rootfs",
+        "host = \"all\"",
+        "host = \"all\"\npropagation = \"slave-as-is\"",
+    ),
     ("rootfs", "project = \"read\"", "project = \"keep\""),
     ("rootfs", "project = \"read\"", "project = \"discard\""),
     ("rootfs", "project = \"keep\"", "project = \"write\""),
@@ -342,6 +347,18 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
     ("seccomp", "", "allow = [\"clone\"]"),
     ("seccomp", "deny = [\"ptrace\"]", ""),
     ("seccomp", "preset = \"none\"", "preset = \"strict\""),
+    #[cfg(target_arch = "x86_64")]
+    ("seccomp", "foreign = \"kill\"", "foreign = \"same\""),
+    #[cfg(target_arch = "x86_64")]
+    ("seccomp", "", "foreign = \"same\""),
+    #[cfg(target_arch = "x86_64")]
+    (
+        "seccomp",
+        "foreign = \"same\"",
+        "foreign = \"same\"\nallow = [\"socketcall\"]",
+    ),
+    #[cfg(target_arch = "x86_64")]
+    ("seccomp", "foreign = \"same\"", "preset = \"off\""),
     (
         "seccomp",
         "preset = \"off\"\nforeign = \"kill\"",
@@ -647,6 +664,34 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
     ("enforce", "", "seccomp = \"prefer\""),
     ("enforce", "", "write_execute = \"prefer\""),
     ("enforce", "landlock = \"require\"", ""),
+    (
+        "landlock",
+        "read = [\"/usr\"]",
+        "read = [\"/usr\", { name = \"/srv/none\", optional = true }]",
+    ),
+    ("landlock", "read = [\"/usr/lib\"]", "read = [\"/usr\"]"),
+    (
+        "landlock",
+        "write = []",
+        "write = [{ name = \"/tmp\", optional = true }]",
+    ),
+    ("landlock", "write = [\"/tmp\", \"/dev\"]", ""),
+    (
+        "landlock",
+        "execute = [\"/usr/bin\"]",
+        "execute = [\"/usr/bin\", { name = \"/opt\", optional = true }]",
+    ),
+    ("landlock", "execute = [\"/usr\"]", ""),
+    (
+        "landlock",
+        "ioctl = [\"/dev/null\"]",
+        "ioctl = [{ name = \"/dev\", optional = true }]",
+    ),
+    (
+        "landlock",
+        "ioctl = [\"/\"]\nread = [\"/usr\"]",
+        "ioctl = [\"/\"]",
+    ),
     ("enforce", "", "labels = \"prefer\""),
     (
         "network",
@@ -663,6 +708,11 @@ pub(crate) const WIDENINGS: &[(&str, &str, &str)] = &[
         "process",
         "",
         "selinux = \"system_u:system_r:unconfined_t:s0\"",
+    ),
+    (
+        "process",
+        "",
+        "selinux_files = \"system_u:object_r:tmp_t:s0\"",
     ),
     ("enforce", "", "landlock = \"off\""),
     (
@@ -1203,6 +1253,22 @@ pub(crate) const SAMPLES: &[(&str, &str)] = &[
         "files = [{ name = \"/srv/none.env\", optional = true }]",
     ),
     (
+        "landlock",
+        "read = [\"/\"]\nwrite = [{ name = \"/tmp\", optional = true }, { name = \"/bin\", optional = true }]\nexecute = [{ name = \"/usr\", optional = true }]",
+    ),
+    (
+        "landlock",
+        "read = [{ name = \"/proc\", optional = true }, { name = \"/link\", optional = true }]\nioctl = [{ name = \"/dev\", optional = true }]",
+    ),
+    (
+        "landlock",
+        "execute = []\nread = []\n[process]\nby_descriptor = true\ncommand = [\"/usr/bin/true\"]\n[seccomp]\nallow = [\"execveat\"]",
+    ),
+    (
+        "landlock",
+        "write = []\n[namespaces]\nmount = \"shared\"\nuts = \"shared\"",
+    ),
+    (
         "[mounts]",
         "type = \"bind\"\ntarget = \"/srv/data\"\nchanges = \"discard\"\nchanges_on = \"disk\"",
     ),
@@ -1241,6 +1307,10 @@ pub(crate) const SAMPLES: &[(&str, &str)] = &[
     (
         "process",
         "selinux = \"system_u:system_r:unconfined_t:s0\"\n[enforce]\nlabels = \"prefer\"",
+    ),
+    (
+        "process",
+        "selinux_files = \"system_u:object_r:tmp_t:s0\"\n[enforce]\nlabels = \"prefer\"",
     ),
     (
         "rootfs",

@@ -18,6 +18,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use sandbox::diag::{Diagnostics, Origin, Source, Sources};
 use sandbox::plan::draft::Command;
+use sandbox::plan::op::landlock::{REFER, TRUNCATE, WRITE_FILE};
 use sandbox::plan::op::{NewRoot, Op, TerminalOwner, Upper};
 use sandbox::plan::order::{Phase, RULES};
 use sandbox::plan::terminal::OwnTerminal;
@@ -123,6 +124,7 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
             | Op::TakeSecret { slot, .. }
             | Op::MakeNode { slot, .. }
             | Op::StageFile { slot, .. }
+            | Op::OpenProgram { slot, .. }
             | Op::MakeIdmap { slot, .. } => {
                 assert!(
                     !std::mem::replace(&mut open[*slot], true),
@@ -147,6 +149,9 @@ fn slots_are_opened_before_they_are_used(plan: &Plan) {
                 );
             }
             Op::TakeStream { slot, .. } => assert!(open[*slot], "{step:?}"),
+            Op::Restrict(rules) => {
+                assert!(rules.program.iter().all(|slot| open[*slot]), "{step:?}");
+            }
             Op::OpenTerminal { slot, .. } => {
                 assert!(
                     !std::mem::replace(&mut open[*slot], true),
@@ -283,9 +288,13 @@ fn attempts_differ_in_the_end_only(plan: &Plan) {
         });
         // What installs a filter without no_new_privs.
         let steps = steps.cloned().map(|mut step| {
-            if let Op::SetCapabilities { sets, .. } = &mut step.op {
-                sets.permitted &= !SYS_ADMIN;
-                sets.effective &= !SYS_ADMIN;
+            match &mut step.op {
+                Op::SetCapabilities { sets, .. } => {
+                    sets.permitted &= !SYS_ADMIN;
+                    sets.effective &= !SYS_ADMIN;
+                }
+                Op::Restrict(rules) => rules.program = None,
+                _ => {}
             }
             step
         });
@@ -304,6 +313,9 @@ fn attempts_differ_in_the_end_only(plan: &Plan) {
         assert_eq!(count(&tried, |op| matches!(op, Op::ShedAsExec { .. })), 1);
         assert_eq!(count(&tried, |op| matches!(op, Op::TellRefusals { .. })), 0);
         assert_eq!(count(&tried, |op| matches!(op, Op::NoNewPrivileges)), 1);
+        // What is not opened is in no rule.
+        let named = |op: &Op| matches!(op, Op::Restrict(rules) if rules.program.is_some());
+        assert_eq!(count(&tried, named), 0);
         let last = tried.steps.last().map(|step| &step.op);
         assert_eq!(last, Some(&Op::Attempt(attempt)));
     }
@@ -417,6 +429,8 @@ fn without_descriptors(op: Op) -> Op {
         },
         Op::Restrict(mut rules) => {
             rules.streams.retain(|stream| *stream < 3);
+            // So is a program that is executed by its descriptor.
+            rules.program = None;
             Op::Restrict(rules)
         }
         op => op,
@@ -489,15 +503,26 @@ fn check(text: &str, plan: &Plan) {
     landlock_permits_writing_where_mounts_do(plan);
 }
 
-/// What can be written to by the mounts can be by the rules of Landlock, and every rule is about such a mount.
+/// What can be written to by the mounts can be by the rules of Landlock, and every rule is about such a mount; with
+/// `write` under `[landlock]`, every rule is about a part of one.
 fn landlock_permits_writing_where_mounts_do(plan: &Plan) {
     let path = |text: &CStr| PathBuf::from("/").join(text.to_str().unwrap());
     let rules = plan.steps.iter().find_map(|step| match &step.op {
-        Op::Restrict(rules) if rules.handled.files != 0 => Some(&rules.writable),
+        Op::Restrict(rules) if rules.handled.files != 0 => Some(rules),
         _ => None,
     });
     let Some(rules) = rules else { return };
-    let rules: Vec<_> = rules.iter().map(|target| path(target)).collect();
+    let handled = rules.handled.files;
+    for rule in &rules.beneath {
+        assert!(rule.access != 0 && rule.access & !handled == 0, "{rules:?}");
+    }
+    // What is not handled is refused all the same.
+    assert_ne!(handled & REFER, 0, "{rules:?}");
+    let bounded = handled & TRUNCATE != 0;
+    let rules: Vec<_> = rules.trees(WRITE_FILE).map(|target| path(target)).collect();
+    if handled & WRITE_FILE == 0 {
+        return;
+    }
     let read_only = |attributes: &Attributes| attributes.contains(Attributes::READ_ONLY);
     let mut writable = std::collections::BTreeMap::new();
     for step in &plan.steps {
@@ -520,14 +545,17 @@ fn landlock_permits_writing_where_mounts_do(plan: &Plan) {
         };
         writable.insert(target, !read_only(attributes));
     }
-    for (target, _) in writable.iter().filter(|(_, writable)| **writable) {
-        let covered = rules.iter().any(|rule| target.starts_with(rule));
+    let is_writable = |at: &&Path| writable.get(*at) == Some(&true);
+    for target in writable.keys().filter(|at| is_writable(&at.as_path())) {
+        let covered = bounded || rules.iter().any(|rule| target.starts_with(rule));
         assert!(covered, "{} is not in {rules:?}", target.display());
     }
     for rule in &rules {
-        let devices = rule == Path::new("/dev");
+        let devices = rule.starts_with("/dev");
+        let within = if bounded { usize::MAX } else { 1 };
+        let mut of = rule.ancestors().take(within);
         assert!(
-            devices || writable.get(rule) == Some(&true),
+            devices || of.any(|at| is_writable(&at)),
             "{}",
             rule.display()
         );

@@ -312,7 +312,14 @@ fn privileges() -> BoxedStrategy<String> {
                 "refuse",
                 one_of_plain(&["\"EACCES\"", "\"kill\"", "\"trap\"", "\"log\"", "0", "1337"]),
             ),
-            ("foreign", one_of(&["ENOSYS", "kill", "trap"])),
+            (
+                "foreign",
+                one_of(if cfg!(target_arch = "x86_64") {
+                    &["ENOSYS", "kill", "trap", "same"]
+                } else {
+                    &["ENOSYS", "kill", "trap"]
+                }),
+            ),
             (
                 "allow",
                 calls(&[

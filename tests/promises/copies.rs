@@ -191,3 +191,69 @@ fn a_new_proc_of_the_hosts_processes_takes_root() {
     let said = project.run(&profile, "true").fails(125);
     assert!(said.contains("SBX0024"), "{said}");
 }
+
+#[test]
+fn what_the_host_mounts_later_in_the_root_shows_where_the_profile_says_so_and_nowhere_else() {
+    let name =
+        "what_the_host_mounts_later_in_the_root_shows_where_the_profile_says_so_and_nowhere_else";
+    if !is_root() {
+        return skip(name, "only root can mount something later");
+    }
+    let project = Project::new();
+    let root = project.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let root = root.to_str().unwrap();
+    // Of the host's own root, a folder that is there; of a directory, one of it, which has the host's programs.
+    let script = |at: &str, shown: &str| {
+        format!(
+            "set -e
+            mount --make-rshared /
+            mount -t tmpfs none {at}
+            mkdir {at}/later {at}/usr
+            mount --rbind /usr {at}/usr
+            for l in bin sbin lib lib64; do ln -s usr/$l {at}/$l; done
+            mkfifo run look
+            {} --profile sandbox.toml -- sh -c 'echo > run; cat look > /dev/null; ls {shown}' &
+            timeout 60 cat run > /dev/null
+            mount -t tmpfs none {at}/later
+            touch {at}/later/here
+            echo > look
+            wait $!",
+            program().display()
+        )
+    };
+    let own = std::path::Path::new("/opt").join(format!("sandbox-test-{}", std::process::id()));
+    std::fs::create_dir(&own).unwrap();
+    let own_path = own.to_str().unwrap();
+    let later = format!("{own_path}/later");
+    for user in ["new", "shared"] {
+        for (keys, expected) in [("", ""), ("propagation = \"slave-as-is\"\n", "here\n")] {
+            for (source, at, shown) in [
+                ("host = \"public\"".to_owned(), own_path, later.as_str()),
+                (format!("directory = \"{root}\""), root, "/later"),
+            ] {
+                for fifo in ["run", "look"] {
+                    let _ = std::fs::remove_file(project.path().join(fifo));
+                }
+                let profile = format!(
+                    "version = 1\n[rootfs]\n{source}\n{keys}[namespaces]\nuser = \"{user}\"\n"
+                );
+                project.write("sandbox.toml", profile);
+                let said = elsewhere(&project, &script(at, shown));
+                assert_eq!(said.ok(), expected, "{user}: {source}: {keys}");
+            }
+        }
+    }
+    std::fs::remove_dir(&own).unwrap();
+    let said = project
+        .run(
+            "version = 1\n[rootfs]\npropagation = \"slave\"\n",
+            "echo ran",
+        )
+        .fails(125);
+    assert!(said.contains("sandbox.toml:3"), "{said}");
+    assert!(
+        said.contains("write propagation = \"slave-as-is\""),
+        "{said}"
+    );
+}

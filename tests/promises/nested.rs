@@ -4,11 +4,11 @@ use crate::support::{Done, Project, copy_program, done, is_root, program, skip};
 use std::process::{Command, Stdio};
 
 /// What makes room for a sandbox inside. The default filter does not know clone3, which this takes.
-const AROUND: &str = "[namespaces]\nnested_user = true\n[seccomp]\npreset = \"off\"\n";
+pub const AROUND: &str = "[namespaces]\nnested_user = true\n[seccomp]\npreset = \"off\"\n";
 
 /// What a sandbox inside of one asks for. A kernel shows a fresh /proc only where it is fully visible,
 /// and in a sandbox it is not: so it takes the /proc that is there, and the processes with it.
-const INSIDE: &str = r#"
+pub const INSIDE: &str = r#"
 [namespaces]
 pid = "shared"
 nested_user = true
@@ -23,7 +23,7 @@ read_only = false
 "#;
 
 /// The program and a profile, for the sandbox inside.
-fn carried(project: &Project) -> String {
+pub fn carried(project: &Project) -> String {
     let (program, profile) = (program(), project.path().join("inside.toml"));
     format!(
         "[[mounts]]\ntype = \"bind\"\nsource = \"{}\"\ntarget = \"/sandbox\"\n\

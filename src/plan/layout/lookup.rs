@@ -22,7 +22,66 @@ pub(super) enum Inside {
     Nothing,
 }
 
+/// What is at a path of a root, its links followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The path without symbolic links.
+    pub path: PathBuf,
+    /// Whether something is there; `None` where only the kernel knows, once the root is built.
+    pub is_there: Option<bool>,
+    /// Where it lies on the host, if it does.
+    pub on_host: Option<PathBuf>,
+}
+
 impl Layout<'_, '_> {
+    /// What will be at a path.
+    ///
+    /// # Errors
+    /// Its links may not be followed: the command could have planted one, or each process has its own.
+    pub(super) fn place_at(&self, path: &Path) -> Result<Place, Diagnostic> {
+        let path = self.resolve(path)?;
+        let (at, inside) = self.container(&path);
+        let (is_there, on_host) = match (self.placed.get(&path).map(|p| &p.entry.what), inside) {
+            (Some(What::Bind { source, .. }), _) => (Some(true), Some(source.clone())),
+            (None | Some(What::Protect), Inside::Host(source, _) | Inside::Overlay(source, _)) => {
+                let on_host = below(&source, &path, &at);
+                let is_there = self.node(&on_host).kind != Kind::Missing;
+                (Some(is_there), Some(on_host).filter(|_| is_there))
+            }
+            (None, Inside::Kernel(_)) => {
+                let mut on_way = path.ancestors().take_while(|above| *above != at);
+                if let Some(link) = on_way.find(|on| matches!(self.kind_at(on), Kind::Link(_))) {
+                    let message = format!(
+                        "the path {} leads through {}, where each process finds something else",
+                        path.display(),
+                        link.display()
+                    );
+                    return Err(
+                        Diagnostic::new(Code::BadPath, &Origin::CommandLine, message)
+                            .help(format!("write \"{}\"", at.display())),
+                    );
+                }
+                (Some(self.kind_at(&path) != Kind::Missing), None)
+            }
+            (None, _) if path == Path::new("/") => (Some(true), None),
+            (None, Inside::Nothing) => {
+                let above = self.placed.get(&at).map(|placed| &placed.entry.what);
+                let is_there = match above {
+                    Some(What::Filesystem { .. }) => None,
+                    _ => Some(false),
+                };
+                (is_there, None)
+            }
+            (None, _) => (Some(false), None),
+            (Some(_), _) => (Some(true), None),
+        };
+        Ok(Place {
+            path,
+            is_there,
+            on_host,
+        })
+    }
+
     /// The placed entry that a path lies in, and where it is.
     pub(super) fn container(&self, path: &Path) -> (PathBuf, Inside) {
         for ancestor in path.ancestors().skip(1) {
@@ -143,7 +202,7 @@ impl Layout<'_, '_> {
                     Code::BadPath,
                     &nowhere,
                     format!(
-                        "the target {} leads through the symbolic link {}, which the command could have planted",
+                        "the path {} leads through the symbolic link {}, which the command could have planted",
                         target.display(),
                         next.display()
                     ),

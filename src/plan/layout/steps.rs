@@ -311,7 +311,12 @@ impl Layout<'_, '_> {
     /// Adds the step that makes a place aside, once.
     fn stage(&mut self, origin: &Origin) {
         if !std::mem::replace(&mut self.has_aside, true) {
-            self.draft.step(Phase::Staging, Op::AttachStaging, origin);
+            let options = vec![
+                (c"mode".into(), c"700".into()),
+                (c"size".into(), c"64M".into()),
+            ];
+            let op = Op::AttachStaging(options);
+            self.draft.step(Phase::Staging, op, origin);
         }
     }
 

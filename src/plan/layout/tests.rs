@@ -48,8 +48,9 @@ fn plan(host: &[&str], entries: Vec<Entry>) -> Result<Plan, Diagnostics> {
         of: Some("/".into()),
         names: Names::Only(&["etc", "usr", "bin"]),
         idmap: None,
+        receives: false,
     };
-    lay(&mut draft, root, &Origin::Default("rootfs"));
+    lay(&mut draft, root, &Origin::Default("rootfs"), |_| ());
     draft.finish().whole()
 }
 

@@ -125,14 +125,19 @@ pub(super) fn can_be_had(
         draft.refuse(origin, text, help);
         return false;
     }
-    if mount.receives() && !draft.host.mounts().hear(&real) {
+    !mount.receives() || hears(&real, &mount.propagation.origin, draft)
+}
+
+/// Whether what the host mounts later below a path can be heard of; if not, the refusal is in the draft.
+pub(in crate::sections) fn hears(path: &Path, asked: &Origin, draft: &mut Draft<'_>) -> bool {
+    let hears = draft.host.mounts().hear(path);
+    if !hears {
         let text = format!(
             "{} is in a mount that is not shared, so that nothing of what the host mounts there later can show",
-            source.display()
+            path.display()
         );
         let help = "share it on the host (mount --make-shared), or remove `propagation`";
-        draft.refuse(&mount.propagation.origin, text, help);
-        return false;
+        draft.refuse(asked, text, help);
     }
-    true
+    hears
 }

@@ -200,6 +200,17 @@ impl Network {
                 .help("do not allow `io_uring_setup`, or remove `families`"),
             );
         }
+        if let Some(place) = seccomp.permits_unseen_sockets() {
+            problems.push(
+                Diagnostic::new(
+                    Code::FamiliesPassedBy,
+                    place,
+                    "by socketcall(2), 32-bit programs make sockets of any family",
+                )
+                .and(&families.origin, "only these here")
+                .help("do not allow `socketcall`, or remove `families`"),
+            );
+        }
         if families.value.is_empty()
             && !self.mode.origin.is_default()
             && self.mode.value != Mode::None

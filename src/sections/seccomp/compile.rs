@@ -1,6 +1,7 @@
 //! From a policy to the program that the kernel runs before every system call; see seccomp(2).
 //!
-//! The program has three parts:
+//! The program has three parts, and where calls of another ABI are judged, the last two once more for them,
+//! behind those of the native one:
 //!
 //! 1. the architecture check, since numbers mean other calls in another ABI;
 //! 2. a balanced tree over ranges of numbers with the same verdict. No argument is loaded in it, so the kernel
@@ -22,6 +23,8 @@ use seccompiler::{
 };
 use syscalls::Sysno;
 
+use super::call::I386;
+use super::foreign::{self, ABI};
 use super::policy::{Answer, Case, Policy, Verdict};
 use super::presets::GROUPS;
 use crate::review::arguments::{Is, Row, Test};
@@ -35,12 +38,6 @@ pub const NATIVE: (u32, TargetArch) = (0xc000_00b7, TargetArch::aarch64);
 /// Numbers from here on are x32 calls on x86_64, under the architecture value of the native ones; a list
 /// without them is passed by. Nothing has such a number elsewhere.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
-
-/// Whether a call is one of the architecture, and the ABI, that programs are made for.
-#[must_use]
-pub fn is_native(number: u32, architecture: u32) -> bool {
-    architecture == NATIVE.0 && number < X32_BIT
-}
 
 /// Offsets into `struct seccomp_data`.
 const DATA_NR: u32 = 0;
@@ -79,7 +76,21 @@ impl Policy {
         if self.is_off() {
             return Ok(None);
         }
-        program(self.table(), self.foreign()).map(Some)
+        program(self.table(), self.foreign_table(), self.foreign()).map(Some)
+    }
+
+    /// The same for the other ABI, where its calls are judged.
+    pub(super) fn foreign_table(&self) -> Option<Vec<Verdict>> {
+        if !self.follows() {
+            return None;
+        }
+        let mut table = vec![Verdict::from(self.unlisted()); I386::table_size() + 1];
+        for call in foreign::all() {
+            if let Some(slot) = table.get_mut(call.id() as usize) {
+                *slot = self.foreign_verdict(call);
+            }
+        }
+        Some(table)
     }
 
     /// The verdict on each number; the last one holds for all above it, too.
@@ -97,23 +108,27 @@ impl Policy {
     }
 }
 
-/// The program for a table of verdicts, with what becomes of calls of other architectures.
+/// The program for a table of verdicts, one for the other ABI, and what becomes of calls of yet others.
 pub(super) fn program(
     table: Vec<Verdict>,
-    foreign: Answer,
+    foreign: Option<Vec<Verdict>>,
+    elsewhere: Answer,
 ) -> Result<Vec<sock_filter>, CompileError> {
-    let ranges = ranges(table, foreign);
     let mut program = Backwards::default();
-    let leaves = program.leaves(&ranges)?;
-    let root = program.tree(&leaves)?;
-    program.head(root, foreign);
+    // Last, so that the native calls have the way that they have without it.
+    let foreign = match (foreign, ABI) {
+        (Some(table), Some(abi)) => Some((abi.architecture, program.calls(table, elsewhere)?)),
+        _ => None,
+    };
+    let root = program.calls(table, elsewhere)?;
+    program.head(root, foreign, elsewhere);
     program.finish()
 }
 
 /// All numbers, cut where the verdict changes: each entry holds from its number up to the next.
-fn ranges(table: Vec<Verdict>, foreign: Answer) -> Vec<(u32, Verdict)> {
+fn ranges(table: Vec<Verdict>, elsewhere: Answer) -> Vec<(u32, Verdict)> {
     let mut ranges: Vec<(u32, Verdict)> = Vec::new();
-    let x32 = (X32_BIT, Verdict::from(foreign));
+    let x32 = (X32_BIT, Verdict::from(elsewhere));
     for (nr, verdict) in (0..).zip(table).chain([x32]) {
         if ranges.last().is_none_or(|(_, before)| *before != verdict) {
             ranges.push((nr, verdict));
@@ -236,14 +251,28 @@ impl Backwards {
         self.branch(*from, upper, lower)
     }
 
-    /// Writes the architecture check and the loading of the number, in front of `root`.
-    fn head(&mut self, root: Label, foreign: Answer) {
+    /// Writes what decides on the calls of one ABI, from the loading of the number on.
+    fn calls(&mut self, table: Vec<Verdict>, elsewhere: Answer) -> Result<Label, CompileError> {
+        let ranges = ranges(table, elsewhere);
+        let leaves = self.leaves(&ranges)?;
+        let root = self.tree(&leaves)?;
         if let far @ 1.. = self.distance(root) {
             self.push(BPF_JMP | BPF_JA, far as u32);
         }
-        self.push(BPF_LD | BPF_W | BPF_ABS, DATA_NR);
-        self.push(BPF_RET | BPF_K, value(foreign));
-        self.push_jump(BPF_JMP | BPF_JEQ | BPF_K, NATIVE.0, 1, 0);
+        Ok(self.push(BPF_LD | BPF_W | BPF_ABS, DATA_NR))
+    }
+
+    /// Writes the architecture check in front of `native`, which is the last that was written. Native calls are told by
+    /// the first comparison, whatever others there are.
+    fn head(&mut self, native: Label, foreign: Option<(u32, Label)>, elsewhere: Answer) {
+        self.push(BPF_RET | BPF_K, value(elsewhere));
+        if let Some((architecture, root)) = foreign {
+            let far = self.distance(root);
+            self.push(BPF_JMP | BPF_JA, far as u32);
+            self.push_jump(BPF_JMP | BPF_JEQ | BPF_K, architecture, 0, 1);
+        }
+        let over = self.distance(native) as u8;
+        self.push_jump(BPF_JMP | BPF_JEQ | BPF_K, NATIVE.0, over, 0);
         self.push(BPF_LD | BPF_W | BPF_ABS, DATA_ARCH);
     }
 

@@ -1,6 +1,8 @@
 //! Which line decides on a call: what [`Policy`](super::policy::Policy) says, with the reason.
 
+use super::call::{Call, I386, Made};
 use super::conditions::{Condition, condition};
+use super::foreign::{ABI, Meaning, meaning};
 use super::policy::Answer;
 use super::presets::{Preset, STARTING, Stance, group_of};
 use super::{Denials, NESTING, Placed, Seccomp, families, ports};
@@ -42,8 +44,11 @@ pub enum Rule<'p> {
     Ports,
     /// The preset knows no such call.
     Unlisted(Preset),
-    /// It is a call of another architecture.
-    Foreign,
+    /// It is a call of another ABI; of the one that could be judged, if true.
+    Foreign(bool),
+    /// It is a call of the other ABI, judged as the native ones that it can be; of one of them the arguments
+    /// decide, which are in another place.
+    Unseen,
     /// It asks for a listener of its own.
     Listener,
 }
@@ -63,7 +68,10 @@ impl std::fmt::Display for Rule<'_> {
             Self::Unlisted(preset) => {
                 write!(f, "seccomp preset {:?}: an unknown call", preset.word())
             }
-            Self::Foreign => f.write_str("seccomp foreign: a call of another architecture"),
+            Self::Foreign(_) => f.write_str("seccomp foreign: a call of another ABI"),
+            Self::Unseen => {
+                f.write_str("seccomp foreign = \"same\": its arguments are where no filter looks")
+            }
             Self::Listener => f.write_str("seccomp denials = \"tell\": one listener at a time"),
         }
     }
@@ -136,22 +144,81 @@ impl Seccomp {
         }
     }
 
-    /// What becomes of calls whose number nothing here knows, and of those of other architectures.
+    /// The same of what somebody called, by its number.
     #[must_use]
-    pub fn decide_unknown(&self, foreign: bool) -> Decision<'_> {
-        let preset = &self.preset;
-        if foreign {
-            return Decision {
-                answer: self.policy.foreign(),
-                rule: Rule::Foreign,
-                origin: self.foreign.as_ref().unwrap_or(&preset.origin),
-            };
+    pub fn decide_made<'p>(
+        &'p self,
+        profile: &'p Profile,
+        made: Made,
+        arguments: &[u64; 6],
+    ) -> Decision<'p> {
+        match made {
+            Made::Known(Call::Native(call)) => self.decide(profile, call, arguments),
+            Made::Known(Call::Foreign(call)) => self.decide_foreign(profile, call, arguments),
+            Made::Unlisted { foreign } if !foreign || self.policy.follows() => Decision {
+                answer: self.policy.unlisted(),
+                rule: Rule::Unlisted(self.preset.value),
+                origin: &self.preset.origin,
+            },
+            Made::Unlisted { .. } => self.by_foreign(Rule::Foreign(true)),
+            Made::Elsewhere => self.by_foreign(Rule::Foreign(false)),
         }
+    }
+
+    /// What the line about other ABIs says.
+    fn by_foreign<'p>(&'p self, rule: Rule<'p>) -> Decision<'p> {
         Decision {
-            answer: self.policy.unlisted(),
-            rule: Rule::Unlisted(preset.value),
-            origin: &preset.origin,
+            answer: self.policy.foreign(),
+            rule,
+            origin: self.foreign.as_ref().unwrap_or(&self.preset.origin),
         }
+    }
+
+    /// What becomes of a call of the other ABI: by what is said of itself, or of the native one that does the same.
+    #[must_use]
+    pub fn decide_foreign<'p>(
+        &'p self,
+        profile: &'p Profile,
+        call: I386,
+        arguments: &[u64; 6],
+    ) -> Decision<'p> {
+        // The kernel takes the low halves.
+        let arguments = &arguments.map(|argument| argument & u64::from(u32::MAX));
+        if profile.enforce.seccomp.value == Level::Off || self.policy.is_off() {
+            return self.decide(profile, Sysno::read, arguments);
+        }
+        if !self.policy.follows() {
+            return self.by_foreign(Rule::Foreign(true));
+        }
+        let answer = self.policy.foreign_verdict(call).answer(arguments);
+        let own = self
+            .denies(call, arguments)
+            .or_else(|| self.allows(call, arguments))
+            .filter(|own| own.answer == answer);
+        let as_native = || match meaning(call) {
+            Meaning::As(native, _) => Some(self.decide(profile, native, arguments)),
+            Meaning::Nothing => {
+                Some(self.decide_made(profile, Made::Unlisted { foreign: true }, arguments))
+            }
+            Meaning::Any(_) => None,
+        };
+        let listens = |found: &Decision<'_>| matches!(found.rule, Rule::Listener);
+        let found = own.or_else(as_native);
+        let found = found.filter(|found| found.answer == answer || listens(found));
+        let ports = profile.network.port_lists().next().filter(
+            |_| matches!(meaning(call), Meaning::Any(calls) if self.policy.bounds_ports_of(calls)),
+        );
+        found.unwrap_or_else(|| match ports {
+            Some(origin) => Decision {
+                answer,
+                rule: Rule::Ports,
+                origin,
+            },
+            None => Decision {
+                answer,
+                ..self.by_foreign(Rule::Unseen)
+            },
+        })
     }
 
     /// Where the families decide, and not what would without them.
@@ -173,7 +240,8 @@ impl Seccomp {
         })
     }
 
-    fn denies(&self, call: Sysno, arguments: &[u64; 6]) -> Option<Decision<'_>> {
+    fn denies(&self, call: impl Into<Call>, arguments: &[u64; 6]) -> Option<Decision<'_>> {
+        let call = call.into();
         // As `Policy::new` orders them.
         for by_set in [false, true] {
             for placed in self.deny.iter().rev() {
@@ -194,7 +262,8 @@ impl Seccomp {
     }
 
     /// What is allowed by itself, or with these arguments.
-    fn allows(&self, call: Sysno, arguments: &[u64; 6]) -> Option<Decision<'_>> {
+    fn allows(&self, call: impl Into<Call>, arguments: &[u64; 6]) -> Option<Decision<'_>> {
+        let call = call.into();
         let entries = |always: bool| {
             let entries = self.allow.iter().rev();
             entries.filter(move |placed| placed.entry.when.is_none() == always)
@@ -204,7 +273,8 @@ impl Seccomp {
             .filter(|placed| holds(placed, arguments))
             .find_map(|placed| named(placed, call, false).or_else(|| named(placed, call, true)));
         let Some((name, origin)) = by_itself.or(with_arguments) else {
-            let origin = self.nested.as_ref().filter(|_| NESTING.contains(&call))?;
+            let nests = call.native().is_some_and(|call| NESTING.contains(&call));
+            let origin = self.nested.as_ref().filter(|_| nests)?;
             return Some(Decision {
                 answer: Answer::Allow,
                 rule: Rule::Nested,
@@ -287,6 +357,32 @@ impl Seccomp {
         }
     }
 
+    /// What to write, so that what somebody called is allowed.
+    #[must_use]
+    pub fn remedy_made(&self, decision: &Decision<'_>, made: Made, arguments: &[u64; 6]) -> String {
+        let call = match made {
+            Made::Known(Call::Native(call)) => call,
+            Made::Known(Call::Foreign(foreign)) => match (meaning(foreign), decision.rule) {
+                (Meaning::As(native, _), Rule::Unseen) => {
+                    return format!(
+                        "let [seccomp] permit \"{native}\" with any arguments, which counts for {} too",
+                        Call::from(foreign)
+                    );
+                }
+                (Meaning::As(native, _), _) => native,
+                (Meaning::Any(calls), Rule::Unseen) => {
+                    return match self.policy.denied_of(calls) {
+                        Some(denied) => format!("remove \"{denied}\" from `deny` under [seccomp]"),
+                        None => format!("[seccomp] allow = [\"{foreign}\"]"),
+                    };
+                }
+                _ => Sysno::read,
+            },
+            Made::Unlisted { .. } | Made::Elsewhere => Sysno::read,
+        };
+        self.remedy(decision, call, arguments)
+    }
+
     /// What to write, so that a call with these arguments is allowed.
     #[must_use]
     pub fn remedy(&self, decision: &Decision<'_>, call: Sysno, arguments: &[u64; 6]) -> String {
@@ -300,7 +396,10 @@ impl Seccomp {
             },
             Rule::Ports => "remove `connect_ports` and `bind_ports` under [network]".into(),
             Rule::Listener => "[seccomp] denials = \"silent\"".into(),
-            Rule::Foreign => "it cannot be allowed: build the program for this architecture".into(),
+            Rule::Foreign(true) if ABI.is_some() => "[seccomp] foreign = \"same\"".into(),
+            Rule::Foreign(_) | Rule::Unseen => {
+                "it cannot be allowed: build the program for this architecture".into()
+            }
             Rule::Unlisted(_) => {
                 "it cannot be named yet: [seccomp] preset = \"off\" lets it pass".into()
             }
@@ -362,7 +461,8 @@ fn told_apart(condition: &Condition, arguments: &[u64; 6]) -> String {
     words.join(", ")
 }
 
-fn named(placed: &Placed, call: Sysno, by_set: bool) -> Option<(&str, &Origin)> {
+fn named(placed: &Placed, call: impl Into<Call>, by_set: bool) -> Option<(&str, &Origin)> {
+    let call = call.into();
     // Of two names of one entry, the later one, as `lines` has it.
     placed.names.iter().rev().find_map(|(name, calls)| {
         let found = calls
@@ -455,6 +555,49 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The same of calls of the other ABI, of which some can only be allowed by allowing more.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_remedy_for_the_other_abi_that_is_followed_helps() {
+        let (mut followed, mut unseen) = (0, 0);
+        for preset in ["default", "strict", "none"] {
+            let before = format!("[seccomp]\npreset = {preset:?}\nforeign = \"same\"\n");
+            let profile = loaded(&before).unwrap();
+            for call in crate::sections::seccomp::foreign::all() {
+                for args in [[0; 6], [40, 1, 0, 0, 0, 0], [0, 0x5412, 0o6000, 0, 0, 0]] {
+                    let made = Made::Known(call.into());
+                    let decision = profile.seccomp.decide_made(&profile, made, &args);
+                    let answer = profile
+                        .seccomp
+                        .foreign_verdict(call, &profile)
+                        .answer(&args);
+                    let listens = matches!(decision.rule, Rule::Listener);
+                    assert!(listens || decision.answer == answer, "{call}{args:?}");
+                    if decision.answer.permits() || listens {
+                        continue;
+                    }
+                    let remedy = profile.seccomp.remedy_made(&decision, made, &args);
+                    let Some(key) = remedy.strip_prefix("[seccomp] ") else {
+                        unseen += 1;
+                        continue;
+                    };
+                    let Some(profile) = loaded(&format!("{before}{key}\n")) else {
+                        panic!("{call}{args:?}: {remedy}");
+                    };
+                    let decision = profile.seccomp.decide_made(&profile, made, &args);
+                    let listens = matches!(decision.rule, Rule::Listener);
+                    assert!(
+                        decision.answer.permits() || listens,
+                        "{call}{args:?}: {remedy}"
+                    );
+                    followed += 1;
+                }
+            }
+        }
+        assert!(followed > 500, "{followed}");
+        assert!(unseen < followed / 10, "{unseen}");
     }
 
     /// With what is said to allow a call, it is allowed.

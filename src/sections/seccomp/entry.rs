@@ -1,13 +1,15 @@
 //! The entries of `allow` and `deny`, as they are written, and what can be wrong with one.
 
-use super::call::parse_call;
-use super::policy::{Answer, Entry, Named};
+use super::call::{Call, parse_call, parse_foreign};
+use super::foreign::{Meaning, meaning};
+use super::policy::{Answer, Entry, Foreign, Named};
 use super::{no_such_call, sets};
 use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest};
 use crate::profile::node::{Content, Node};
 use crate::profile::shape::{Kind, Word};
 use crate::profile::table::{List, Value, read_integer, read_string, wrong};
 use crate::review::arguments::{Is, Row, Test};
+use syscalls::Sysno;
 
 crate::table! {
     /// Some calls, and what holds for them.
@@ -128,21 +130,27 @@ impl Value for Number {
 /// The largest errno by number: the one above is kept for `sandbox test`.
 const LARGEST_ERRNO: i32 = 4094;
 
+/// The name of an errno.
+const NAME: Kind = Kind::Text {
+    what: "the name of an errno",
+    form: "^E[A-Z0-9]+$",
+};
+const NUMBER: Kind = Kind::Integer(0, LARGEST_ERRNO as i64);
+const KILL: Word = Word {
+    word: "kill",
+    doc: &["SIGSYS ends the process."],
+};
+const TRAP: Word = Word {
+    word: "trap",
+    doc: &["The process gets SIGSYS, which it may handle."],
+};
+
 impl Value for Answer {
     const KIND: Kind = Kind::Either(&[
-        Kind::Text {
-            what: "the name of an errno",
-            form: "^E[A-Z0-9]+$",
-        },
+        NAME,
         Kind::Choice(&[
-            Word {
-                word: "kill",
-                doc: &["SIGSYS ends the process."],
-            },
-            Word {
-                word: "trap",
-                doc: &["The process gets SIGSYS, which it may handle."],
-            },
+            KILL,
+            TRAP,
             Word {
                 word: "log",
                 doc: &[
@@ -150,22 +158,29 @@ impl Value for Answer {
                 ],
             },
         ]),
-        Kind::Integer(0, LARGEST_ERRNO as i64),
+        NUMBER,
     ]);
 
     fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        Self::read_or(node, "\"kill\", \"trap\", \"log\"", problems)
+    }
+}
+
+impl Answer {
+    /// Reads one; `words` are those that may stand there besides the errnos.
+    fn read_or(node: Node, words: &str, problems: &mut Diagnostics) -> Option<Self> {
         if matches!(node.value, Content::Integer(..)) {
             let errno = read_integer(node, problems, 0, LARGEST_ERRNO.into())?;
             return errno.try_into().ok().map(Self::Errno);
         }
         let origin = node.origin.clone();
         let text = read_string(node, problems)?;
-        let words = [
+        let answers = [
             ("kill", Self::Kill),
             ("trap", Self::Trap),
             ("log", Self::Log),
         ];
-        let known = words.into_iter().chain(errnos());
+        let known = answers.into_iter().chain(errnos());
         let found = known.clone().find(|(word, _)| *word == text);
         if found.is_none() {
             let lower = known.map(|(word, _)| (word.to_lowercase(), word));
@@ -174,9 +189,7 @@ impl Value for Answer {
             let near = near.and_then(|near| lower.iter().find(|(lower, _)| lower == near));
             let help = match near {
                 Some((_, word)) => format!("did you mean \"{word}\"?"),
-                None => {
-                    "the name of an errno such as \"EPERM\", or \"kill\", \"trap\", \"log\"".into()
-                }
+                None => format!("the name of an errno such as \"EPERM\", or {words}"),
             };
             wrong(
                 &origin,
@@ -186,6 +199,29 @@ impl Value for Answer {
             );
         }
         found.map(|(_, answer)| answer)
+    }
+}
+
+impl Value for Foreign {
+    const KIND: Kind = Kind::Either(&[
+        NAME,
+        Kind::Choice(&[
+            Word {
+                word: "same",
+                doc: &["A call has the verdict of the native one that does the same."],
+            },
+            KILL,
+            TRAP,
+        ]),
+        NUMBER,
+    ]);
+
+    fn read(node: Node, problems: &mut Diagnostics) -> Option<Self> {
+        if matches!(&node.value, Content::String(text) if text == "same") {
+            return Some(Self::Same);
+        }
+        let answer = Answer::read_or(node, "\"same\", \"kill\", \"trap\"", problems);
+        answer.map(Self::Refuse)
     }
 }
 
@@ -271,7 +307,7 @@ pub(super) fn check(
         let names = raw.calls.map(|calls| calls.value.0).unwrap_or_default();
         let mut named = Vec::new();
         for name in names {
-            let Some(calls) = calls(&name, problems) else {
+            let Some(calls) = calls(&name, allows, problems) else {
                 continue;
             };
             budget.calls += calls.len();
@@ -297,8 +333,8 @@ pub(super) fn check(
     checked
 }
 
-/// What a name stands for.
-fn calls(name: &At<String>, problems: &mut Diagnostics) -> Option<Vec<Named>> {
+/// What a name stands for, in `allow` if it `allows`.
+fn calls(name: &At<String>, allows: bool, problems: &mut Diagnostics) -> Option<Vec<Named>> {
     if let Some(set) = name.value.strip_prefix('@') {
         let Some(members) = sets::members(set) else {
             let message = format!("there is no set of system calls `{}`", name.value);
@@ -310,10 +346,20 @@ fn calls(name: &At<String>, problems: &mut Diagnostics) -> Option<Vec<Named>> {
             });
             return None;
         };
-        let named = |call| Named { call, by_set: true };
+        let named = |call: Sysno| Named {
+            call: call.into(),
+            by_set: true,
+        };
         return Some(members.into_iter().map(named).collect());
     }
-    match parse_call(&name.value) {
+    // What has a native counterpart is permitted as that is, and can only be refused besides.
+    let foreign = parse_foreign(&name.value)
+        .filter(|call| !allows || matches!(meaning(*call), Meaning::Any(_)));
+    let call = match foreign {
+        Some(call) => Ok(Call::Foreign(call)),
+        None => parse_call(&name.value).map(Call::Native),
+    };
+    match call {
         Ok(call) => Some(vec![Named {
             call,
             by_set: false,

@@ -1,7 +1,9 @@
 //! Which system calls may be made.
 
 use super::added;
+use super::call::I386;
 use super::conditions::condition;
+use super::foreign::{Meaning, meaning};
 use super::policy::{Policy, Verdict};
 use super::presets::{GROUPS, Group, Preset};
 use super::{Profile, Seccomp};
@@ -54,26 +56,15 @@ impl Seccomp {
             }
         }
         let origin = if off { &enforce.origin } else { &preset.origin };
-        for (key, open, what) in [
-            (
-                "syscall:unlisted",
-                policy.unlisted().permits(),
-                "make system calls that are newer than this program",
-            ),
-            (
-                "syscall:foreign",
-                policy.is_off(),
-                "make system calls of other architectures (32-bit programs)",
-            ),
-        ] {
-            let (words, share) = if open {
-                (what.to_owned(), 500)
-            } else {
-                (format!("not {what}"), 0)
-            };
-            let grant = Grant::rank(Area::SystemCalls, key, open.into(), words, origin);
-            grants.push(grant.share(share));
-        }
+        let what = "make system calls that are newer than this program";
+        let (words, share) = match policy.unlisted().permits() {
+            true => (what.to_owned(), 500),
+            false => (format!("not {what}"), 0),
+        };
+        let rank = policy.unlisted().permits().into();
+        let grant = Grant::rank(Area::SystemCalls, "syscall:unlisted", rank, words, origin);
+        grants.push(grant.share(share));
+        grants.extend(self.foreign_grants(policy, origin));
         grants.push(match added {
             Some(added) if !off => added.grant(),
             _ => {
@@ -81,6 +72,60 @@ impl Seccomp {
                 added::grant(BTreeMap::new(), words.into(), origin)
             }
         });
+        grants
+    }
+}
+
+impl Seccomp {
+    /// Whether calls of another ABI may be made, and as far as the native ones or further.
+    fn foreign_grants(&self, policy: &Policy, origin: &Origin) -> Vec<Grant> {
+        let off = policy.is_off();
+        let judged = policy.follows() && !off;
+        let place = self.foreign.as_ref().filter(|_| !off).unwrap_or(origin);
+        let what = "make system calls of other architectures (32-bit programs)";
+        let (rank, words, share) = match (off, judged) {
+            (true, _) => (2, what.to_owned(), 500),
+            (_, true) => (1, format!("{what}, as far as the native ones"), 100),
+            _ => (0, format!("not {what}"), 0),
+        };
+        let mut grants = vec![
+            Grant::rank(Area::SystemCalls, "syscall:foreign", rank, words, place).share(share),
+        ];
+        for (call, key, what, danger) in [
+            (
+                I386::socketcall,
+                "syscall:socketcall",
+                "make any socket by a call of 32-bit programs (socketcall)",
+                300,
+            ),
+            (
+                I386::ipc,
+                "syscall:ipc",
+                "use System V IPC by a call of 32-bit programs (ipc)",
+                50,
+            ),
+        ] {
+            let open = off || judged && policy.foreign_verdict(call).permits_some();
+            let native = |calls: &[Sysno]| {
+                let mut verdicts = calls.iter().map(|call| policy.verdict(*call));
+                verdicts.all(|verdict| verdict.permits_all())
+            };
+            // Where the native calls may do it with any arguments, it adds nothing.
+            let adds = !matches!(meaning(call), Meaning::Any(calls) if native(calls));
+            let words = match open {
+                true => what.to_owned(),
+                false => format!("not {what}"),
+            };
+            let line = self.lines.get(&call.into()).filter(|_| !off);
+            let grant = Grant::rank(
+                Area::SystemCalls,
+                key,
+                open.into(),
+                words,
+                line.unwrap_or(place),
+            );
+            grants.push(grant.share(if open && adds { danger } else { 0 }));
+        }
         grants
     }
 }

@@ -8,6 +8,7 @@ pub mod decide;
 pub mod entry;
 pub mod families;
 mod file;
+pub mod foreign;
 mod grants;
 mod oci;
 pub mod policy;
@@ -24,9 +25,10 @@ use crate::host::probe::Mechanism;
 use crate::plan::{Draft, Op, Phase};
 use crate::profile::table::List;
 use crate::review::arguments::Arguments;
-use call::UnknownCall;
+use call::{Call, I386, UnknownCall};
 use entry::{Budget, Item, Placed};
-use policy::{Answer, Entry, Policy, Verdict};
+use foreign::{ABI, Meaning};
+use policy::{Answer, Entry, Foreign, Named, Policy, Verdict};
 use presets::{Preset, calls};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,8 +61,9 @@ crate::table! {
         preset: Preset = "default",
         /// A policy in the JSON form of the OCI runtime specification, in place of a preset: a path that ends in
         /// `.json`, relative to this profile. `allow` and `deny` count besides it; what it refuses by name stays
-        /// refused. Calls of other architectures are refused, whatever it says, and what starting a program and
-        /// ending it takes is permitted.
+        /// refused. What starting a program and ending it takes is permitted. Calls of i386 are permitted as
+        /// `foreign = "same"` says where the file has `SCMP_ARCH_X86` among its architectures and the profile says
+        /// nothing else; those of no other architecture ever are.
         ///
         /// Or a compiled filter: a path that ends in `.bpf`, of an array of `struct sock_filter`, such as
         /// `seccomp_export_bpf` of libseccomp writes it. It is read when a run is planned, and installed after the
@@ -70,10 +73,19 @@ crate::table! {
         /// What becomes of calls that `deny` names, and with the preset `"none"` of all that are not allowed: they
         /// return an errno, by name or number (with 0 they return 0 and do nothing), or another answer.
         refuse: Answer = "EPERM",
-        /// What becomes of system calls of other architectures (of 32-bit programs, on a 64-bit kernel), which are
-        /// never permitted: as for `refuse`, but for `"log"`. Default: `"ENOSYS"`, with the preset `"none"` as
-        /// `refuse` says; without any filter they are permitted.
-        foreign: Answer,
+        /// What becomes of system calls of the machine's other ABI: on x86_64 of those of i386, which 32-bit programs
+        /// make, and any program by `int 0x80`. They are refused, as for `refuse` (but for `"log"`), or
+        /// with `"same"` judged as the native ones. Default: `"ENOSYS"`, with the preset `"none"` as `refuse` says;
+        /// without any filter they are permitted. Those of x32 and of other architectures are never permitted.
+        ///
+        /// With `"same"`, `mmap2` has the verdict of `mmap`, `clock_gettime64` that of `clock_gettime`. Where arguments
+        /// are in other places than those of the native call, or behind a pointer, a condition on them cannot be looked
+        /// at, and refuses the call. So it is with `socketcall` and `ipc`, which each stand for many calls: they are
+        /// refused, mostly with ENOSYS, unless all of these are permitted with any arguments. `allow` may name either,
+        /// and thereby permits all of these to 32-bit programs, whatever the preset and `families` say, unless `deny`
+        /// names one; `deny` may name whatever i386 alone has. Most distributions build the C library of i386 so that it
+        /// makes sockets by `socketcall` alone: with it, programs have a network only with `allow = ["socketcall"]`.
+        foreign: Foreign,
         /// Whether refused calls are told of in the end: each call once, with its arguments, the program that made
         /// it, the line that refuses it, and what to write to allow it.
         denials: Denials = "tell",
@@ -118,14 +130,14 @@ pub struct Seccomp {
     families: Option<Origin>,
     preset: At<Preset>,
     refuse: At<Answer>,
-    /// Where it is said what becomes of other architectures.
+    /// Where it is said what becomes of the other ABI.
     foreign: Option<Origin>,
     allow: Vec<Placed>,
     deny: Vec<Placed>,
     /// The calls that are allowed by themselves, and where.
     allowed: Vec<(Sysno, Origin)>,
-    /// By number of a call, the line that decides on it.
-    lines: BTreeMap<i32, Origin>,
+    /// The line that decides on a call.
+    lines: BTreeMap<Call, Origin>,
 }
 
 /// Calls without which the sandbox could not start the command, or the command not end.
@@ -176,26 +188,17 @@ impl Seccomp {
             allow = file::placed(oci.allow, file).chain(allow).collect();
             deny = file::placed(oci.deny, file).chain(deny).collect();
             unknown = oci.unknown;
+            if oci.foreign && raw.foreign.is_none() {
+                raw.foreign = Some(At::new(Foreign::Same, file.origin.clone()));
+            }
         }
         let entries = |list: &[Placed]| -> Vec<_> {
             list.iter().map(|placed| placed.entry.clone()).collect()
         };
         let (preset, refuse) = (raw.preset.value, raw.refuse.value);
         let foreign = raw.foreign.as_ref().map(|foreign| foreign.value);
-        if let Some(place) = raw
-            .foreign
-            .as_ref()
-            .filter(|foreign| foreign.value.permits())
-        {
-            problems.push(
-                Diagnostic::new(
-                    Code::WrongValue,
-                    &place.origin,
-                    "calls of other architectures cannot be permitted, not even when they are logged",
-                )
-                .here("their numbers mean other calls")
-                .help("write an errno, \"kill\" or \"trap\""),
-            );
+        if let Some(problem) = raw.foreign.as_ref().and_then(cannot_be) {
+            problems.push(problem);
         }
         let mut allowed = Vec::new();
         // What a file says there, the profile may say otherwise.
@@ -203,7 +206,8 @@ impl Seccomp {
         let names = allow.iter().flat_map(|placed| &placed.names);
         for (name, calls) in names.filter(|(name, _)| !in_file(name)) {
             let by_itself = calls.iter().filter(|named| !named.by_set);
-            allowed.extend(by_itself.map(|named| (named.call, name.origin.clone())));
+            let native = by_itself.filter_map(|named| named.call.native());
+            allowed.extend(native.map(|call| (call, name.origin.clone())));
         }
         let mut permitted = entries(&allow);
         let mut lines = lines(&allow, &deny, families.map(|families| &families.origin));
@@ -211,7 +215,7 @@ impl Seccomp {
             permitted.extend(NESTING.iter().map(|call| Entry::from(*call)));
             for call in NESTING {
                 lines
-                    .entry(call.id())
+                    .entry(Call::Native(*call))
                     .or_insert_with(|| nested.origin.clone());
             }
         }
@@ -240,6 +244,7 @@ impl Seccomp {
             added.relate(&this, problems);
         }
         this.vain(problems);
+        this.vain_foreign(problems);
         this.odd(problems);
         this
     }
@@ -256,14 +261,14 @@ impl Seccomp {
             let refuses = placed.entry.with.unwrap_or(self.refuse.value);
             for (name, calls) in &placed.names {
                 let place = &name.origin;
-                for named in calls {
-                    let call = named.call;
+                let native = |named: &Named| Some((named.call.native()?, named.by_set));
+                for (call, by_set) in calls.iter().filter_map(native) {
                     if let Some(other) = places.get(&call.id()) {
                         problems.push(
                             Diagnostic::new(
                                 Code::AllowedAndDenied,
                                 place,
-                                format!("`{call}` is denied{} and allowed", by(name, named.by_set)),
+                                format!("`{call}` is denied{} and allowed", by(name, by_set)),
                             )
                             .and(other, "allowed here")
                             .help("remove it from one of the two lists"),
@@ -279,14 +284,14 @@ impl Seccomp {
                                 place,
                                 format!(
                                     "without `{call}`{} no command can be started",
-                                    of(name, named.by_set)
+                                    of(name, by_set)
                                 ),
                             )
                             .help("remove it from `deny`"),
                         );
                     }
                 }
-                let loading = calls.iter().map(|named| named.call);
+                let loading = calls.iter().filter_map(|named| named.call.native());
                 let loading: Vec<_> = loading.filter(|call| LOADING.contains(call)).collect();
                 if !refuses.permits() && !loading.is_empty() {
                     problems.push(
@@ -307,7 +312,11 @@ impl Seccomp {
 
     /// What has no effect.
     fn vain(&self, problems: &mut Diagnostics) {
-        let first = self.allow.iter().flat_map(|placed| &placed.names).next();
+        // Where calls of the other ABI are judged, one that stands for many is not allowed by the lack of a preset alone.
+        let judged = self.policy.follows();
+        let counts = |named: &Named| named.call.native().is_some() || !judged;
+        let mut names = self.allow.iter().flat_map(|placed| &placed.names);
+        let first = names.find(|(_, calls)| calls.iter().any(counts));
         if let (Preset::Off, Some((name, _))) = (self.preset.value, first) {
             problems.push(
                 Diagnostic::new(
@@ -335,7 +344,10 @@ impl Seccomp {
                 otherwise: false,
             };
             let calls = &placed.entry.calls;
-            let permitted = |call| before.verdict(call).permitted().covers(&asked);
+            let permitted = |call: Call| match call {
+                Call::Native(call) => before.verdict(call).permitted().covers(&asked),
+                Call::Foreign(_) => false,
+            };
             if !calls.is_empty() && calls.iter().all(|named| permitted(named.call)) {
                 problems.push(
                     Diagnostic::new(
@@ -362,6 +374,84 @@ impl Seccomp {
                 .help("remove `refuse`, name calls under `deny`, or write `preset = \"none\"`"),
             );
         }
+    }
+
+    /// What is said about the other ABI and has no effect.
+    fn vain_foreign(&self, problems: &mut Diagnostics) {
+        let in_file = |name: &At<String>| {
+            let file = self.file.as_ref();
+            file.is_some_and(|file| file.origin == name.origin)
+        };
+        let follows = self.policy.follows();
+        if let Some(place) = self
+            .foreign
+            .as_ref()
+            .filter(|_| follows && self.policy.is_off())
+        {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    place,
+                    "without a filter, calls of the other ABI are permitted as all others are",
+                )
+                .and(&self.preset.origin, "off here")
+                .help("remove `foreign`, or choose a preset"),
+            );
+        }
+        for (list, allows) in [(&self.allow, true), (&self.deny, false)] {
+            let names = list.iter().flat_map(|placed| &placed.names);
+            for (name, calls) in names.filter(|(name, _)| !in_file(name)) {
+                for named in calls {
+                    let Call::Foreign(call) = named.call else {
+                        continue;
+                    };
+                    if !follows && self.policy.is_off() {
+                        // That is said of the preset.
+                        continue;
+                    }
+                    if !follows {
+                        let message =
+                            format!("`{}` is refused, as every call of its ABI is", named.call);
+                        problems.push(
+                            Diagnostic::new(Code::ForeignCall, &name.origin, message)
+                                .help("remove it, or write foreign = \"same\""),
+                        );
+                        continue;
+                    }
+                    let Meaning::Any(calls) = foreign::meaning(call) else {
+                        continue;
+                    };
+                    if allows && self.policy.bounds_ports_of(calls) {
+                        let message = format!(
+                            "`{}` stays refused: ports that `connect_ports` and `bind_ports` bound would be passed by",
+                            named.call
+                        );
+                        problems.push(
+                            Diagnostic::new(Code::NoEffect, &name.origin, message)
+                                .help("remove it, or the ports under [network]"),
+                        );
+                    } else if allows && let Some(denied) = self.policy.denied_of(calls) {
+                        let message = format!(
+                            "`{}` stays refused: it can be `{denied}` too, which is denied",
+                            named.call
+                        );
+                        problems.push(
+                            Diagnostic::new(Code::AllowedAndDenied, &name.origin, message)
+                                .and(self.line(denied), "denied here")
+                                .help("remove it from one of the two lists"),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Which line permits sockets of any family to programs of the other ABI.
+    #[must_use]
+    pub fn permits_unseen_sockets(&self) -> Option<&Origin> {
+        let call = ABI.map(|_| I386::socketcall)?;
+        let permitted = self.policy.follows() && self.policy.foreign_verdict(call).permits_some();
+        permitted.then(|| self.lines.get(&call.into()).unwrap_or(&self.preset.origin))
     }
 
     /// What the author may not have meant.
@@ -425,7 +515,8 @@ impl Seccomp {
         let any = self.policy.clone().families(None);
         let refused = !any.verdict(Sysno::socket).permits_some();
         let place = self.deny.iter().flat_map(|placed| &placed.names);
-        let mut place = place.filter(|(_, calls)| calls.iter().any(|c| c.call == Sysno::socket));
+        let mut place =
+            place.filter(|(_, calls)| calls.iter().any(|c| c.call == Sysno::socket.into()));
         let place = place.next().map(|(name, _)| &name.origin);
         refused.then(|| place.unwrap_or(&self.preset.origin))
     }
@@ -459,6 +550,15 @@ impl Seccomp {
         self.policy.verdict(call)
     }
 
+    /// What becomes of a call of the other ABI.
+    #[must_use]
+    pub fn foreign_verdict(&self, call: I386, profile: &Profile) -> Verdict {
+        if profile.enforce.seccomp.value == Level::Off || self.policy.is_off() {
+            return Answer::Allow.into();
+        }
+        self.policy.foreign_verdict(call)
+    }
+
     /// Which line permits to type into a terminal.
     #[must_use]
     pub fn permits_terminal_input<'p>(&'p self, profile: &'p Profile) -> Option<&'p Origin> {
@@ -477,7 +577,7 @@ impl Seccomp {
 
     /// Which line decides on a call.
     fn line(&self, call: Sysno) -> &Origin {
-        self.lines.get(&call.id()).unwrap_or(&self.preset.origin)
+        self.lines.get(&call.into()).unwrap_or(&self.preset.origin)
     }
 
     /// Installs the filter.
@@ -532,7 +632,10 @@ impl Seccomp {
             Err(error) => draft.refuse(
                 &self.origin,
                 format!("the system call filter cannot be compiled: {error}"),
-                "shorten `allow` and `deny`",
+                match self.policy.follows() {
+                    true => "shorten `allow` and `deny`, or do not judge calls of another ABI (`foreign`)",
+                    false => "shorten `allow` and `deny`",
+                },
             ),
         }
         if let Some(added) = &self.added {
@@ -549,19 +652,38 @@ const NESTING: &[Sysno] = calls![
 ];
 
 /// The line that decides on each call: the entries that count more come later.
-fn lines(allow: &[Placed], deny: &[Placed], families: Option<&Origin>) -> BTreeMap<i32, Origin> {
+fn lines(allow: &[Placed], deny: &[Placed], families: Option<&Origin>) -> BTreeMap<Call, Origin> {
     let mut lines = BTreeMap::new();
     for call in families::CALLS {
-        lines.extend(families.map(|origin| (call.id(), origin.clone())));
+        lines.extend(families.map(|origin| (call.into(), origin.clone())));
     }
     for (list, by_set) in [(allow, true), (allow, false), (deny, true), (deny, false)] {
         for (name, calls) in list.iter().flat_map(|placed| &placed.names) {
             for named in calls.iter().filter(|named| named.by_set == by_set) {
-                lines.insert(named.call.id(), name.origin.clone());
+                lines.insert(named.call, name.origin.clone());
             }
         }
     }
     lines
+}
+
+/// Why calls of the other ABI cannot be treated so.
+fn cannot_be(foreign: &At<Foreign>) -> Option<Diagnostic> {
+    let (message, here, help) = match foreign.value {
+        Foreign::Refuse(answer) if answer.permits() => (
+            "calls of another ABI cannot be permitted as such, not even when they are logged",
+            "their numbers mean other calls",
+            "write an errno, \"kill\" or \"trap\"; or \"same\", to permit what is permitted of the native calls",
+        ),
+        Foreign::Same if ABI.is_none() => (
+            "this architecture has no other ABI whose calls could be judged",
+            "32-bit programs are refused here",
+            "remove it, or put it into a profile for x86_64 that extends this one",
+        ),
+        _ => return None,
+    };
+    let problem = Diagnostic::new(Code::WrongValue, &foreign.origin, message);
+    Some(problem.here(here).help(help))
 }
 
 /// By which set a call is named, in words.
@@ -590,6 +712,12 @@ fn quoted(calls: &[Sysno]) -> String {
 /// What is said about a name that is no system call here.
 pub(super) fn no_such_call(unknown: &UnknownCall, origin: &Origin) -> Diagnostic {
     let (code, help) = match (unknown.suggestion, unknown.elsewhere) {
+        _ if unknown.native.is_some() => {
+            let native = unknown.native.map_or("", |call| call.name());
+            let help =
+                format!("i386 has it for `{native}`: write \"{native}\", which counts for both");
+            (Code::ForeignCall, help)
+        }
         (_, true) => (
             Code::ForeignCall,
             "another one has it, and there this line counts; here it does nothing".into(),

@@ -5,7 +5,8 @@
 //! does not have are passed over, an entry whose action is the default one says nothing, and several conditions on one
 //! argument are alternatives.
 
-use super::call::parse_call;
+use super::call::{Call, parse_call, parse_foreign};
+use super::foreign::{self, Meaning, meaning};
 use super::policy::{Answer, Entry, Named};
 use crate::review::arguments::{Is, Row, Test};
 use serde::Deserialize;
@@ -36,8 +37,8 @@ struct Raw {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Arch {
     architecture: String,
-    #[serde(default, rename = "subArchitectures")]
-    _sub: Option<Vec<String>>,
+    #[serde(default)]
+    sub_architectures: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +141,8 @@ pub(super) struct Oci {
     pub(super) deny: Vec<Entry>,
     /// Names that no call of this architecture has.
     pub(super) unknown: Vec<String>,
+    /// Whether it is about the machine's other ABI too.
+    pub(super) foreign: bool,
 }
 
 /// What the text is read for: the capabilities that the profile keeps, and the kernel's version.
@@ -153,6 +156,12 @@ pub(super) struct Here {
 const ARCH: (&str, &str) = ("SCMP_ARCH_X86_64", "amd64");
 #[cfg(target_arch = "aarch64")]
 const ARCH: (&str, &str) = ("SCMP_ARCH_AARCH64", "arm64");
+
+/// The machine's other ABI.
+#[cfg(target_arch = "x86_64")]
+const SUB_ARCH: Option<&str> = Some("SCMP_ARCH_X86");
+#[cfg(target_arch = "aarch64")]
+const SUB_ARCH: Option<&str> = None;
 
 /// How many combinations of arguments all entries may tell apart, as for `when`.
 const MOST_ROWS: usize = 512;
@@ -174,6 +183,13 @@ pub(super) fn read(text: &str, here: Here) -> Result<Oci, String> {
     if !none && !arches.any(|arch| arch == ARCH.0) {
         return Err(format!("{} is not among its architectures", ARCH.0));
     }
+    let mapped = raw
+        .arch_map
+        .iter()
+        .filter(|arch| arch.architecture == ARCH.0);
+    let mapped = mapped.flat_map(|arch| arch.sub_architectures.iter().flatten());
+    let mut arches = raw.architectures.iter().chain(mapped);
+    let foreign = arches.any(|arch| Some(arch.as_str()) == SUB_ARCH);
     let errnos = raw.syscalls.iter().filter_map(|rule| rule.errno_ret);
     for errno in errnos.chain(raw.default_errno_ret) {
         if !(0..=LARGEST_ERRNO).contains(&errno) {
@@ -188,7 +204,9 @@ pub(super) fn read(text: &str, here: Here) -> Result<Oci, String> {
         allow: Vec::new(),
         deny: Vec::new(),
         unknown: Vec::new(),
+        foreign,
     };
+    let mut permitted = Vec::new();
     let mut combinations = 0;
     for (number, rule) in (1..).zip(&raw.syscalls) {
         if !rule.counts(here)? {
@@ -217,11 +235,20 @@ pub(super) fn read(text: &str, here: Here) -> Result<Oci, String> {
         for name in rule.names.iter().chain(&rule.name) {
             match parse_call(name) {
                 Ok(call) => calls.push(Named {
-                    call,
+                    call: call.into(),
                     by_set: false,
                 }),
-                Err(_) => oci.unknown.push(name.clone()),
+                Err(_) => match parse_foreign(name).filter(|_| foreign) {
+                    Some(call) => calls.push(Named {
+                        call: call.into(),
+                        by_set: false,
+                    }),
+                    None => oci.unknown.push(name.clone()),
+                },
             }
+        }
+        if answer.permits() && when.is_none() {
+            permitted.extend(calls.iter().map(|named| named.call));
         }
         if calls.is_empty() || answer == otherwise {
             continue;
@@ -232,6 +259,27 @@ pub(super) fn read(text: &str, here: Here) -> Result<Oci, String> {
         } else {
             oci.deny.push(entry(Some(answer)));
         }
+    }
+    // A name of the other ABI counts by itself there: what none permits is refused, whatever becomes of the native
+    // call that does the same. Before all others, so that what they say is answered as they say it.
+    if foreign && !otherwise.permits() {
+        let own = foreign::all().filter(|call| {
+            parse_foreign(call.name()).is_some() && matches!(meaning(*call), Meaning::As(..))
+        });
+        let own = own.map(Call::Foreign);
+        let refused = own.filter(|call| !permitted.contains(call));
+        let named = |call| Named {
+            call,
+            by_set: false,
+        };
+        oci.deny.insert(
+            0,
+            Entry {
+                calls: refused.map(named).collect(),
+                when: None,
+                with: Some(otherwise),
+            },
+        );
     }
     Ok(oci)
 }
@@ -331,7 +379,7 @@ fn rows(conditions: &[Condition]) -> Result<Vec<Row>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::policy::Policy;
+    use super::super::policy::{Foreign, Policy};
     use super::super::presets::Preset;
     use super::*;
     use proptest::prelude::*;
@@ -344,12 +392,13 @@ mod tests {
 
     fn policy(text: &str) -> Policy {
         let oci = read(text, HERE).unwrap();
+        let foreign = oci.foreign.then_some(Foreign::Same);
         let preset = if oci.otherwise == Answer::Allow {
             Preset::Off
         } else {
             Preset::None
         };
-        Policy::new(preset, oci.otherwise, &oci.allow, &oci.deny)
+        Policy::new(preset, oci.otherwise, &oci.allow, &oci.deny).foreign_calls(foreign)
     }
 
     fn entries(entries: &str) -> String {
@@ -393,6 +442,75 @@ mod tests {
         assert_eq!(answer(Sysno::ptrace, 0), Answer::Kill);
         #[cfg(target_arch = "x86_64")]
         assert_eq!(answer(Sysno::chown, 0), Answer::Allow);
+    }
+
+    /// As libseccomp has it, a name counts by itself there; and no further than the native call that does the same.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn names_of_the_other_architecture_count_where_the_file_is_about_it() {
+        use super::super::call::I386;
+        let calls = r#"
+            { "names": ["mmap", "mmap2", "read", "stat", "socketcall", "chown32"], "action": "SCMP_ACT_ALLOW" },
+            { "names": ["fcntl", "fcntl64"], "action": "SCMP_ACT_ALLOW",
+              "args": [{ "index": 1, "value": 1, "op": "SCMP_CMP_EQ" }] },
+            { "names": ["personality"], "action": "SCMP_ACT_ALLOW",
+              "args": [{ "index": 0, "value": 4294967295, "op": "SCMP_CMP_EQ" }] },
+            { "names": ["lstat", "lstat64"], "action": "SCMP_ACT_KILL" }"#;
+        let file = |more: &str| {
+            let text = entries(calls);
+            let (start, rest) = text.split_at(1);
+            policy(&format!("{start}{more},{rest}"))
+        };
+        let x86 = r#""SCMP_ARCH_X86""#;
+        for more in [
+            format!(r#""architectures": ["SCMP_ARCH_X86_64", {x86}]"#),
+            format!(
+                r#""archMap": [{{ "architecture": "SCMP_ARCH_X86_64", "subArchitectures": [{x86}, "SCMP_ARCH_X32"] }},
+                    {{ "architecture": "SCMP_ARCH_AARCH64", "subArchitectures": ["SCMP_ARCH_ARM"] }}]"#
+            ),
+        ] {
+            let policy = file(&more);
+            let of = |call: I386, first: u64| {
+                policy
+                    .foreign_verdict(call)
+                    .answer(&[first, first, 0, 0, 0, 0])
+            };
+            let refused = Answer::Errno(38);
+            for call in [
+                I386::mmap2,
+                I386::mmap,
+                I386::read,
+                I386::stat,
+                I386::socketcall,
+            ] {
+                assert_eq!(of(call, 0), Answer::Allow, "{call}");
+            }
+            // Not named, while the native call is; named, while it is not.
+            for call in [
+                I386::stat64,
+                I386::oldstat,
+                I386::chown32,
+                I386::fcntl64,
+                I386::ipc,
+            ] {
+                assert_eq!(of(call, 1), refused, "{call}");
+            }
+            assert_eq!(
+                [0, 1].map(|cmd| of(I386::fcntl, cmd)),
+                [refused, Answer::Allow]
+            );
+            assert_eq!(of(I386::personality, 0xffff_ffff), Answer::Allow);
+            assert_eq!(of(I386::lstat64, 0), Answer::Kill);
+        }
+        for more in [
+            r#""architectures": ["SCMP_ARCH_X86_64"]"#,
+            r#""archMap": [{ "architecture": "SCMP_ARCH_X86_64" },
+                { "architecture": "SCMP_ARCH_S390X", "subArchitectures": ["SCMP_ARCH_X86"] }]"#,
+        ] {
+            let policy = file(more);
+            assert!(!policy.follows());
+            assert_eq!(policy.foreign_verdict(I386::read), Answer::Errno(38).into());
+        }
     }
 
     #[test]

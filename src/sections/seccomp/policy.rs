@@ -1,7 +1,9 @@
 //! What becomes of each call: a preset, and what a profile adds and takes away.
 
+use super::call::Call;
 use super::conditions::condition;
 use super::families;
+use super::foreign::ABI;
 use super::ports;
 use super::presets::{Group, Preset, STARTING, Stance, group_of};
 use crate::review::arguments::{self, Arguments, Row};
@@ -52,6 +54,15 @@ impl fmt::Display for Answer {
     }
 }
 
+/// What becomes of calls of the machine's other ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// The same as of the native ones, by what they do.
+    Same,
+    /// They are refused.
+    Refuse(Answer),
+}
+
 /// What becomes of a call with some arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
@@ -98,7 +109,7 @@ impl From<Answer> for Verdict {
 }
 
 impl Verdict {
-    fn new(mut cases: Vec<Case>, otherwise: Answer) -> Self {
+    pub(super) fn new(mut cases: Vec<Case>, otherwise: Answer) -> Self {
         while cases.last().is_some_and(|case| case.answer == otherwise) {
             cases.pop();
         }
@@ -244,7 +255,7 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Named {
     /// The call.
-    pub call: Sysno,
+    pub call: Call,
     /// Whether it is meant as one of a set.
     pub by_set: bool,
 }
@@ -254,7 +265,7 @@ impl From<Sysno> for Entry {
     fn from(call: Sysno) -> Self {
         Self {
             calls: vec![Named {
-                call,
+                call: call.into(),
                 by_set: false,
             }],
             when: None,
@@ -265,11 +276,11 @@ impl From<Sysno> for Entry {
 
 /// What the entries say about one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Said {
-    refused_if: Vec<Case>,
-    refused: Option<Answer>,
-    allowed_if: Vec<Case>,
-    allowed: bool,
+pub(super) struct Said {
+    pub(super) refused_if: Vec<Case>,
+    pub(super) refused: Option<Answer>,
+    pub(super) allowed_if: Vec<Case>,
+    pub(super) allowed: bool,
     /// As the default preset permits it.
     allowed_by_set: bool,
     otherwise: Option<Answer>,
@@ -280,13 +291,13 @@ struct Said {
 pub struct Policy {
     preset: Preset,
     refuse: Answer,
-    /// What the profile says of other architectures.
-    foreign: Option<Answer>,
-    said: BTreeMap<i32, Said>,
+    /// What the profile says of the other ABI.
+    foreign: Option<Foreign>,
+    pub(super) said: BTreeMap<Call, Said>,
     /// The families that sockets may be of, where the profile says so.
     families: Option<Vec<Family>>,
     /// Whether the ports of TCP are bounded.
-    ports: bool,
+    pub(super) ports: bool,
 }
 
 impl From<Preset> for Policy {
@@ -306,12 +317,12 @@ impl Policy {
     ///   one that names a set, and the later one before the earlier one.
     #[must_use]
     pub fn new(preset: Preset, refuse: Answer, allow: &[Entry], deny: &[Entry]) -> Self {
-        let mut said: BTreeMap<i32, Said> = BTreeMap::new();
+        let mut said: BTreeMap<Call, Said> = BTreeMap::new();
         for by_set in [false, true] {
             for entry in deny.iter().rev() {
                 let answer = entry.with.unwrap_or(refuse);
                 for named in entry.calls.iter().filter(|named| named.by_set == by_set) {
-                    let said = said.entry(named.call.id()).or_default();
+                    let said = said.entry(named.call).or_default();
                     match &entry.when {
                         _ if said.refused.is_some() => {}
                         None => said.refused = Some(answer),
@@ -322,7 +333,7 @@ impl Policy {
         }
         for entry in allow {
             for named in &entry.calls {
-                let said = said.entry(named.call.id()).or_default();
+                let said = said.entry(named.call).or_default();
                 said.otherwise = entry.with.or(said.otherwise);
                 match &entry.when {
                     None if named.by_set => said.allowed_by_set = true,
@@ -357,11 +368,17 @@ impl Policy {
         self
     }
 
-    /// Sets what becomes of calls of other architectures.
+    /// Sets what becomes of calls of the other ABI.
     #[must_use]
-    pub fn foreign_calls(mut self, answer: Option<Answer>) -> Self {
-        self.foreign = answer;
+    pub fn foreign_calls(mut self, foreign: Option<Foreign>) -> Self {
+        self.foreign = foreign;
         self
+    }
+
+    /// Whether calls of the other ABI are judged as the native ones.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.foreign == Some(Foreign::Same) && ABI.is_some()
     }
 
     /// The starting point.
@@ -370,13 +387,13 @@ impl Policy {
         self.preset
     }
 
-    /// Whether there is nothing to install: the preset is off, and nothing is denied, no calls of other
-    /// architectures either.
+    /// Whether there is nothing to install: the preset is off, and nothing is denied, no calls of the other ABI
+    /// either.
     #[must_use]
     pub fn is_off(&self) -> bool {
         let denies = |said: &Said| said.refused.is_some() || !said.refused_if.is_empty();
         self.preset == Preset::Off
-            && self.foreign.is_none()
+            && matches!(self.foreign, None | Some(Foreign::Same))
             && self.families.is_none()
             && !self.ports
             && !self.said.values().any(denies)
@@ -423,7 +440,7 @@ impl Policy {
     /// The verdict before the families bound it.
     fn without_bounds(&self, group: Option<&Group>, call: Sysno) -> Verdict {
         let nothing = Said::default();
-        let said = self.said.get(&call.id()).unwrap_or(&nothing);
+        let said = self.said.get(&Call::Native(call)).unwrap_or(&nothing);
         let mut cases = said.refused_if.clone();
         if let Some(answer) = said.refused {
             return Verdict::new(cases, answer);
@@ -473,13 +490,14 @@ impl Policy {
         }
     }
 
-    /// What becomes of calls of other architectures, and of x32. Their numbers mean other calls, so that
-    /// none is permitted. ENOSYS, since programs probe for 32-bit support and take this for an answer.
+    /// What becomes of x32, and of calls of other architectures unless the policy [follows](Self::follows) them.
+    /// Their numbers mean other calls, so that none is permitted. ENOSYS, since programs probe for 32-bit support
+    /// and take this for an answer.
     #[must_use]
     pub fn foreign(&self) -> Answer {
         match (self.foreign, self.preset) {
-            (Some(answer), _) if !answer.permits() => answer,
-            (None, Preset::None) if !self.refuse.permits() => self.refuse,
+            (Some(Foreign::Refuse(answer)), _) if !answer.permits() => answer,
+            (None | Some(Foreign::Same), Preset::None) if !self.refuse.permits() => self.refuse,
             _ => Answer::Errno(ENOSYS),
         }
     }

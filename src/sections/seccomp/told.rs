@@ -5,6 +5,7 @@
 //! whatever is refused here. The kernel permits one listener at a time; but ours might close before the command
 //! has ended. So the filter itself refuses to open another one.
 
+use super::call::I386;
 use super::compile::{CompileError, program};
 use super::policy::{Answer, Case, Policy, Verdict};
 use crate::plan::bpf;
@@ -28,9 +29,16 @@ impl Policy {
         if self.is_off() {
             return Ok(None);
         }
-        let mut table = self.table();
+        let (mut table, mut foreign) = (self.table(), self.foreign_table());
         let at = |call: Sysno| call.id() as usize;
-        if let Some(verdict) = table.get_mut(at(Sysno::seccomp)) {
+        let others = foreign
+            .as_mut()
+            .map(|table| table.get_mut(I386::seccomp.id() as usize));
+        for verdict in table
+            .get_mut(at(Sysno::seccomp))
+            .into_iter()
+            .chain(others.flatten())
+        {
             verdict.cases.insert(0, no_other_listener());
         }
         let free = |verdict: Option<&Verdict>| verdict.is_none_or(Verdict::permits_all);
@@ -45,10 +53,10 @@ impl Policy {
                     std::mem::swap(to, from);
                 }
             }
-            // Other architectures are the first one's business.
-            Some(program(refusing, Answer::Allow)?)
+            // Other ABIs are the first one's business: the hand-over is none of theirs.
+            Some(program(refusing, None, Answer::Allow)?)
         };
-        let first = bpf::told(&program(table, self.foreign())?);
+        let first = bpf::told(&program(table, foreign, self.foreign())?);
         if !bpf::tells(&first) {
             return Ok(None);
         }
@@ -74,6 +82,7 @@ fn no_other_listener() -> Case {
 
 #[cfg(test)]
 mod tests {
+    use super::super::call::{Call, Made};
     use super::super::compile::{NATIVE, X32_BIT};
     use super::super::policy::tests::any_policy;
     use super::*;
@@ -90,13 +99,14 @@ mod tests {
         #[test]
         fn with_a_listener_a_call_ends_as_without(
             policy in any_policy(),
-            calls in prop::collection::vec((0..600_u32, prop::array::uniform6(0..50_u64)), 50),
-            foreign in any::<bool>(),
+            calls in prop::collection::vec(
+                (prop_oneof![0..600_u32, Just(317), Just(354)], prop::array::uniform6(0..50_u64)), 50),
+            foreign in 0..3_usize,
         ) {
             let Ok(Some(plain)) = policy.compile() else { return Ok(()) };
             let Ok(Some((first, second))) = policy.compile_told() else { return Ok(()) };
             for (nr, args) in calls.into_iter().flat_map(|(nr, args)| [(nr, args), (nr | X32_BIT, args)]) {
-                let arch = if foreign { NATIVE.0 ^ 1 } else { NATIVE.0 };
+                let arch = [NATIVE.0, 0x4000_0003, NATIVE.0 ^ 1][foreign];
                 let of = |program: &[sock_filter]| bpf::answer(program, nr, arch, &args);
                 // The most severe one counts; as signed numbers, the least.
                 let answers = std::iter::once(&first).chain(&second).map(|program| of(program).unwrap());
@@ -104,7 +114,12 @@ mod tests {
                     answer if bpf::errno_told(answer).is_some() => refuses(bpf::errno_told(answer).unwrap()),
                     answer => answer,
                 };
-                let seccomp = nr == Sysno::seccomp.id().cast_unsigned() && !foreign;
+                let seccomp = match Made::of(nr, arch) {
+                    Made::Known(Call::Foreign(call)) => {
+                        call == I386::seccomp && policy.follows()
+                    }
+                    made => made == Made::Known(Sysno::seccomp.into()),
+                };
                 if seccomp && args[1] & 8 != 0 {
                     prop_assert_eq!(ended, refuses(libc::EBUSY));
                 } else {

@@ -3,7 +3,8 @@
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::plan::attempt::Attempt;
 use crate::sections::Profile;
-use crate::sections::seccomp::{call::parse_call, no_such_call};
+use crate::sections::seccomp::call::{I386, parse_call, parse_foreign};
+use crate::sections::seccomp::{foreign::ABI, no_such_call};
 use syscalls::Sysno;
 
 /// A system call, and its arguments if only those are meant.
@@ -43,6 +44,24 @@ pub(super) fn parse(value: &At<String>, problems: &mut Diagnostics) -> Option<Ca
         call,
         arguments: Some(arguments),
     })
+}
+
+/// A call of the machine's other ABI, which no attempt makes; none where it is no such call, or not well written.
+pub(super) fn parse_foreign_call(text: &str) -> Option<(I386, Option<[u64; 6]>)> {
+    let (name, list) = match text.split_once('(') {
+        None => (text, None),
+        Some((name, list)) => (name, Some(list)),
+    };
+    let abi = format!("{} ", ABI?.name);
+    let call = match name.strip_prefix(&abi) {
+        Some(name) => name.trim().parse().ok()?,
+        None => parse_foreign(name.trim())?,
+    };
+    Some((
+        call,
+        list.map(numbers)
+            .map_or(Some(None), |found| found.map(Some))?,
+    ))
 }
 
 /// Up to six numbers, decimal or hexadecimal, and the closing parenthesis. What is not given is 0.

@@ -5,6 +5,7 @@ use super::call::{self, Call};
 use crate::diag::{At, Code, Diagnostic, Diagnostics};
 use crate::plan::attempt::{Address, Attempt};
 use crate::plan::draft::c_string;
+use crate::sections::seccomp::call::I386;
 use crate::sections::{Profile, absolute, environment};
 use crate::sys::process::StringArray;
 use std::path::PathBuf;
@@ -112,6 +113,11 @@ pub(crate) fn socket(value: &At<String>, problems: &mut Diagnostics) -> Option<S
 
 pub(crate) fn system_call(value: &At<String>, problems: &mut Diagnostics) -> Option<Subject> {
     call::parse(value, problems).map(Subject::Call)
+}
+
+/// A call of the machine's other ABI: by a name that the native one has not, or with that ABI before it (`i386 mount`).
+pub(crate) fn foreign_call(text: &str) -> Option<(I386, Option<[u64; 6]>)> {
+    call::parse_foreign_call(text)
 }
 
 pub(super) fn variable(value: &At<String>, problems: &mut Diagnostics) -> Option<Subject> {

@@ -1,6 +1,8 @@
 //! What a waiting call is about, in words: its arguments, with what their pointers lead to, and who makes it.
 
 use crate::report::denial::Process;
+use crate::sections::seccomp::call::{Call, Made};
+use crate::sections::seccomp::foreign::{ALL, Meaning, meaning};
 use crate::supervisor::memory;
 use crate::sys::seccomp::Notification;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
@@ -65,15 +67,19 @@ impl Reader {
     /// Reads what there is; what cannot be read is left out.
     pub(super) fn read(&self, call: &Notification) -> Read {
         let mut numbers = [0; 6];
-        let signature = Sysno::new(call.number as usize).and_then(signature);
-        let words = signature.map(|kinds| {
-            let arguments = call.arguments.iter().zip(numbers.iter_mut());
+        let made = Made::of(call.number, call.architecture);
+        let given = match made {
+            Made::Known(Call::Foreign(_)) => call.arguments.map(|it| it & u64::from(u32::MAX)),
+            _ => call.arguments,
+        };
+        let words = signature_of(made).map(|kinds| {
+            let arguments = given.iter().zip(numbers.iter_mut());
             let words = kinds.iter().zip(arguments).enumerate();
             let words = words.map(|(at, (is, (value, shown)))| {
                 if !matches!(is, Is::Text | Is::Address | Is::More) {
                     *shown = *value;
                 }
-                let length = call.arguments.get(at + 1).copied().unwrap_or(0);
+                let length = given.get(at + 1).copied().unwrap_or(0);
                 word(*is, *value, length, call.thread)
             });
             words.collect::<Vec<_>>().join(", ")
@@ -313,6 +319,20 @@ const TRACES: &[(u64, &str)] = &[
     (16, "PTRACE_ATTACH"),
     (0x4206, "PTRACE_SEIZE"),
 ];
+
+/// The same of what somebody called: of the other ABI, the arguments that it has where the native call has them.
+fn signature_of(made: Made) -> Option<&'static [Is]> {
+    let (call, same) = match made {
+        Made::Known(Call::Native(call)) => (call, ALL),
+        Made::Known(Call::Foreign(call)) => match meaning(call) {
+            Meaning::As(native, same) => (native, same),
+            Meaning::Any(_) | Meaning::Nothing => return None,
+        },
+        Made::Unlisted { .. } | Made::Elsewhere => return None,
+    };
+    let signature = signature(call)?;
+    Some(signature.get(..usize::from(same)).unwrap_or(signature))
+}
 
 /// What the arguments of a call are, for the calls that filters refuse.
 fn signature(call: Sysno) -> Option<&'static [Is]> {

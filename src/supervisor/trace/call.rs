@@ -1,6 +1,8 @@
 //! Which calls name files, and what they want with them.
 
 use crate::report::files::Wants;
+use crate::sections::seccomp::call::{Call, Made};
+use crate::sections::seccomp::foreign::{ALL, Meaning, meaning};
 use crate::supervisor::memory;
 use libc::pid_t;
 use std::ffi::OsStr;
@@ -20,8 +22,16 @@ pub(super) struct FileCall {
 type At = (Option<usize>, usize);
 
 /// What a call is about; `None` where it names no file, or what it names cannot be read.
-pub(super) fn read(thread: pid_t, number: u64, arguments: &[u64; 6]) -> Option<FileCall> {
-    let call = Sysno::new(usize::try_from(number).ok()?)?;
+pub(super) fn read(thread: pid_t, made: Made, arguments: &[u64; 6]) -> Option<FileCall> {
+    let (call, arguments) = match made {
+        Made::Known(Call::Native(call)) => (call, arguments),
+        // Of the other ABI, what has all arguments where the native call has them.
+        Made::Known(Call::Foreign(call)) => match meaning(call) {
+            Meaning::As(native, ALL) => (native, &arguments.map(|it| it & u64::from(u32::MAX))),
+            _ => return None,
+        },
+        Made::Unlisted { .. } | Made::Elsewhere => return None,
+    };
     let (wants, places) = signature(call, arguments, thread)?;
     let paths = places.iter().map(|(directory, path)| {
         let directory = directory.and_then(|at| arguments.get(at)).copied();
@@ -152,30 +162,34 @@ fn plain(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn native(call: Sysno) -> Made {
+        Made::Known(Call::Native(call))
+    }
+
     #[test]
     fn calls_of_this_thread_are_read() {
         let own = nix::unistd::gettid().as_raw();
         let here = std::env::current_dir().unwrap();
         let name = c"./there/../file";
         let arguments = [libc::AT_FDCWD as u64, name.as_ptr() as u64, 0, 0, 0, 0];
-        let found = read(own, Sysno::openat as u64, &arguments).unwrap();
+        let found = read(own, native(Sysno::openat), &arguments).unwrap();
         assert_eq!(found.wants, Wants::Read);
         assert_eq!(found.paths, [here.join("there/../file")]);
         let folder = std::fs::File::open("/usr").unwrap();
         let fd = std::os::fd::AsRawFd::as_raw_fd(&folder) as u64;
         let write = libc::O_WRONLY as u64;
         let arguments = [fd, c"bin/x".as_ptr() as u64, write, 0, 0, 0];
-        let found = read(own, Sysno::openat as u64, &arguments).unwrap();
+        let found = read(own, native(Sysno::openat), &arguments).unwrap();
         assert_eq!(
             (found.wants, found.paths),
             (Wants::Write, vec!["/usr/bin/x".into()])
         );
         let (one, other) = (c"/a".as_ptr() as u64, c"/b".as_ptr() as u64);
-        let found = read(own, Sysno::renameat2 as u64, &[0, one, 0, other, 0, 0]).unwrap();
+        let found = read(own, native(Sysno::renameat2), &[0, one, 0, other, 0, 0]).unwrap();
         assert_eq!(found.paths, [Path::new("/a"), Path::new("/b")]);
         // Nothing can be read there, a call that names no file, one that is none.
-        assert!(read(own, Sysno::openat as u64, &[0, 8, 0, 0, 0, 0]).is_none());
-        assert!(read(own, Sysno::read as u64, &[0; 6]).is_none());
-        assert!(read(own, u64::MAX, &[0; 6]).is_none());
+        assert!(read(own, native(Sysno::openat), &[0, 8, 0, 0, 0, 0]).is_none());
+        assert!(read(own, native(Sysno::read), &[0; 6]).is_none());
+        assert!(read(own, Made::Elsewhere, &[0; 6]).is_none());
     }
 }

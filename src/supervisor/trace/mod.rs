@@ -11,6 +11,7 @@ mod call;
 
 use crate::report::denial::Process;
 use crate::report::files::{FailedCall, FailedCalls, Wants};
+use crate::sections::seccomp::call::Made;
 use crate::supervisor::notify::Reader;
 use crate::sys::trace::{self, At, Stop};
 use call::FileCall;
@@ -137,8 +138,10 @@ impl Tracing {
             return;
         }
         match trace::call(thread) {
-            Ok(At::Entry(number, arguments)) => {
-                if let Some(call) = call::read(thread, number, &arguments) {
+            Ok(At::Entry(number, architecture, arguments)) => {
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                let made = Made::of(number, architecture);
+                if let Some(call) = call::read(thread, made, &arguments) {
                     self.pending.insert(thread, call);
                 }
             }

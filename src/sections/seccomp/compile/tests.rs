@@ -1,7 +1,7 @@
 //! The program does what the verdict says, for every number, architecture and argument.
 
 use super::super::policy::tests::any_policy;
-use super::super::policy::{Entry, Policy};
+use super::super::policy::{Entry, Foreign, Policy};
 use super::super::presets::Preset;
 use super::*;
 use libc::EPERM;
@@ -14,8 +14,13 @@ fn evaluate(program: &[sock_filter], nr: u32, arch: u32, args: &[u64; 6]) -> u32
 
 /// What the documentation promises, by the shortest way.
 fn promised(policy: &Policy, nr: u32, arch: u32, args: &[u64; 6]) -> u32 {
-    let answer = if arch != NATIVE.0 || nr >= X32_BIT {
+    let judged = ABI.filter(|abi| abi.architecture == arch && policy.follows());
+    let answer = if nr >= X32_BIT || arch != NATIVE.0 && judged.is_none() {
         policy.foreign()
+    } else if judged.is_some() {
+        let call = I386::new(nr as usize);
+        let answer = call.map(|call| policy.foreign_verdict(call).answer(args));
+        answer.unwrap_or(policy.unlisted())
     } else {
         let call = Sysno::new(nr as usize);
         call.map_or(policy.unlisted(), |call| policy.verdict(call).answer(args))
@@ -62,6 +67,7 @@ fn any_arch() -> impl Strategy<Value = u32> {
     const FOREIGN: &[u32] = &[0x4000_0003, 0x4000_0028, 0xc000_003e, 0xc000_00b7];
     prop_oneof![
         8 => Just(NATIVE.0),
+        4 => Just(0x4000_0003_u32),
         1 => prop::sample::select(FOREIGN),
         1 => any::<u32>(),
     ]
@@ -148,6 +154,55 @@ fn program_does_what_verdict_says_for_every_number() {
     }
 }
 
+/// The instructions that a call passes, up to the answer, which has to come without a look at arguments; and what
+/// they load.
+fn passed(program: &[sock_filter], nr: u32, arch: u32) -> (usize, Vec<u32>) {
+    let (mut at, mut loads, mut passed) = (0, Vec::new(), 1);
+    let mut loaded = 0;
+    while u32::from(program[at].code) != BPF_RET | BPF_K {
+        let sock_filter { code, jt, jf, k } = program[at];
+        let over = match u32::from(code) {
+            c if c == BPF_LD | BPF_W | BPF_ABS => {
+                loads.push(k);
+                loaded = if k == DATA_ARCH { arch } else { nr };
+                0
+            }
+            c if c == BPF_JMP | BPF_JA => k as usize,
+            c if c == BPF_JMP | BPF_JGE | BPF_K => usize::from(if loaded >= k { jt } else { jf }),
+            c if c == BPF_JMP | BPF_JEQ | BPF_K => usize::from(if loaded == k { jt } else { jf }),
+            c => panic!("{c:#x}"),
+        };
+        at += 1 + over;
+        passed += 1;
+    }
+    (passed, loads)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn native_calls_have_the_same_way_whatever_becomes_of_others() {
+    for preset in [Preset::Default, Preset::Strict] {
+        let alone = compiled(&Policy::from(preset));
+        let policy = Policy::from(preset).foreign_calls(Some(Foreign::Same));
+        let both = compiled(&policy);
+        assert!(both.len() < 3 * alone.len(), "{}", both.len());
+        let free = |verdict: Option<Verdict>| verdict.is_some_and(|it| it.cases.is_empty());
+        let mut foreign = 0;
+        for nr in 0..600 {
+            if free(Sysno::new(nr as usize).map(|call| policy.verdict(call))) {
+                let way = passed(&alone, nr, NATIVE.0);
+                assert_eq!(passed(&both, nr, NATIVE.0), way, "call {nr}");
+            }
+            if free(I386::new(nr as usize).map(|call| policy.foreign_verdict(call))) {
+                let (_, loads) = passed(&both, nr, 0x4000_0003);
+                assert_eq!(loads, [DATA_ARCH, DATA_NR], "i386 call {nr}");
+                foreign += 1;
+            }
+        }
+        assert!(foreign > 200, "{foreign}");
+    }
+}
+
 #[test]
 fn always_allowed_calls_load_no_argument() {
     // With conditions besides those of the preset.
@@ -176,19 +231,7 @@ fn always_allowed_calls_load_no_argument() {
         if verdict != Some(Verdict::from(Answer::Allow)) {
             continue;
         }
-        let (mut at, mut loads) = (0, Vec::new());
-        while u32::from(program[at].code) != BPF_RET | BPF_K {
-            let sock_filter { code, jt, jf, k } = program[at];
-            let taken = match u32::from(code) {
-                c if c == BPF_LD | BPF_W | BPF_ABS => {
-                    loads.push(k);
-                    jt
-                }
-                c if c == BPF_JMP | BPF_JGE | BPF_K && nr < k => jf,
-                _ => jt,
-            };
-            at += 1 + usize::from(taken);
-        }
+        let (_, loads) = passed(&program, nr, NATIVE.0);
         assert_eq!(loads, [DATA_ARCH, DATA_NR], "call {nr}");
         always += 1;
     }

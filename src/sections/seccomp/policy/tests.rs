@@ -54,11 +54,11 @@ fn any_test() -> impl Strategy<Value = Test> {
 fn any_entry(calls: BoxedStrategy<Sysno>) -> impl Strategy<Value = Entry> {
     let names = prop_oneof![
         4 => prop::collection::vec(calls, 1..6).prop_map(|calls| {
-            calls.into_iter().map(|call| Named { call, by_set: false }).collect()
+            calls.into_iter().map(|call| Named { call: call.into(), by_set: false }).collect()
         }),
         1 => prop::sample::select(sets::names().collect::<Vec<_>>()).prop_map(|name| {
             let members = sets::members(name).unwrap().into_iter();
-            members.map(|call| Named { call, by_set: true }).collect::<Vec<_>>()
+            members.map(|call| Named { call: call.into(), by_set: true }).collect::<Vec<_>>()
         }),
     ];
     let rows = prop::collection::vec(prop::collection::vec(any_test(), 1..4), 1..4);
@@ -80,7 +80,10 @@ pub(in super::super) fn any_policy() -> impl Strategy<Value = Policy> {
         .boxed()
     };
     let entries = move || prop::collection::vec(any_entry(calls()), 0..8);
-    let foreign = prop::option::weighted(0.2, any_answer());
+    let foreign = prop::option::weighted(
+        0.5,
+        prop_oneof![any_answer().prop_map(Foreign::Refuse), Just(Foreign::Same),],
+    );
     let preset = prop::sample::select(Preset::ALL);
     let families = prop::option::weighted(0.3, any_families());
     (
@@ -156,7 +159,12 @@ fn when(call: Sysno, tests: &[(u8, Is)], with: Option<Answer>) -> Entry {
 fn set(name: &str) -> Entry {
     let members = sets::members(name).unwrap().into_iter();
     Entry {
-        calls: members.map(|call| Named { call, by_set: true }).collect(),
+        calls: members
+            .map(|call| Named {
+                call: call.into(),
+                by_set: true,
+            })
+            .collect(),
         when: None,
         with: None,
     }
@@ -171,7 +179,7 @@ fn off_has_no_program_unless_something_is_denied() {
     assert!(deny.compile().unwrap().is_some());
     assert_eq!(deny.verdict(Sysno::ptrace), REFUSE.into());
     assert_eq!(deny.verdict(Sysno::mount), Answer::Allow.into());
-    let native = Policy::from(Preset::Off).foreign_calls(Some(Answer::Kill));
+    let native = Policy::from(Preset::Off).foreign_calls(Some(Foreign::Refuse(Answer::Kill)));
     assert!(native.compile().unwrap().is_some());
     assert_eq!(native.foreign(), Answer::Kill);
 }
