@@ -33,7 +33,7 @@ crate::table! {
         devices: Level = "require",
         /// Namespaces that the kernel may lack.
         namespaces: Wanted = "require",
-        /// Mapped owners of bind mounts, where the file system of a source has none.
+        /// Mapped owners of bind mounts and of a root that is a directory, where the file system has none.
         idmap: Level = "require",
         /// The system call filter.
         seccomp: Level = "require",

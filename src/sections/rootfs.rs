@@ -6,6 +6,7 @@ mod packed;
 pub use packed::{REGISTRY, credentials};
 
 use super::changes::{self, Aside, Changes, Place};
+use super::enforce::Level;
 use super::mounts::Propagation;
 use super::wanted::{self, Item, Wanted};
 use super::{Profile, host_path, mounts, split, user::Identity};
@@ -14,6 +15,7 @@ use crate::host::program::ProgramError;
 use crate::host::tree::Kind;
 use crate::plan::Draft;
 use crate::plan::layout::{self, Entry, Names, Root, What};
+use crate::plan::op::IdmapNeed;
 use crate::profile::table::List;
 use crate::profile::value::{Size, Space};
 use crate::profile::variables::Variables;
@@ -532,7 +534,13 @@ impl Rootfs {
                     return (scaffold(None, Names::All, None), origin);
                 }
                 // What is mounted later has no map either.
-                let idmap = identity.root_map().filter(|_| !receives);
+                let need = match profile.enforce.idmap.value {
+                    Level::Require => Some(IdmapNeed::Required),
+                    Level::Prefer => Some(IdmapNeed::Preferred),
+                    Level::Off => None,
+                };
+                let need = need.filter(|_| !receives);
+                let idmap = need.and_then(|need| identity.root_map(need));
                 match self.changes.value {
                     Changes::Write => Root::Directory {
                         source: path.clone(),

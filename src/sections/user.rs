@@ -126,12 +126,12 @@ impl Identity {
 
     /// How the owners in a whole root are mapped: as the ids of the same number inside.
     #[must_use]
-    pub fn root_map(&self) -> Option<Idmap> {
+    pub fn root_map(&self, need: IdmapNeed) -> Option<Idmap> {
         let shifts = |ranges: &[IdRange]| ranges.iter().any(|r| r.inside != r.outside);
         (self.maps_owners && (shifts(&self.users) || shifts(&self.groups))).then(|| Idmap {
             users: self.users.clone(),
             groups: self.groups.clone(),
-            need: IdmapNeed::Required,
+            need,
         })
     }
 }

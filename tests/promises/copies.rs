@@ -200,7 +200,9 @@ fn what_the_host_mounts_later_in_the_root_shows_where_the_profile_says_so_and_no
         return skip(name, "only root can mount something later");
     }
     let project = Project::new();
-    let root = project.path().join("root");
+    // Not in the project, which shows with what is mounted below it.
+    let folder = Project::new();
+    let root = folder.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let root = root.to_str().unwrap();
     // Of the host's own root, a folder that is there; of a directory, one of it, which has the host's programs.
@@ -212,7 +214,7 @@ fn what_the_host_mounts_later_in_the_root_shows_where_the_profile_says_so_and_no
             mkdir {at}/later {at}/usr
             mount --rbind /usr {at}/usr
             for l in bin sbin lib lib64; do ln -s usr/$l {at}/$l; done
-            mkfifo run look
+            mkfifo -m 666 run look
             {} --profile sandbox.toml -- sh -c 'echo > run; cat look > /dev/null; ls {shown}' &
             timeout 60 cat run > /dev/null
             mount -t tmpfs none {at}/later
@@ -236,7 +238,8 @@ fn what_the_host_mounts_later_in_the_root_shows_where_the_profile_says_so_and_no
                     let _ = std::fs::remove_file(project.path().join(fifo));
                 }
                 let profile = format!(
-                    "version = 1\n[rootfs]\n{source}\n{keys}[namespaces]\nuser = \"{user}\"\n"
+                    "version = 1\n[rootfs]\n{source}\n{keys}[namespaces]\nuser = \"{user}\"\n\
+                     [enforce]\nidmap = \"off\"\n"
                 );
                 project.write("sandbox.toml", profile);
                 let said = elsewhere(&project, &script(at, shown));
