@@ -17,8 +17,10 @@ fn labelled(key: &str, label: &str) -> String {
 
 /// Why the policy of this machine is not replaced for a test, if so.
 fn closed() -> Option<&'static str> {
-    if std::env::var_os("LAB_CGROUP2").is_none() {
-        return Some("the policy of a machine is replaced in a virtual one alone");
+    if std::env::var_os("SANDBOX_LABELS").is_none() {
+        return Some(
+            "the policy of a machine is replaced in one that is there for it (SANDBOX_LABELS)",
+        );
     }
     (!is_root()).then_some("only root loads a policy")
 }
