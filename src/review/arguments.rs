@@ -35,6 +35,15 @@ pub enum Is {
 /// Tests that all have to hold.
 pub type Row = Vec<Test>;
 
+/// The rows of which one holds where one of these does, and one of those.
+#[must_use]
+pub fn both(these: &[Row], those: &[Row]) -> Vec<Row> {
+    these
+        .iter()
+        .flat_map(|row| those.iter().map(|more| [&row[..], &more[..]].concat()))
+        .collect()
+}
+
 impl Test {
     /// Whether the test holds for these arguments.
     #[must_use]

@@ -8,7 +8,7 @@ use crate::diag::{At, Code, Diagnostic, Diagnostics, Origin, nearest};
 use crate::profile::node::{Content, Node};
 use crate::profile::shape::{Kind, Word};
 use crate::profile::table::{List, Value, read_integer, read_string, wrong};
-use crate::review::arguments::{Is, Row, Test};
+use crate::review::arguments::{Is, Row, Test, both};
 use syscalls::Sysno;
 
 crate::table! {
@@ -396,14 +396,7 @@ fn conditions(
             problems.push(too_many(&condition.origin));
             return None;
         }
-        all = all
-            .iter()
-            .flat_map(|row| {
-                choices
-                    .iter()
-                    .map(move |more| [&row[..], &more[..]].concat())
-            })
-            .collect();
+        all = both(&all, &choices);
     }
     if list.value.0.is_empty() {
         problems.push(
@@ -515,14 +508,8 @@ fn one(condition: &At<RawCondition>, problems: &mut Diagnostics) -> Option<Vec<R
     row.extend(above.map(|(value, _)| test(Is::Above(value))));
     let mut rows = vec![row];
     let mut times = |choices: Vec<Test>| {
-        rows = rows
-            .iter()
-            .flat_map(|row| {
-                choices
-                    .iter()
-                    .map(move |test| [&row[..], &[*test]].concat())
-            })
-            .collect();
+        let choices: Vec<_> = choices.into_iter().map(|test| vec![test]).collect();
+        rows = both(&rows, &choices);
     };
     if let Some((value, _)) = not {
         times(match mask {

@@ -15,7 +15,7 @@ mod table;
 
 use super::call::{Call, I386};
 use super::policy::{Answer, Case, Policy, Said, Verdict};
-use crate::review::arguments::{Is, Row, Test};
+use crate::review::arguments::{Is, Row, Test, both};
 use libc::ENOSYS;
 use syscalls::Sysno;
 
@@ -233,18 +233,11 @@ fn in_either(call: I386, row: &Row) -> Vec<Row> {
         let choices = match (one, other) {
             (Half::Always, _) | (_, Half::Always) => continue,
             (Half::Never, Half::Never) => return Vec::new(),
-            (Half::If(test), Half::Never) | (Half::Never, Half::If(test)) => vec![test],
-            (Half::If(one), Half::If(other)) if one == other => vec![one],
-            (Half::If(one), Half::If(other)) => vec![one, other],
+            (Half::If(test), Half::Never) | (Half::Never, Half::If(test)) => vec![vec![test]],
+            (Half::If(one), Half::If(other)) if one == other => vec![vec![one]],
+            (Half::If(one), Half::If(other)) => vec![vec![one], vec![other]],
         };
-        rows = rows
-            .iter()
-            .flat_map(|row| {
-                choices
-                    .iter()
-                    .map(move |test| [&row[..], &[*test]].concat())
-            })
-            .collect();
+        rows = both(&rows, &choices);
     }
     rows
 }
